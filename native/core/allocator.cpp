@@ -1,0 +1,102 @@
+#include "core/allocator.h"
+
+#include <algorithm>
+#include <atomic>
+#include <string>
+
+#include "core/error.h"
+
+namespace rvx {
+namespace {
+
+std::atomic<uint64_t> processLive{0};
+
+size_t roundUp(size_t bytes) {
+  const size_t step = bytes < (size_t{1} << 20) ? 256 : (size_t{1} << 16);
+  return std::max<size_t>(step, (bytes + step - 1) / step * step);
+}
+
+}  // namespace
+
+uint64_t liveBytesOfProcess() { return processLive.load(); }
+
+Allocator::~Allocator() { releaseCache(); }
+
+void* Allocator::allocate(size_t bytes, size_t* capacity) {
+  const size_t wanted = roundUp(bytes);
+  std::lock_guard<std::mutex> lock(mutex_);
+  void* data = nullptr;
+  size_t size = wanted;
+  // A cached block may be up to an eighth larger than asked for.
+  auto fit = cache_.lower_bound(wanted);
+  if (fit != cache_.end() && fit->first <= wanted + wanted / 8 &&
+      stats_.live + fit->first <= stats_.limit) {
+    size = fit->first;
+    data = fit->second;
+    cache_.erase(fit);
+    stats_.cached -= size;
+  } else {
+    if (stats_.live + wanted > stats_.limit)
+      throw Error("OutOfMemory", "Needed " + std::to_string(wanted) + " bytes with " +
+                                     std::to_string(stats_.live) + " in use, over the limit of " +
+                                     std::to_string(stats_.limit));
+    const uint64_t peak = std::max(stats_.peak, stats_.live + wanted);
+    shrinkCache(std::min(peak, stats_.limit) - stats_.live - wanted);
+    data = source_.allocate(wanted);
+    if (!data) {
+      shrinkCache(0);
+      data = source_.allocate(wanted);
+    }
+    if (!data)
+      throw Error("OutOfMemory", "The device has no " + std::to_string(wanted) +
+                                     " bytes left, with " + std::to_string(stats_.live) + " in use");
+  }
+  stats_.live += size;
+  stats_.peak = std::max(stats_.peak, stats_.live);
+  processLive += size;
+  *capacity = size;
+  return data;
+}
+
+void Allocator::free(void* data, size_t capacity) {
+  if (!data) return;
+  std::lock_guard<std::mutex> lock(mutex_);
+  stats_.live -= capacity;
+  processLive -= capacity;
+  cache_.emplace(capacity, data);
+  stats_.cached += capacity;
+  if (stats_.live + stats_.cached > stats_.limit)
+    shrinkCache(stats_.limit > stats_.live ? stats_.limit - stats_.live : 0);
+}
+
+void Allocator::shrinkCache(uint64_t allowed) {
+  while (stats_.cached > allowed) {
+    auto largest = std::prev(cache_.end());
+    source_.release(largest->second, largest->first);
+    stats_.cached -= largest->first;
+    cache_.erase(largest);
+  }
+}
+
+MemoryStatistics Allocator::statistics() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return stats_;
+}
+
+void Allocator::setLimit(uint64_t bytes) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  stats_.limit = bytes;
+  if (stats_.live + stats_.cached > bytes) shrinkCache(bytes > stats_.live ? bytes - stats_.live : 0);
+}
+
+void Allocator::resetPeak() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  stats_.peak = stats_.live;
+}
+
+void Allocator::releaseCache() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  shrinkCache(0);
+}
+
+}  // namespace rvx

@@ -1,0 +1,26 @@
+// The one exception of the native side. `code` is one of RenvoxErrorCode in lib/errors.ts.
+#pragma once
+#include <exception>
+#include <string>
+#include <utility>
+
+namespace rvx {
+
+class Error : public std::exception {
+ public:
+  Error(std::string code, std::string message)
+      : code_(std::move(code)), message_(std::move(message)) {}
+  const char* what() const noexcept override { return message_.c_str(); }
+  const std::string& code() const noexcept { return code_; }
+  const std::string& message() const noexcept { return message_; }
+
+ private:
+  std::string code_, message_;
+};
+
+// Shape rules are checked in lib/ops with messages for people; this is the second line of defence.
+inline void require(bool ok, const char* code, const std::string& message) {
+  if (!ok) throw Error(code, message);
+}
+
+}  // namespace rvx

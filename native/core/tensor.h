@@ -1,0 +1,57 @@
+// Storage of tensors: a Buffer is device memory that comes to life when the operation that fills it runs; a Tensor is a
+// shape over a buffer.
+//
+// `data`, `state` and `error` belong to the device's queue thread; everything else is fixed when the
+// tensor is made. Memory is given back when the last reference goes, whichever thread drops it.
+#pragma once
+#include <atomic>
+#include <memory>
+
+#include "core/dtype.h"
+#include "core/error.h"
+#include "core/shape.h"
+
+namespace rvx {
+
+class Device;
+
+struct Buffer {
+  enum class State { pending, ready, failed, skipped };
+
+  Buffer(std::shared_ptr<Device> d, size_t b) : device(std::move(d)), bytes(b) {}
+  ~Buffer();
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+
+  // Gives the buffer memory if it has none. Throws OutOfMemory. Queue thread only.
+  void materialize();
+  void fail(const Error& e) {
+    state = State::failed;
+    error = std::make_unique<Error>(e);
+  }
+
+  const std::shared_ptr<Device> device;
+  const size_t bytes;
+  void* data = nullptr;
+  size_t capacity = 0;
+  State state = State::pending;
+  std::unique_ptr<Error> error;
+  // Number of the last job that writes this buffer, set when it is enqueued: a read waits for that
+  // job and no other.
+  std::atomic<uint64_t> lastWriter{0};
+};
+
+struct Tensor {
+  std::shared_ptr<Buffer> buffer;
+  Shape shape;
+  DType dtype = DType::f32;
+
+  explicit operator bool() const { return buffer != nullptr; }
+  size_t bytes() const { return static_cast<size_t>(shape.size()) * sizeOf(dtype); }
+  template <class T = float>
+  T* data() const {
+    return static_cast<T*>(buffer->data);
+  }
+};
+
+}  // namespace rvx

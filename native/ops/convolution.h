@@ -1,0 +1,182 @@
+// Convolutions. Tensors are NDHWC; weights are PyTorch's [Cout, Cin, kD, kH, kW] (transposed convolution: [Cin, Cout, 2, 2, 2]).
+#pragma once
+#include "ops/operation.h"
+
+namespace rvx {
+
+inline int64_t convolvedSize(int64_t in, int64_t kernel, int64_t stride, int64_t padding, int64_t dilation) {
+  return (in + 2 * padding - dilation * (kernel - 1) - 1) / stride + 1;
+}
+
+// y[n,o,co] = bias[co] + sum over taps k and channels ci of weight[co,ci,k] * X[n, o*stride - padding + k*dilation, ci],
+// X = 0 outside. X is x, or x followed by `second` along the channels (a concatenation never stored). Where
+// `scale`/`shift` [N, Cin of x] are given, X = leaky(x * scale + shift) with slope `slope` for negative values
+// (norm and activation applied while loading; padding stays zero), likewise secondScale/secondShift for `second`.
+// With statistics = true, `sums` [N, Cout, 2] receives mean and M2 (sum of squared deviations) of y over space.
+struct Conv3d {
+  static constexpr const char* name = "conv3d";
+  Input x, weight;
+  OptionalInput bias, second, scale, shift, secondScale, secondShift;
+  Output y, sums;
+  Int3 stride{1, 1, 1}, padding{0, 0, 0}, dilation{1, 1, 1};
+  double slope = 1;
+  bool statistics = false;
+
+  template <class V>
+  void fields(V& v) {
+    v(x, "x"), v(weight, "weight"), v(bias, "bias"), v(second, "second"), v(scale, "scale"),
+        v(shift, "shift"), v(secondScale, "secondScale"), v(secondShift, "secondShift"), v(y, "y"),
+        v(sums, "sums"), v(stride, "stride"), v(padding, "padding"), v(dilation, "dilation"),
+        v(slope, "slope"), v(statistics, "statistics");
+  }
+  void infer() {
+    requireRank(x, 5, "x");
+    requireRank(weight, 5, "weight");
+    const Shape& s = x.shape();
+    const Shape& w = weight.shape();
+    const int64_t cin = s[4] + (second ? second.shape()[4] : 0);
+    require(w[1] == cin, "ShapeMismatch",
+            "Expected " + std::to_string(cin) + " input channels in weight " + w.text());
+    if (second)
+      requireShape(second.shape(), {s[0], s[1], s[2], s[3], second.shape()[4]}, "second");
+    if (bias) requireShape(bias.shape(), {w[0]}, "bias");
+    for (auto [a, b, c] : {std::tuple{&scale, &shift, s[4]},
+                           std::tuple{&secondScale, &secondShift, cin - s[4]}}) {
+      if (!*a && !*b) continue;
+      requireShape(a->tensor.shape, {s[0], c}, "scale");
+      requireShape(b->tensor.shape, {s[0], c}, "shift");
+    }
+    Shape out{s[0]};
+    for (int i = 0; i < 3; ++i) {
+      out.push(convolvedSize(s[i + 1], w[i + 2], stride[size_t(i)], padding[size_t(i)], dilation[size_t(i)]));
+      require(out[i + 1] > 0, "ShapeMismatch", "The kernel " + w.text() + " does not fit into " + s.text());
+    }
+    out.push(w[0]);
+    y.is(out);
+    sums.is({s[0], w[0], 2});
+    sums.wanted = statistics;
+  }
+};
+
+// Gradient with respect to x: dx[n,i,ci] = sum over co, k with i = o*stride - padding + k*dilation of
+// weight[co,ci,k] * dy[n,o,co]. `size` is the spatial size of x.
+struct Conv3dGradInput {
+  static constexpr const char* name = "conv3dGradInput";
+  Input dy, weight;
+  Output dx;
+  Int3 size{0, 0, 0}, stride{1, 1, 1}, padding{0, 0, 0}, dilation{1, 1, 1};
+
+  template <class V>
+  void fields(V& v) {
+    v(dy, "dy"), v(weight, "weight"), v(dx, "dx"), v(size, "size"), v(stride, "stride"),
+        v(padding, "padding"), v(dilation, "dilation");
+  }
+  void infer() {
+    requireRank(dy, 5, "dy");
+    requireRank(weight, 5, "weight");
+    requireShape({dy.shape()[4]}, {weight.shape()[0]}, "dy (channels)");
+    for (int i = 0; i < 3; ++i) {
+      const auto a = size_t(i);
+      require(dy.shape()[i + 1] == convolvedSize(size[a], weight.shape()[i + 2], stride[a], padding[a], dilation[a]),
+              "ShapeMismatch", "The gradient " + dy.shape().text() + " does not fit the size of x");
+    }
+    dx.is({dy.shape()[0], size[0], size[1], size[2], weight.shape()[1]});
+  }
+};
+
+// Gradient with respect to the weight and bias: dw[co,ci,k] = sum over n, o of dy[n,o,co] * x[n, o*stride - padding +
+// k*dilation, ci]; db[co] = sum over n, o of dy[n,o,co].
+struct Conv3dGradWeight {
+  static constexpr const char* name = "conv3dGradWeight";
+  Input x, dy;
+  Output dw, db;
+  Int3 kernel{1, 1, 1}, stride{1, 1, 1}, padding{0, 0, 0}, dilation{1, 1, 1};
+
+  template <class V>
+  void fields(V& v) {
+    v(x, "x"), v(dy, "dy"), v(dw, "dw"), v(db, "db"), v(kernel, "kernel"), v(stride, "stride"),
+        v(padding, "padding"), v(dilation, "dilation");
+  }
+  void infer() {
+    requireRank(x, 5, "x");
+    requireRank(dy, 5, "dy");
+    for (int i = 0; i < 3; ++i) {
+      const auto a = size_t(i);
+      require(dy.shape()[i + 1] == convolvedSize(x.shape()[i + 1], kernel[a], stride[a], padding[a], dilation[a]),
+              "ShapeMismatch", "The gradient " + dy.shape().text() + " does not fit x " + x.shape().text());
+    }
+    requireShape({dy.shape()[0]}, {x.shape()[0]}, "dy (samples)");
+    dw.is({dy.shape()[4], x.shape()[4], kernel[0], kernel[1], kernel[2]});
+    db.is({dy.shape()[4]});
+  }
+};
+
+// Transposed convolution with kernel 2 and stride 2: y[n, 2i+k, co] = bias[co] + sum over ci of weight[ci,co,k] * x[n,i,ci],
+// k in {0,1}^3. x may be normalised while loading as in Conv3d.
+struct ConvTranspose3d {
+  static constexpr const char* name = "convTranspose3d";
+  Input x, weight;
+  OptionalInput bias, scale, shift;
+  Output y;
+  double slope = 1;
+
+  template <class V>
+  void fields(V& v) {
+    v(x, "x"), v(weight, "weight"), v(bias, "bias"), v(scale, "scale"), v(shift, "shift"), v(y, "y"),
+        v(slope, "slope");
+  }
+  void infer() {
+    requireRank(x, 5, "x");
+    const Shape &s = x.shape(), &w = weight.shape();
+    requireShape(w, {s[4], w.rank == 5 ? w[1] : 0, 2, 2, 2}, "weight");
+    if (bias) requireShape(bias.shape(), {w[1]}, "bias");
+    if (scale || shift) {
+      requireShape(scale.tensor.shape, {s[0], s[4]}, "scale");
+      requireShape(shift.tensor.shape, {s[0], s[4]}, "shift");
+    }
+    y.is({s[0], 2 * s[1], 2 * s[2], 2 * s[3], w[1]});
+  }
+};
+
+// dx[n,i,ci] = sum over co, k of weight[ci,co,k] * dy[n, 2i+k, co].
+struct ConvTranspose3dGradInput {
+  static constexpr const char* name = "convTranspose3dGradInput";
+  Input dy, weight;
+  Output dx;
+
+  template <class V>
+  void fields(V& v) {
+    v(dy, "dy"), v(weight, "weight"), v(dx, "dx");
+  }
+  void infer() {
+    requireRank(dy, 5, "dy");
+    const Shape &s = dy.shape(), &w = weight.shape();
+    requireShape(w, {w[0], s[4], 2, 2, 2}, "weight");
+    dx.is({s[0], s[1] / 2, s[2] / 2, s[3] / 2, w[0]});
+  }
+};
+
+// dw[ci,co,k] = sum over n, i of x[n,i,ci] * dy[n, 2i+k, co]; db[co] = sum of dy.
+struct ConvTranspose3dGradWeight {
+  static constexpr const char* name = "convTranspose3dGradWeight";
+  Input x, dy;
+  Output dw, db;
+
+  template <class V>
+  void fields(V& v) {
+    v(x, "x"), v(dy, "dy"), v(dw, "dw"), v(db, "db");
+  }
+  void infer() {
+    requireRank(x, 5, "x");
+    const Shape &s = x.shape(), &g = dy.shape();
+    requireShape(g, {s[0], 2 * s[1], 2 * s[2], 2 * s[3], g.rank == 5 ? g[4] : 0}, "dy");
+    dw.is({s[4], g[4], 2, 2, 2});
+    db.is({g[4]});
+  }
+};
+
+using ConvolutionOperations =
+    OperationList<Conv3d, Conv3dGradInput, Conv3dGradWeight, ConvTranspose3d,
+                  ConvTranspose3dGradInput, ConvTranspose3dGradWeight>;
+
+}  // namespace rvx
