@@ -19,7 +19,8 @@ const only = process.env.RENVOX_BUILD ?? '';
 
 /** Why the addon does not load, or undefined where it does. In a child, since a bad binary may end its process. */
 function loadError() {
-  const code = 'try { require("node-gyp-build")(process.argv[1]) } catch (e) { console.error(e.message); process.exit(1) }';
+  const code =
+    'try { require("node-gyp-build")(process.argv[1]) } catch (e) { console.error(e.message); process.exit(1) }';
   const child = spawnSync(process.execPath, ['-e', code, root], { cwd: root, encoding: 'utf8' });
   if (child.status === 0) return undefined;
   return child.signal ? `loading it ended the process by ${child.signal}` : child.stderr.trim();
@@ -39,7 +40,10 @@ function upToDate() {
   if (!existsSync(addon)) return false;
   const built = statSync(addon).mtimeMs;
   const others = ['CMakeLists.txt', 'binding.gyp', 'package.json'].map((file) => join(root, file));
-  return others.every((file) => statSync(file).mtimeMs <= built) && newestSource(join(root, 'native')) <= built;
+  return (
+    others.every((file) => statSync(file).mtimeMs <= built) &&
+    newestSource(join(root, 'native')) <= built
+  );
 }
 
 function onPath(program) {
@@ -71,7 +75,9 @@ function buildWithCmake() {
   const cmakeJs = resolve('cmake-js/bin/cmake-js');
   if (!onPath('cmake')) return 'CMake is not on PATH';
   if (!cmakeJs) return 'the package cmake-js is not installed';
-  return run(process.execPath, [cmakeJs, 'compile']) ? undefined : 'cmake-js failed (its messages are above)';
+  return run(process.execPath, [cmakeJs, 'compile'])
+    ? undefined
+    : 'cmake-js failed (its messages are above)';
 }
 
 function buildWithGyp() {
@@ -80,14 +86,19 @@ function buildWithGyp() {
   const home = dirname(dirname(process.execPath));
   // With Node's own headers beside it nothing is downloaded.
   const headers = existsSync(join(home, 'include', 'node', 'node.h')) ? [`--nodedir=${home}`] : [];
-  return run(process.execPath, [nodeGyp, 'rebuild', ...headers]) ? undefined : 'node-gyp failed (its messages are above)';
+  return run(process.execPath, [nodeGyp, 'rebuild', ...headers])
+    ? undefined
+    : 'node-gyp failed (its messages are above)';
 }
 
 /** Builds and checks that the result loads; returns the reasons of failure, empty on success. */
 function build() {
   const hadBuild = existsSync(join(root, 'build'));
   const reasons = [];
-  for (const [name, how] of [['cmake', buildWithCmake], ['gyp', buildWithGyp]]) {
+  for (const [name, how] of [
+    ['cmake', buildWithCmake],
+    ['gyp', buildWithGyp],
+  ]) {
     if (only && only !== name) continue;
     const reason = how() ?? loadError();
     if (reason === undefined) return [];

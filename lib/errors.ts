@@ -65,7 +65,11 @@ export function isRenvoxError(error: unknown, code?: RenvoxErrorCode): error is 
 }
 
 /** "Expected X for parameter y but received Z of type T", the wording of every argument error. */
-export function invalidArgument(parameter: string, expected: string, received: unknown): RenvoxError {
+export function invalidArgument(
+  parameter: string,
+  expected: string,
+  received: unknown,
+): RenvoxError {
   return new RenvoxError(
     'InvalidArgument',
     `Expected ${expected} for parameter ${parameter} but received ${describe(received)}`,
@@ -76,8 +80,10 @@ export function invalidArgument(parameter: string, expected: string, received: u
 function describe(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (ArrayBuffer.isView(value)) return `${value.constructor.name} of ${value.byteLength} bytes`;
-  if (Array.isArray(value)) return `[${value.slice(0, 8).join(', ')}${value.length > 8 ? ', …' : ''}] of type array`;
-  if (typeof value === 'object') return `an object of type ${value.constructor?.name ?? 'null prototype'}`;
+  if (Array.isArray(value))
+    return `[${value.slice(0, 8).join(', ')}${value.length > 8 ? ', …' : ''}] of type array`;
+  if (typeof value === 'object')
+    return `an object of type ${value.constructor?.name ?? 'null prototype'}`;
   if (typeof value === 'function') return 'a function';
   return `${String(value)} of type ${typeof value}`;
 }

@@ -57,7 +57,8 @@ class Summary {
     if (total) return this.#totals(total[1]);
     const tensors = /^# reference tensors compared: (\d+)/.exec(body);
     if (tensors) this.tensors += Number(tensors[1]);
-    const noise = /^(TAP version \d+|\d+\.\.\d+.*|# Subtest: .*|# time=.*|# No coverage generated|)$/;
+    const noise =
+      /^(TAP version \d+|\d+\.\.\d+.*|# Subtest: .*|# time=.*|# No coverage generated|)$/;
     if (noise.test(body)) return;
     if (/^(not )?ok\b/.test(body)) return this.#result(body, indent);
     console.log(text);
@@ -89,7 +90,12 @@ class Summary {
 
 async function runTap(files) {
   const tap = join(root, 'node_modules', '.bin', 'tap');
-  const options = ['--disable-coverage', '--jobs=2', `--timeout=${timeoutSeconds}`, '--reporter=tap'];
+  const options = [
+    '--disable-coverage',
+    '--jobs=2',
+    `--timeout=${timeoutSeconds}`,
+    '--reporter=tap',
+  ];
   const compiled = files.map((file) => file.replace(/^test/, 'dist-test').replace(/\.ts$/, '.js'));
   const child = spawn(tap, ['run', ...options, '--node-arg=--expose-gc', ...compiled], {
     cwd: root,
@@ -121,7 +127,9 @@ async function main(paths) {
   const bad = code !== 0 || summary.passed + summary.failed === 0;
   const failed = Math.max(summary.failed, bad ? 1 : 0);
   console.log(`\nreference tensors compared: ${summary.tensors}`);
-  console.log(`${summary.passed} passed, ${failed} failed${summary.skipped ? `, ${summary.skipped} skipped` : ''}`);
+  console.log(
+    `${summary.passed} passed, ${failed} failed${summary.skipped ? `, ${summary.skipped} skipped` : ''}`,
+  );
   return failed > 0 ? 1 : 0;
 }
 

@@ -3,7 +3,12 @@ import t from 'tap';
 
 t.test('an error carries its code as name, its details and its cause', async (t) => {
   const cause = new Error('disk full');
-  const error = new RenvoxError('InvalidFile', 'ct.nii.gz: truncated', { file: 'ct.nii.gz' }, { cause });
+  const error = new RenvoxError(
+    'InvalidFile',
+    'ct.nii.gz: truncated',
+    { file: 'ct.nii.gz' },
+    { cause },
+  );
   t.equal(error.name, 'InvalidFile');
   t.equal(error.code, 'InvalidFile');
   t.equal(error.details.file, 'ct.nii.gz');
@@ -21,10 +26,17 @@ t.test('isRenvoxError tells kinds apart', async (t) => {
 });
 
 t.test('argument errors say what was expected and what came', async (t) => {
-  const message = (received: unknown) => invalidArgument('padding', 'an integer >= 0', received).message;
-  t.equal(message(-1), 'Expected an integer >= 0 for parameter padding but received -1 of type number');
+  const message = (received: unknown) =>
+    invalidArgument('padding', 'an integer >= 0', received).message;
+  t.equal(
+    message(-1),
+    'Expected an integer >= 0 for parameter padding but received -1 of type number',
+  );
   t.match(message(null), /received null$/);
   t.match(message([1, 2]), /received \[1, 2\] of type array$/);
   t.match(message(new Float32Array(3)), /received Float32Array of 12 bytes$/);
-  t.match(message(() => 0), /received a function$/);
+  t.match(
+    message(() => 0),
+    /received a function$/,
+  );
 });
