@@ -29,6 +29,8 @@ export type RenvoxErrorCode =
   | 'InvalidFile'
   /** A file is sound but uses a feature that renvox does not read. */
   | 'UnsupportedFile'
+  /** A file could not be written: disk full, no permission; `cause` is the system's error. */
+  | 'WriteFailed'
   /** Weights do not fit the network that shall hold them, or their file is damaged. */
   | 'InvalidWeights'
   /** A loss, gradient or parameter became infinite or NaN during training. */

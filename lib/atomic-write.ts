@@ -1,0 +1,90 @@
+/**
+ * Writing a file so that it appears whole or not at all: temporary file in the same folder, all bytes, fsync, rename,
+ * fsync of the folder.
+ */
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { RenvoxError } from './errors.js';
+
+/**
+ * Writes `pieces`, one after the other, to `path`. An existing file is replaced at the end, in one step; on any failure,
+ * also of the iterable, it stays as it was and nothing else is left behind.
+ * @throws FileNotFound where the folder is not there, AbortError, WriteFailed with the cause (disk full, no permission)
+ */
+export async function writeFileAtomic(
+  path: string,
+  pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  options: { signal?: AbortSignal | undefined } = {},
+): Promise<void> {
+  const folder = dirname(path);
+  const temporary = join(folder, `.renvox-${randomBytes(8).toString('hex')}.tmp`);
+  let file: FileHandle | undefined;
+  try {
+    file = await open(temporary, 'wx');
+    for await (const piece of pieces) {
+      throwIfAborted(options.signal);
+      await writeAll(file, piece);
+    }
+    throwIfAborted(options.signal);
+    await file.sync();
+    await file.close();
+    await rename(temporary, path);
+  } catch (error) {
+    if (file !== undefined) {
+      // Closing twice rejects; the first error is the one to report.
+      await file.close().catch(() => undefined);
+      await unlink(temporary).catch(() => undefined);
+    }
+    throw failure(path, error);
+  }
+  await syncFolder(folder);
+}
+
+/** A write may be short without an error, on a nearly full disk, say. */
+async function writeAll(file: FileHandle, piece: Uint8Array): Promise<void> {
+  for (let done = 0; done < piece.length; ) {
+    const { bytesWritten } = await file.write(piece, done, piece.length - done);
+    if (bytesWritten === 0) throw new Error(`0 of ${piece.length - done} bytes were written`);
+    done += bytesWritten;
+  }
+}
+
+/** Makes the rename durable. Systems that cannot open a folder do not need it. */
+async function syncFolder(folder: string): Promise<void> {
+  let handle: FileHandle | undefined;
+  try {
+    handle = await open(folder, 'r');
+    await handle.sync();
+  } catch {
+    // The file is whole under its name; only its survival of a power cut in this second is unsure.
+  } finally {
+    await handle?.close();
+  }
+}
+
+function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) {
+    throw new RenvoxError('AbortError', 'Writing was aborted', {}, { cause: signal.reason });
+  }
+}
+
+function failure(path: string, error: unknown): RenvoxError {
+  if (error instanceof RenvoxError) return error;
+  const code = (error as NodeJS.ErrnoException).code;
+  const reason = error instanceof Error ? error.message : String(error);
+  if (code === 'ENOENT' || code === 'ENOTDIR') {
+    return new RenvoxError(
+      'FileNotFound',
+      `Cannot write ${basename(path)}: the folder ${dirname(path)} is not there`,
+      { path },
+      { cause: error },
+    );
+  }
+  return new RenvoxError(
+    'WriteFailed',
+    `Cannot write ${path}: ${reason}`,
+    { path, systemCode: code },
+    { cause: error },
+  );
+}
