@@ -3,6 +3,8 @@
 // PATH is a test file or a folder of them: `npm test -- test/ops test/nn/unet.test.ts`. Default: all of test/.
 // The counts are tap's, of assertions. A test that compares with stored reference tensors says how many by
 // `t.comment('reference tensors compared: 12')`; their sum is printed before the last line.
+// RENVOX_TEST_PRELOAD (libraries to load before all others) and RENVOX_TEST_TIMEOUT (seconds a file) serve
+// scripts/sanitize.sh.
 // No test run counts as a failure. Exit code: 0 all passed, 1 something failed, 2 no such test.
 
 import { spawn, spawnSync } from 'node:child_process';
@@ -12,7 +14,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const timeoutSeconds = '300';
+const timeoutSeconds = process.env.RENVOX_TEST_TIMEOUT ?? '300';
 
 /** The test files under `path`, relative to the root, in a fixed order. */
 function testFiles(path) {
@@ -96,10 +98,13 @@ async function runTap(files) {
     `--timeout=${timeoutSeconds}`,
     '--reporter=tap',
   ];
+  const preload = process.env.RENVOX_TEST_PRELOAD;
+  const env = preload ? { ...process.env, LD_PRELOAD: preload } : process.env;
   const compiled = files.map((file) => file.replace(/^test/, 'dist-test').replace(/\.ts$/, '.js'));
   const child = spawn(tap, ['run', ...options, '--node-arg=--expose-gc', ...compiled], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'inherit'],
+    env,
   });
   const closed = new Promise((done) => child.on('close', (code) => done(code ?? 1)));
   const summary = new Summary();
