@@ -1,0 +1,146 @@
+/**
+ * The one typed border with the native addon. Nothing else loads it, and nothing but this file knows its functions.
+ */
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { RenvoxError, type RenvoxErrorCode } from './errors.js';
+
+/** Element types of tensors. `bf16` and `f16` are stored as 16-bit patterns. */
+export type DType = 'f32' | 'bf16' | 'f16' | 'u8' | 'i16' | 'i32';
+
+/** Instruction sets that the CPU kernels are compiled for. */
+export type InstructionSet = 'baseline' | 'avx2' | 'avx512';
+
+declare const brand: unique symbol;
+export type TensorHandle = { readonly [brand]: 'tensor' };
+export type DeviceHandle = { readonly [brand]: 'device' };
+export type TokenHandle = { readonly [brand]: 'token' };
+
+export interface NativeTensor {
+  handle: TensorHandle;
+  shape: number[];
+  dtype: DType;
+}
+
+export interface NativeMemory {
+  live: number;
+  cached: number;
+  peak: number;
+  limit: number;
+}
+
+export interface NativeTransfers {
+  uploads: number;
+  uploadBytes: number;
+  downloads: number;
+  downloadBytes: number;
+  readbacks: number;
+  readbackBytes: number;
+}
+
+export interface RunOptions {
+  token?: TokenHandle;
+  guard?: TensorHandle;
+  index?: number;
+}
+
+/** What native/addon exports. All but `download` and `drain` return at once. */
+export interface NativeAddon {
+  createDevice(kind: 'cpu' | 'cuda'): DeviceHandle;
+  closeDevice(device: DeviceHandle): void;
+  memory(device: DeviceHandle): NativeMemory;
+  setMemoryLimit(device: DeviceHandle, bytes: number): void;
+  resetPeak(device: DeviceHandle): void;
+  releaseCache(device: DeviceHandle): void;
+  transfers(device: DeviceHandle): NativeTransfers;
+  upload(
+    device: DeviceHandle,
+    data: ArrayBufferView,
+    shape: readonly number[],
+    dtype: DType,
+    borrow: boolean,
+  ): NativeTensor;
+  reshape(tensor: TensorHandle, shape: readonly number[]): NativeTensor;
+  download(device: DeviceHandle, tensors: TensorHandle[], into: ArrayBufferView[]): Promise<void>;
+  drain(device: DeviceHandle): Promise<void>;
+  dispose(tensor: TensorHandle): void;
+  createToken(): TokenHandle;
+  cancel(token: TokenHandle): void;
+  liveBytes(): number;
+  threads(count?: number): number;
+  instructionSet(wanted?: InstructionSet): InstructionSet;
+  instructionSets(): InstructionSet[];
+  cudaReason(): string;
+  run(
+    device: DeviceHandle,
+    name: string,
+    fields: Readonly<Record<string, unknown>>,
+    options?: RunOptions,
+  ): (NativeTensor | null)[];
+  operationNames(): string[];
+}
+
+interface Loaded {
+  addon: NativeAddon;
+  /** The file that was loaded. */
+  file: string;
+}
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+let loaded: Loaded | undefined;
+
+function load(): Loaded {
+  if (loaded) return loaded;
+  const require = createRequire(import.meta.url);
+  try {
+    const build = require('node-gyp-build') as ((dir: string) => NativeAddon) & {
+      path(dir: string): string;
+    };
+    const file = build.path(root);
+    loaded = { addon: require(file) as NativeAddon, file };
+    return loaded;
+  } catch (error) {
+    throw new RenvoxError(
+      'AddonNotFound',
+      [
+        `The native addon of renvox could not be loaded on ${process.platform}-${process.arch} with Node ${process.versions.node}.`,
+        `Looked for: build/Release/renvox.node, then prebuilds/${process.platform}-${process.arch}/ in the package's folder.`,
+        `Found: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`,
+        'What helps: (1) install again on this machine, not from a copied node_modules; (2) build it: "npm rebuild renvox" ' +
+          '(npm 11 asks first: "npm install-scripts approve renvox"), with a C++ compiler and Python 3 at hand; ' +
+          '(3) in a clone of the repository, "npm ci".',
+      ].join('\n'),
+      {},
+      { cause: error },
+    );
+  }
+}
+
+/** The addon. Throws AddonNotFound, saying what was looked for and what helps. */
+export function native(): NativeAddon {
+  return load().addon;
+}
+
+/** The file that the addon was loaded from. */
+export function addonFile(): string {
+  return load().file;
+}
+
+/** Makes a RenvoxError of an error that the addon threw; leaves others as they are. */
+export function typed(error: unknown): unknown {
+  if (error instanceof RenvoxError || !(error instanceof Error)) return error;
+  const code = (error as Error & { code?: unknown }).code;
+  if (typeof code !== 'string') return error;
+  return new RenvoxError(code as RenvoxErrorCode, error.message, {}, { cause: error });
+}
+
+/** Calls into the addon and makes its errors typed. */
+export function call<T>(f: (addon: NativeAddon) => T): T {
+  const addon = native();
+  try {
+    return f(addon);
+  } catch (error) {
+    throw typed(error);
+  }
+}

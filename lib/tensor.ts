@@ -1,0 +1,113 @@
+import type { Device } from './device.js';
+import { RenvoxError, invalidArgument } from './errors.js';
+import { type DType, type NativeTensor, type TensorHandle, call, typed } from './native.js';
+import { adopt } from './scope.js';
+
+export type { DType } from './native.js';
+
+/** What a tensor's values look like in JS. bf16 and f16 come as their 16-bit patterns. */
+export interface ArrayOf {
+  f32: Float32Array;
+  bf16: Uint16Array;
+  f16: Uint16Array;
+  u8: Uint8Array;
+  i16: Int16Array;
+  i32: Int32Array;
+}
+
+export type TensorData = ArrayOf[DType];
+
+const arrays = {
+  f32: Float32Array,
+  bf16: Uint16Array,
+  f16: Uint16Array,
+  u8: Uint8Array,
+  i16: Int16Array,
+  i32: Int32Array,
+} as const;
+
+/**
+ * A handle to an n-dimensional array on a device: contiguous, slowest axis first (images are [N, D, H, W, C]). Making one only enqueues
+ * work; {@link data} waits for this tensor and no other. Native memory is freed by {@link dispose}, by `using`, by the end of the
+ * {@link scope} it was made in, or, late, by the garbage collector.
+ */
+export class Tensor {
+  readonly device: Device;
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+  readonly #handle: TensorHandle;
+  #disposed = false;
+
+  /** @internal Use `device.tensor()` or an operation. */
+  constructor(device: Device, native: NativeTensor) {
+    this.device = device;
+    this.shape = Object.freeze(native.shape);
+    this.dtype = native.dtype;
+    this.#handle = native.handle;
+    adopt(this);
+  }
+
+  /** Number of elements. */
+  get size(): number {
+    return this.shape.reduce((a, b) => a * b, 1);
+  }
+
+  get disposed(): boolean {
+    return this.#disposed;
+  }
+
+  /** @internal The native handle. Throws DisposedError. */
+  get handle(): TensorHandle {
+    if (this.#disposed)
+      throw new RenvoxError(
+        'DisposedError',
+        `The tensor of shape [${this.shape.join(', ')}] and type ${this.dtype} was used after its dispose()`,
+        { shape: this.shape, dtype: this.dtype },
+      );
+    return this.#handle;
+  }
+
+  /**
+   * The values. Rejects with the error of the operation that failed, here or upstream (its name, its shapes and the cause), and with
+   * DisposedError if the device goes first.
+   */
+  async data(): Promise<TensorData> {
+    return (await download([this]))[0] as TensorData;
+  }
+
+  /** The value of a tensor of one element. */
+  async item(): Promise<number> {
+    if (this.size !== 1) throw invalidArgument('this', 'a tensor of one element', `shape [${this.shape.join(', ')}]`);
+    return (await this.data())[0] as number;
+  }
+
+  /** Frees the native memory once queued work that needs it is done. Idempotent. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    call((addon) => addon.dispose(this.#handle));
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+/**
+ * Brings several tensors of one device to JS in one transfer.
+ * @throws RenvoxError as {@link Tensor.data}
+ */
+export async function download<const T extends readonly Tensor[]>(
+  tensors: T,
+): Promise<{ -readonly [K in keyof T]: TensorData }> {
+  const first = tensors[0];
+  if (!first) return [] as unknown as { -readonly [K in keyof T]: TensorData };
+  const into = tensors.map((t) => new arrays[t.dtype](t.size));
+  const handles = tensors.map((t) => t.handle);
+  try {
+    await call((addon) => addon.download(first.device.handle, handles, into));
+  } catch (error) {
+    throw typed(error);
+  }
+  return into as unknown as { -readonly [K in keyof T]: TensorData };
+}
