@@ -1,11 +1,11 @@
-import { RenvoxError, invalidArgument } from './errors.js';
+import { invalidArgument, RenvoxError } from './errors.js';
 import {
-  type DType,
+  call,
   type DeviceHandle,
+  type DType,
   type NativeMemory,
   type NativeTransfers,
   type RunOptions,
-  call,
   typed,
 } from './native.js';
 import { Tensor, type TensorData } from './tensor.js';
@@ -26,7 +26,10 @@ export interface TensorOptions {
 
 /** @internal The fields of an operation: tensors, lists of them, and attributes. */
 export type OperationFields = Readonly<
-  Record<string, Tensor | readonly Tensor[] | number | boolean | string | readonly number[] | undefined>
+  Record<
+    string,
+    Tensor | readonly Tensor[] | number | boolean | string | readonly number[] | undefined
+  >
 >;
 
 /** Under which conditions work is enqueued: see {@link Device.under}. */
@@ -61,7 +64,11 @@ export class Device {
 
   /** @internal */
   get handle(): DeviceHandle {
-    if (this.#disposed) throw new RenvoxError('DisposedError', `The ${this.kind} device was used after its dispose()`);
+    if (this.#disposed)
+      throw new RenvoxError(
+        'DisposedError',
+        `The ${this.kind} device was used after its dispose()`,
+      );
     return this.#handle;
   }
 
@@ -71,10 +78,15 @@ export class Device {
    */
   tensor(data: TensorData | readonly number[], options: TensorOptions = {}): Tensor {
     const array = Array.isArray(data) ? Float32Array.from(data) : (data as TensorData);
-    if (!ArrayBuffer.isView(array)) throw invalidArgument('data', 'a typed array or an array of numbers', data);
+    if (!ArrayBuffer.isView(array))
+      throw invalidArgument('data', 'a typed array or an array of numbers', data);
     const dtype = options.dtype ?? dtypeOf(array);
     if (bytesOf[dtype] !== array.BYTES_PER_ELEMENT)
-      throw invalidArgument('dtype', `a type of ${array.BYTES_PER_ELEMENT} bytes, as the array's elements`, dtype);
+      throw invalidArgument(
+        'dtype',
+        `a type of ${array.BYTES_PER_ELEMENT} bytes, as the array's elements`,
+        dtype,
+      );
     const shape = options.shape ?? [array.length];
     checkShape(shape);
     const size = shape.reduce((a, b) => a * b, 1);
@@ -180,8 +192,10 @@ export class Device {
  * @throws RenvoxError DeviceUnavailable, with the reason
  */
 export function device(kind: DeviceKind | 'auto' = 'auto'): Device {
-  if (kind === 'auto') return new Device(call((addon) => addon.cudaReason()) === '' ? 'cuda' : 'cpu');
-  if (kind !== 'cpu' && kind !== 'cuda') throw invalidArgument('kind', "one of 'auto', 'cpu', 'cuda'", kind);
+  if (kind === 'auto')
+    return new Device(call((addon) => addon.cudaReason()) === '' ? 'cuda' : 'cpu');
+  if (kind !== 'cpu' && kind !== 'cuda')
+    throw invalidArgument('kind', "one of 'auto', 'cpu', 'cuda'", kind);
   return new Device(kind);
 }
 
@@ -228,23 +242,39 @@ function handles(fields: OperationFields): Record<string, unknown> {
   const native: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(fields)) {
     if (value instanceof Tensor) native[name] = value.handle;
-    else if (Array.isArray(value)) native[name] = value.map((v: unknown) => (v instanceof Tensor ? v.handle : v));
+    else if (Array.isArray(value))
+      native[name] = value.map((v: unknown) => (v instanceof Tensor ? v.handle : v));
     else native[name] = value;
   }
   return native;
 }
 
-const bytesOf: Record<DType, number> = { f32: 4, bf16: 2, f16: 2, u8: 1, i16: 2, i32: 4 };
+const bytesOf: Record<DType, number> = {
+  f32: 4,
+  bf16: 2,
+  f16: 2,
+  u8: 1,
+  i16: 2,
+  i32: 4,
+};
 
 function dtypeOf(array: TensorData): DType {
   if (array instanceof Float32Array) return 'f32';
   if (array instanceof Uint8Array) return 'u8';
   if (array instanceof Int16Array) return 'i16';
   if (array instanceof Int32Array) return 'i32';
-  throw invalidArgument('data', 'a Float32Array, Uint8Array, Int16Array or Int32Array (or a dtype with a Uint16Array)', array);
+  throw invalidArgument(
+    'data',
+    'a Float32Array, Uint8Array, Int16Array or Int32Array (or a dtype with a Uint16Array)',
+    array,
+  );
 }
 
 function checkShape(shape: readonly number[]): void {
-  if (!Array.isArray(shape) || shape.length > 6 || !shape.every((n) => Number.isSafeInteger(n) && n >= 0))
+  if (
+    !Array.isArray(shape) ||
+    shape.length > 6 ||
+    !shape.every((n) => Number.isSafeInteger(n) && n >= 0)
+  )
     throw invalidArgument('shape', 'up to six non-negative integers', shape);
 }

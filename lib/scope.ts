@@ -14,7 +14,8 @@ export function adopt(object: Disposable): void {
 
 function contains(value: unknown, object: Disposable, depth = 0): boolean {
   if (value === object) return true;
-  if (typeof value !== 'object' || value === null || depth > 3 || ArrayBuffer.isView(value)) return false;
+  if (typeof value !== 'object' || value === null || depth > 3 || ArrayBuffer.isView(value))
+    return false;
   if (value instanceof Map) return [...value.values()].some((v) => contains(v, object, depth + 1));
   if (Array.isArray(value)) return value.some((v) => contains(v, object, depth + 1));
   if (Object.getPrototypeOf(value) !== Object.prototype) return false;

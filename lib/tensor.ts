@@ -1,6 +1,6 @@
 import type { Device } from './device.js';
-import { RenvoxError, invalidArgument } from './errors.js';
-import { type DType, type NativeTensor, type TensorHandle, call, typed } from './native.js';
+import { invalidArgument, RenvoxError } from './errors.js';
+import { call, type DType, type NativeTensor, type TensorHandle, typed } from './native.js';
 import { adopt } from './scope.js';
 
 export type { DType } from './native.js';
@@ -77,7 +77,8 @@ export class Tensor {
 
   /** The value of a tensor of one element. */
   async item(): Promise<number> {
-    if (this.size !== 1) throw invalidArgument('this', 'a tensor of one element', `shape [${this.shape.join(', ')}]`);
+    if (this.size !== 1)
+      throw invalidArgument('this', 'a tensor of one element', `shape [${this.shape.join(', ')}]`);
     return (await this.data())[0] as number;
   }
 

@@ -58,7 +58,8 @@ Napi::Value setMemoryLimit(const Napi::CallbackInfo& info) {
   const double bytes = info[1].As<Napi::Number>().DoubleValue();
   deviceOf(info.Env(), info[0])
       .allocator()
-      .setLimit(bytes >= 9e15 ? std::numeric_limits<uint64_t>::max() : static_cast<uint64_t>(bytes));
+      .setLimit(bytes >= 9e15 ? std::numeric_limits<uint64_t>::max()
+                              : static_cast<uint64_t>(bytes));
   return info.Env().Undefined();
 }
 
@@ -92,8 +93,8 @@ Shape shapeOf(const Napi::Value& value) {
   return shape;
 }
 
-// upload(device, typedArray, shape, dtype, borrow): with borrow the array is read by the queue thread
-// and must not change until then; without, it is copied now.
+// upload(device, typedArray, shape, dtype, borrow): with borrow the array is read by the queue
+// thread and must not change until then; without, it is copied now.
 Napi::Value upload(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   Device& device = deviceOf(env, info[0]);
@@ -117,9 +118,8 @@ Napi::Value upload(const Napi::CallbackInfo& info) {
     environment.expect();
     Environment* back = &environment;
     // Released on the JS thread when the job is gone, run or not.
-    std::shared_ptr<void> release(nullptr, [back, hold](void*) {
-      back->post([hold](Napi::Env) { delete hold; });
-    });
+    std::shared_ptr<void> release(
+        nullptr, [back, hold](void*) { back->post([hold](Napi::Env) { delete hold; }); });
     job.run = [target, tensor, from, release, count] {
       target->copyIn(tensor.buffer->data, from, tensor.bytes());
       count();
@@ -156,7 +156,8 @@ Napi::Value download(const Napi::CallbackInfo& info) {
   for (uint32_t i = 0; i < handles.Length(); ++i) {
     tensors.push_back(tensorOf(env, handles.Get(i)));
     Napi::TypedArray a = arrays.Get(i).As<Napi::TypedArray>();
-    require(a.ByteLength() == tensors.back().bytes(), "InternalError", "download: wrong array size");
+    require(a.ByteLength() == tensors.back().bytes(), "InternalError",
+            "download: wrong array size");
     hosts.push_back(static_cast<char*>(a.ArrayBuffer().Data()) + a.ByteOffset());
   }
   Environment& environment = Environment::of(env);
@@ -270,5 +271,7 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
 }  // namespace
 }  // namespace rvx::addon
 
-static Napi::Object init(Napi::Env env, Napi::Object exports) { return rvx::addon::start(env, exports); }
+static Napi::Object init(Napi::Env env, Napi::Object exports) {
+  return rvx::addon::start(env, exports);
+}
 NODE_API_MODULE(renvox, init)

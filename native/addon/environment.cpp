@@ -7,8 +7,8 @@ namespace rvx::addon {
 Environment::Environment(Napi::Env env) : env_(env) {
   napi_value name = Napi::String::New(env, "renvox");
   NAPI_THROW_IF_FAILED_VOID(
-      env, napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this,
-                                           drain, &wake_));
+      env, napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr,
+                                           this, drain, &wake_));
   napi_unref_threadsafe_function(env, wake_);
   // Added after the thread-safe function's own hook, hence run before it: when that function goes,
   // no queue thread is left to call it.

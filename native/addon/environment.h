@@ -1,4 +1,5 @@
-// What one JS environment (the main thread or a worker) holds: its devices, and the way back from their queue threads.
+// What one JS environment (the main thread or a worker) holds: its devices, and the way back from
+// their queue threads.
 #pragma once
 #include <napi.h>
 

@@ -10,7 +10,8 @@ const Tensor& tensorOf(Napi::Env env, napi_value value) {
 
 Device& deviceOf(Napi::Env env, napi_value value) {
   DeviceHandle& handle = unwrap<DeviceHandle>(env, value);
-  if (!handle.device || handle.device->closed()) throw Error("DisposedError", "The device was disposed");
+  if (!handle.device || handle.device->closed())
+    throw Error("DisposedError", "The device was disposed");
   return *handle.device;
 }
 

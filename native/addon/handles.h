@@ -1,4 +1,5 @@
-// Native objects as JS holds them: externals with a type tag, so that a foreign object is a TypeError and not a crash.
+// Native objects as JS holds them: externals with a type tag, so that a foreign object is a
+// TypeError and not a crash.
 #pragma once
 #include <napi.h>
 

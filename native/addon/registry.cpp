@@ -17,7 +17,8 @@ class FieldReader {
 
   void operator()(Input& field, const char* name) {
     Napi::Value v = fields_.Get(name);
-    if (absent(v)) throw Error("InvalidArgument", std::string("Expected a tensor for parameter ") + name);
+    if (absent(v))
+      throw Error("InvalidArgument", std::string("Expected a tensor for parameter ") + name);
     field.tensor = tensorOf(env_, v);
     job_.inputs.push_back(field.tensor);
   }
@@ -29,7 +30,8 @@ class FieldReader {
   }
   void operator()(InOut& field, const char* name) {
     Napi::Value v = fields_.Get(name);
-    if (absent(v)) throw Error("InvalidArgument", std::string("Expected a tensor for parameter ") + name);
+    if (absent(v))
+      throw Error("InvalidArgument", std::string("Expected a tensor for parameter ") + name);
     field.tensor = tensorOf(env_, v);
     job_.inouts.push_back(field.tensor);
   }
@@ -59,17 +61,19 @@ class FieldReader {
     if (absent(v)) return;
     Napi::Array array = v.As<Napi::Array>();
     if (array.Length() != N)
-      throw Error("InvalidArgument", std::string("Expected ") + std::to_string(N) +
-                                         " numbers for parameter " + name);
+      throw Error("InvalidArgument",
+                  std::string("Expected ") + std::to_string(N) + " numbers for parameter " + name);
     for (size_t i = 0; i < N; ++i)
-      field[i] = static_cast<T>(array.Get(static_cast<uint32_t>(i)).As<Napi::Number>().DoubleValue());
+      field[i] =
+          static_cast<T>(array.Get(static_cast<uint32_t>(i)).As<Napi::Number>().DoubleValue());
   }
   void operator()(std::vector<double>& field, const char* name) {
     Napi::Value v = fields_.Get(name);
     if (absent(v)) return;
     Napi::Array array = v.As<Napi::Array>();
     field.resize(array.Length());
-    for (uint32_t i = 0; i < array.Length(); ++i) field[i] = array.Get(i).As<Napi::Number>().DoubleValue();
+    for (uint32_t i = 0; i < array.Length(); ++i)
+      field[i] = array.Get(i).As<Napi::Number>().DoubleValue();
   }
 
  private:
@@ -102,7 +106,8 @@ Napi::Value enqueue(Napi::Env env, Device& device, Napi::Object fields, Job job)
   for (auto* tensors : {&job.inputs, &job.inouts})
     for (const Tensor& t : *tensors)
       if (t.buffer->device.get() != &device)
-        throw Error("DeviceMismatch", std::string("Tensors of ") + Op::name + " live on different devices");
+        throw Error("DeviceMismatch",
+                    std::string("Tensors of ") + Op::name + " live on different devices");
   op->infer();
   for (Output* o : outputs)
     if (o->wanted) {
@@ -158,7 +163,8 @@ Napi::Value runOperation(const Napi::CallbackInfo& info) {
       g->counts = tensorOf(env, guard);
       g->index = options.Get("index").As<Napi::Number>().Int64Value();
       require(g->counts.dtype == DType::i32 && g->index >= 0 && g->index < g->counts.shape.size(),
-              "InvalidArgument", "Expected an i32 tensor and an index inside it for parameter guard");
+              "InvalidArgument",
+              "Expected an i32 tensor and an index inside it for parameter guard");
       job.guard = std::move(g);
     }
   }

@@ -49,7 +49,8 @@ void* Allocator::allocate(size_t bytes, size_t* capacity) {
     }
     if (!data)
       throw Error("OutOfMemory", "The device has no " + std::to_string(wanted) +
-                                     " bytes left, with " + std::to_string(stats_.live) + " in use");
+                                     " bytes left, with " + std::to_string(stats_.live) +
+                                     " in use");
   }
   stats_.live += size;
   stats_.peak = std::max(stats_.peak, stats_.live);
@@ -86,7 +87,8 @@ MemoryStatistics Allocator::statistics() const {
 void Allocator::setLimit(uint64_t bytes) {
   std::lock_guard<std::mutex> lock(mutex_);
   stats_.limit = bytes;
-  if (stats_.live + stats_.cached > bytes) shrinkCache(bytes > stats_.live ? bytes - stats_.live : 0);
+  if (stats_.live + stats_.cached > bytes)
+    shrinkCache(bytes > stats_.live ? bytes - stats_.live : 0);
 }
 
 void Allocator::resetPeak() {

@@ -1,8 +1,9 @@
 // Caching allocator of one device.
 //
-// Freed blocks are kept and given out again, so a training loop reaches a steady state without asking the system. The
-// cache never makes the footprint exceed the peak of live bytes: before asking for new memory, cached blocks that would
-// take it over that peak are returned. When a limit is set, the cache goes first; then OutOfMemory.
+// Freed blocks are kept and given out again, so a training loop reaches a steady state without
+// asking the system. The cache never makes the footprint exceed the peak of live bytes: before
+// asking for new memory, cached blocks that would take it over that peak are returned. When a limit
+// is set, the cache goes first; then OutOfMemory.
 #pragma once
 #include <cstddef>
 #include <cstdint>

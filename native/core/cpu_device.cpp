@@ -12,7 +12,8 @@ namespace {
 
 constexpr size_t kMapped = size_t{1} << 20;
 
-// Large blocks are mapped one by one, so that the system has them back when they are released, and may use huge pages.
+// Large blocks are mapped one by one, so that the system has them back when they are released, and
+// may use huge pages.
 class SystemMemory : public MemorySource {
  public:
   void* allocate(size_t bytes) override {

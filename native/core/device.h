@@ -1,4 +1,5 @@
-// A Device: memory, a queue of jobs that run in order on a thread of its own, and counters of what crossed its border.
+// A Device: memory, a queue of jobs that run in order on a thread of its own, and counters of what
+// crossed its border.
 #pragma once
 #include <atomic>
 #include <condition_variable>
@@ -23,8 +24,8 @@ struct CancelToken {
   std::atomic<bool> cancelled{false};
 };
 
-// Runs a job only if counts[index] > 0, read from the device when the job's turn comes (a read-back of
-// four bytes that never reaches JS). The outputs of a job that was not run read as zeros.
+// Runs a job only if counts[index] > 0, read from the device when the job's turn comes (a read-back
+// of four bytes that never reaches JS). The outputs of a job that was not run read as zeros.
 struct Guard {
   Tensor counts;  // i32
   int64_t index = 0;

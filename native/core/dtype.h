@@ -46,8 +46,9 @@ inline const char* nameOf(DType type) {
 inline DType dtypeFromName(const std::string& name) {
   for (DType t : {DType::f32, DType::bf16, DType::f16, DType::u8, DType::i16, DType::i32})
     if (name == nameOf(t)) return t;
-  throw Error("InvalidArgument",
-              "Expected one of f32, bf16, f16, u8, i16, i32 for parameter dtype but received " + name);
+  throw Error(
+      "InvalidArgument",
+      "Expected one of f32, bf16, f16, u8, i16, i32 for parameter dtype but received " + name);
 }
 
 }  // namespace rvx

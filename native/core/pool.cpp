@@ -140,7 +140,8 @@ void parallelFor(int64_t tasks, FunctionRef<void(int64_t)> body) {
 
 void* threadScratch(int slot, size_t bytes) {
   static thread_local Scratch scratch;
-  if (scratch.blocks.size() <= static_cast<size_t>(slot)) scratch.blocks.resize(static_cast<size_t>(slot) + 1);
+  if (scratch.blocks.size() <= static_cast<size_t>(slot))
+    scratch.blocks.resize(static_cast<size_t>(slot) + 1);
   Scratch::Block& block = scratch.blocks[static_cast<size_t>(slot)];
   if (block.bytes < bytes) {
     std::free(block.data);

@@ -1,7 +1,7 @@
 // The one work pool of the process, shared by all devices and worker threads.
 //
-// parallelFor splits work by the caller's fixed task numbers, never by the number of threads, so results do not depend on
-// how many threads there are.
+// parallelFor splits work by the caller's fixed task numbers, never by the number of threads, so
+// results do not depend on how many threads there are.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -17,8 +17,7 @@ class FunctionRef<R(A...)> {
  public:
   template <class F, class = std::enable_if_t<!std::is_same_v<std::decay_t<F>, FunctionRef>>>
   FunctionRef(F&& f)  // NOLINT: implicit by design, as std::function
-      : object_(const_cast<void*>(static_cast<const void*>(&f))),
-        call_([](void* o, A... a) -> R {
+      : object_(const_cast<void*>(static_cast<const void*>(&f))), call_([](void* o, A... a) -> R {
           return (*static_cast<std::remove_reference_t<F>*>(o))(static_cast<A>(a)...);
         }) {}
   R operator()(A... a) const { return call_(object_, static_cast<A>(a)...); }

@@ -1,4 +1,5 @@
-// Shape of a tensor: up to six axes, slowest first. Tensors are always contiguous in row-major order.
+// Shape of a tensor: up to six axes, slowest first. Tensors are always contiguous in row-major
+// order.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -22,7 +23,9 @@ struct Shape {
     require(rank < kMaxRank, "ShapeMismatch", "Expected at most 6 axes");
     dim[static_cast<size_t>(rank++)] = d;
   }
-  int64_t operator[](int axis) const { return dim[static_cast<size_t>(axis < 0 ? rank + axis : axis)]; }
+  int64_t operator[](int axis) const {
+    return dim[static_cast<size_t>(axis < 0 ? rank + axis : axis)];
+  }
   int64_t& operator[](int axis) { return dim[static_cast<size_t>(axis < 0 ? rank + axis : axis)]; }
   int64_t size() const {
     int64_t n = 1;

@@ -1,5 +1,6 @@
-// What a backend is: for every operation of ops.h, run<Op>. Each lives in native/<backend>/<operation>.cpp (.cu) as a full
-// specialisation; the addon's table of operations refers to all of them, so an addon with one missing does not load.
+// What a backend is: for every operation of ops.h, run<Op>. Each lives in
+// native/<backend>/<operation>.cpp (.cu) as a full specialisation; the addon's table of operations
+// refers to all of them, so an addon with one missing does not load.
 #pragma once
 #include <string>
 

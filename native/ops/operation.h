@@ -3,15 +3,15 @@
 // Each operation is a struct in one of the headers listed in ops.h:
 //
 //   struct Example {
-//     static constexpr const char* name = "example";        // the same word in lib/ops, cpu/, cuda/, test/
-//     Input x;                 // a tensor that is read
-//     InOut state;             // a tensor that is changed in place
-//     Output y;                // a tensor that is made
-//     double factor = 1;
-//     template <class V> void fields(V& v) {                // how the addon fills it from a JS object
+//     static constexpr const char* name = "example";        // the same word in lib/ops, cpu/,
+//     cuda/, test/ Input x;                 // a tensor that is read InOut state;             // a
+//     tensor that is changed in place Output y;                // a tensor that is made double
+//     factor = 1; template <class V> void fields(V& v) {                // how the addon fills it
+//     from a JS object
 //       v(x, "x"), v(state, "state"), v(y, "y"), v(factor, "factor");
 //     }
-//     void infer() { y.like(x); }                           // shapes and types of the outputs; checks
+//     void infer() { y.like(x); }                           // shapes and types of the outputs;
+//     checks
 //   };
 //
 // An Input that may be left out is written OptionalInput. Attributes: bool, int64_t, double,
@@ -19,9 +19,9 @@
 // In the JS object a missing attribute keeps the default of its member.
 #pragma once
 #include <array>
-#include <tuple>
 #include <cstdint>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "core/device.h"
@@ -73,9 +73,9 @@ struct Output {
   }
 };
 
-using Int3 = std::array<int64_t, 3>;     // along D, H, W
-using Real3 = std::array<double, 3>;     // along D, H, W
-using Affine = std::array<double, 12>;   // row-major 3x4: index_in(d,h,w) = A [d,h,w,1]_out
+using Int3 = std::array<int64_t, 3>;    // along D, H, W
+using Real3 = std::array<double, 3>;    // along D, H, W
+using Affine = std::array<double, 12>;  // row-major 3x4: index_in(d,h,w) = A [d,h,w,1]_out
 
 // What an implementation may use while it runs.
 struct Context {

@@ -1,10 +1,17 @@
-// The one list of operations that both backends implement. See operation.h for what each is made of.
+// The one list of operations that both backends implement. See operation.h for what each is made
+// of.
 #pragma once
 #include "ops/backend.h"
 #include "ops/convolution.h"
+#include "ops/drawing.h"
+#include "ops/elementwise.h"
+#include "ops/labels.h"
+#include "ops/network.h"
+#include "ops/spatial.h"
 
 namespace rvx {
 
-using AllOperations = Concatenate<ConvolutionOperations>::type;
+using AllOperations = Concatenate<ElementwiseOperations, ConvolutionOperations, NetworkOperations,
+                                  SpatialOperations, LabelOperations, DrawingOperations>::type;
 
 }  // namespace rvx

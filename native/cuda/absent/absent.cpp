@@ -7,7 +7,9 @@ std::string unavailableReason() {
   return "this build of renvox has no CUDA kernels (no nvcc was found when it was built)";
 }
 
-std::shared_ptr<Device> makeDevice() { throw Error("DeviceUnavailable", "No CUDA device: " + unavailableReason()); }
+std::shared_ptr<Device> makeDevice() {
+  throw Error("DeviceUnavailable", "No CUDA device: " + unavailableReason());
+}
 
 template <class Op>
 void run(const Op&, Context&) {

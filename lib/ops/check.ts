@@ -1,0 +1,87 @@
+/** Checks of operations' arguments. They run once, at the public operation; native code asserts. */
+import { invalidArgument, RenvoxError } from '../errors.js';
+import { type DType, Tensor } from '../tensor.js';
+
+/** Checks that `value` is a tensor with one of these types and this number of axes. */
+export function checkTensor(
+  operation: string,
+  parameter: string,
+  value: unknown,
+  options: { rank?: number; dtype?: DType | readonly DType[] } = {},
+): asserts value is Tensor {
+  if (!(value instanceof Tensor))
+    throw invalidArgument(`${parameter} of ${operation}`, 'a Tensor', value);
+  const { rank, dtype } = options;
+  if (rank !== undefined && value.shape.length !== rank)
+    throw new RenvoxError(
+      'ShapeMismatch',
+      `Expected ${rank} axes for parameter ${parameter} of ${operation} but received shape ${text(value.shape)}`,
+      { operation, parameter, shape: value.shape },
+    );
+  const types = dtype === undefined ? undefined : typeof dtype === 'string' ? [dtype] : dtype;
+  if (types && !types.includes(value.dtype))
+    throw new RenvoxError(
+      'DtypeMismatch',
+      `Expected ${types.join(' or ')} for parameter ${parameter} of ${operation} but received ${value.dtype}`,
+      { operation, parameter, dtype: value.dtype },
+    );
+}
+
+/** Checks a shape against the one that the other arguments demand. */
+export function checkShape(
+  operation: string,
+  parameter: string,
+  tensor: Tensor,
+  wanted: readonly number[],
+): void {
+  if (tensor.shape.length !== wanted.length || wanted.some((n, i) => n !== tensor.shape[i]))
+    throw new RenvoxError(
+      'ShapeMismatch',
+      `Expected shape ${text(wanted)} for parameter ${parameter} of ${operation} but received ${text(tensor.shape)}`,
+      { operation, parameter, expected: wanted, shape: tensor.shape },
+    );
+}
+
+/** An integer, or three of them along D, H, W. */
+export type Triple = number | readonly [number, number, number];
+
+/** Makes three integers of one or three, each at least `least`. */
+export function triple(
+  operation: string,
+  parameter: string,
+  value: Triple,
+  least: number,
+): [number, number, number] {
+  const list: readonly number[] = typeof value === 'number' ? [value, value, value] : value;
+  if (
+    !Array.isArray(list) ||
+    list.length !== 3 ||
+    !list.every((n) => Number.isInteger(n) && n >= least)
+  )
+    throw invalidArgument(
+      `${parameter} of ${operation}`,
+      `an integer of at least ${least}, or three of them`,
+      value,
+    );
+  return list as unknown as [number, number, number];
+}
+
+/** Checks a finite number in a closed range. */
+export function checkNumber(
+  operation: string,
+  parameter: string,
+  value: unknown,
+  least = Number.NEGATIVE_INFINITY,
+  most = Number.POSITIVE_INFINITY,
+): asserts value is number {
+  if (typeof value !== 'number' || !Number.isFinite(value) || value < least || value > most)
+    throw invalidArgument(
+      `${parameter} of ${operation}`,
+      `a number from ${least} to ${most}`,
+      value,
+    );
+}
+
+export function text(shape: readonly number[]): string {
+  return `[${shape.join(', ')}]`;
+}
