@@ -39,7 +39,7 @@ function newestSource(folder) {
 function upToDate() {
   if (!existsSync(addon)) return false;
   const built = statSync(addon).mtimeMs;
-  const others = ['CMakeLists.txt', 'binding.gyp', 'package.json'].map((file) => join(root, file));
+  const others = ['CMakeLists.txt', 'binding.gyp'].map((file) => join(root, file));
   return (
     others.every((file) => statSync(file).mtimeMs <= built) &&
     newestSource(join(root, 'native')) <= built
@@ -94,12 +94,15 @@ function buildWithGyp() {
 /** Builds and checks that the result loads; returns the reasons of failure, empty on success. */
 function build() {
   const hadBuild = existsSync(join(root, 'build'));
+  // A developer's mistake in a tree that CMake has built before is no reason to throw that build away.
+  const incremental = existsSync(join(root, 'build', 'CMakeCache.txt'));
   const reasons = [];
   for (const [name, how] of [
     ['cmake', buildWithCmake],
     ['gyp', buildWithGyp],
   ]) {
     if (only && only !== name) continue;
+    if (name === 'gyp' && incremental && reasons.length > 0) continue;
     const reason = how() ?? loadError();
     if (reason === undefined) return [];
     reasons.push(`${name === 'gyp' ? 'node-gyp' : 'cmake-js'}: ${reason}`);
