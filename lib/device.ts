@@ -15,7 +15,7 @@ export type DeviceKind = 'cpu' | 'cuda';
 export interface TensorOptions {
   /** Axes, slowest first; by default one axis of all elements. */
   shape?: readonly number[];
-  /** By default the type that fits the array: Float32Array f32, Uint8Array u8, Int16Array i16, Int32Array i32. */
+  /** By default the type that fits the array: Float32Array f32, Uint8Array u8, Int16Array i16, Int32Array i32, Float64Array f64. */
   dtype?: DType;
   /**
    * Do not copy the array now but let the device's thread read it later: it must not change until a tensor that depends on it has been
@@ -256,6 +256,7 @@ const bytesOf: Record<DType, number> = {
   u8: 1,
   i16: 2,
   i32: 4,
+  f64: 8,
 };
 
 function dtypeOf(array: TensorData): DType {
@@ -263,9 +264,10 @@ function dtypeOf(array: TensorData): DType {
   if (array instanceof Uint8Array) return 'u8';
   if (array instanceof Int16Array) return 'i16';
   if (array instanceof Int32Array) return 'i32';
+  if (array instanceof Float64Array) return 'f64';
   throw invalidArgument(
     'data',
-    'a Float32Array, Uint8Array, Int16Array or Int32Array (or a dtype with a Uint16Array)',
+    'a Float32Array, Float64Array, Uint8Array, Int16Array or Int32Array (or a dtype with a Uint16Array)',
     array,
   );
 }

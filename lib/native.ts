@@ -6,8 +6,10 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { RenvoxError, type RenvoxErrorCode } from './errors.js';
 
-/** Element types of tensors. `bf16` and `f16` are stored as 16-bit patterns. */
-export type DType = 'f32' | 'bf16' | 'f16' | 'u8' | 'i16' | 'i32';
+/**
+ * Element types of tensors. `bf16` and `f16` are stored as 16-bit patterns; `f64` is for figures (counts, distances in mm), not for networks.
+ */
+export type DType = 'f32' | 'bf16' | 'f16' | 'u8' | 'i16' | 'i32' | 'f64';
 
 /** Instruction sets that the CPU kernels are compiled for. */
 export type InstructionSet = 'baseline' | 'avx2' | 'avx512';

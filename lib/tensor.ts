@@ -13,6 +13,7 @@ export interface ArrayOf {
   u8: Uint8Array;
   i16: Int16Array;
   i32: Int32Array;
+  f64: Float64Array;
 }
 
 export type TensorData = ArrayOf[DType];
@@ -24,6 +25,7 @@ const arrays = {
   u8: Uint8Array,
   i16: Int16Array,
   i32: Int32Array,
+  f64: Float64Array,
 } as const;
 
 /**

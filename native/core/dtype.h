@@ -8,10 +8,12 @@
 
 namespace rvx {
 
-enum class DType : uint8_t { f32, bf16, f16, u8, i16, i32 };
+enum class DType : uint8_t { f32, bf16, f16, u8, i16, i32, f64 };
 
 inline size_t sizeOf(DType type) {
   switch (type) {
+    case DType::f64:
+      return 8;
     case DType::f32:
     case DType::i32:
       return 4;
@@ -39,16 +41,19 @@ inline const char* nameOf(DType type) {
       return "i16";
     case DType::i32:
       return "i32";
+    case DType::f64:
+      return "f64";
   }
   return "?";
 }
 
 inline DType dtypeFromName(const std::string& name) {
-  for (DType t : {DType::f32, DType::bf16, DType::f16, DType::u8, DType::i16, DType::i32})
+  for (DType t :
+       {DType::f32, DType::bf16, DType::f16, DType::u8, DType::i16, DType::i32, DType::f64})
     if (name == nameOf(t)) return t;
   throw Error(
       "InvalidArgument",
-      "Expected one of f32, bf16, f16, u8, i16, i32 for parameter dtype but received " + name);
+      "Expected one of f32, bf16, f16, u8, i16, i32, f64 for parameter dtype but received " + name);
 }
 
 }  // namespace rvx

@@ -22,6 +22,8 @@ void run(const Fill& op, Context&) {
   switch (op.y.dtype) {
     case DType::f32:
       return fillWith<float>(op.y, static_cast<float>(op.value));
+    case DType::f64:
+      return fillWith<double>(op.y, op.value);
     case DType::i32:
       return fillWith<int32_t>(op.y, static_cast<int32_t>(op.value));
     case DType::i16:
