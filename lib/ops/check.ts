@@ -42,6 +42,29 @@ export function checkShape(
     );
 }
 
+/** Checks that `value` is an f32 vector of one value per channel. */
+export function checkChannels(
+  operation: string,
+  parameter: string,
+  value: unknown,
+  channels: number,
+): asserts value is Tensor {
+  checkTensor(operation, parameter, value, { dtype: 'f32' });
+  checkShape(operation, parameter, value, [channels]);
+}
+
+/** Checks that `value` is an f32 tensor with at least these axes and no empty one; returns its last axis. */
+export function checkImage(operation: string, value: unknown, leastRank = 2): number {
+  checkTensor(operation, 'x', value, { dtype: 'f32' });
+  if (value.shape.length < leastRank || value.size === 0)
+    throw new RenvoxError(
+      'ShapeMismatch',
+      `Expected at least ${leastRank} axes (samples, space, channels), none empty, for parameter x of ${operation} but received shape ${text(value.shape)}`,
+      { operation, parameter: 'x', shape: value.shape },
+    );
+  return value.shape[value.shape.length - 1] as number;
+}
+
 /** An integer, or three of them along D, H, W. */
 export type Triple = number | readonly [number, number, number];
 

@@ -1,0 +1,63 @@
+// batchNorm in both modes, its gradient, and its folding into a convolution; see cpu/norm.cpp.
+#include <cmath>
+
+#include "cpu/norm.h"
+#include "ops/ops.h"
+
+namespace rvx::cpu {
+namespace {
+
+NormShape wholeBatch(const Shape& s) { return {1, s.size() / s[-1], s[-1]}; }
+
+}  // namespace
+
+template <>
+void run(const BatchNorm& op, Context& cx) {
+  const NormShape shape = wholeBatch(op.x.shape());
+  const int64_t channels = shape.channels;
+  float *mean = op.runningMean.data(), *variance = op.runningVar.data();
+  float* statistics = op.statistics.data();
+  if (op.training) {
+    Workspace memory(cx, static_cast<size_t>(channels * 2) * sizeof(double));
+    auto* sums = memory.data<double>();
+    normSums(op.x.data(), shape, sums, cx);
+    normStatistics(sums, shape, op.eps, statistics);
+    const double keep = 1 - op.momentum;
+    for (int64_t c = 0; c < channels; ++c) {
+      const double unbiased = sums[2 * c + 1] / static_cast<double>(shape.voxels - 1);
+      mean[c] = static_cast<float>(keep * mean[c] + op.momentum * sums[2 * c]);
+      variance[c] = static_cast<float>(keep * variance[c] + op.momentum * unbiased);
+    }
+  } else {
+    for (int64_t c = 0; c < channels; ++c)
+      storeStatistics(statistics + 3 * c, mean[c], variance[c], op.eps);
+  }
+  normApply(op.x.data(), shape, statistics, op.gamma.data(), op.beta.data(),
+            static_cast<float>(op.slope), op.y.data());
+}
+
+template <>
+void run(const BatchNormGrad& op, Context& cx) {
+  normGradient(
+      {op.x.data(), op.dy.data(), op.statistics.data(), op.gamma.data(), op.beta.data(),
+       static_cast<float>(op.slope), !op.training, op.dx.data(), op.dgamma.data(), op.dbeta.data()},
+      wholeBatch(op.x.shape()), cx);
+}
+
+template <>
+void run(const FoldBatchNorm& op, Context&) {
+  const int64_t filters = op.weight.shape()[0], taps = op.weight.shape().size() / filters;
+  const float *weight = op.weight.data(), *bias = op.bias.data();
+  const float *gamma = op.gamma.data(), *beta = op.beta.data();
+  const float *mean = op.runningMean.data(), *variance = op.runningVar.data();
+  float *foldedWeight = op.foldedWeight.data(), *foldedBias = op.foldedBias.data();
+  for (int64_t f = 0; f < filters; ++f) {
+    const double a = gamma[f] / std::sqrt(static_cast<double>(variance[f]) + op.eps);
+    for (int64_t i = f * taps; i < (f + 1) * taps; ++i)
+      foldedWeight[i] = static_cast<float>(a * weight[i]);
+    const double before = bias ? static_cast<double>(bias[f]) : 0.0;
+    foldedBias[f] = static_cast<float>(a * (before - mean[f]) + beta[f]);
+  }
+}
+
+}  // namespace rvx::cpu

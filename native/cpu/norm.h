@@ -1,0 +1,52 @@
+// What instance norm and batch norm share: statistics, application and gradient over `groups` blocks
+// of [voxels, channels]. Instance norm has one group a sample, batch norm one in all.
+#pragma once
+#include <cstdint>
+
+#include "core/isa.h"
+#include "ops/operation.h"
+
+namespace rvx::cpu {
+
+struct NormShape {
+  int64_t groups, voxels, channels;
+};
+
+// sums [groups, C, 2]: mean and M2 (sum of squared deviations), in double.
+void normSums(const float* x, NormShape shape, double* sums, Context& cx);
+// statistics [groups, C, 3] (see ops/norms.h) of mean and M2.
+void normStatistics(const double* sums, NormShape shape, double eps, float* statistics);
+void storeStatistics(float* statistics, double mean, double variance, double eps);
+// y = leaky(gamma xhat + beta).
+void normApply(const float* x, NormShape shape, const float* statistics, const float* gamma,
+               const float* beta, float slope, float* y);
+
+struct NormGradient {
+  const float *x, *dy, *statistics, *gamma, *beta;
+  float slope;
+  bool constantStatistics;
+  float *dx, *dgamma, *dbeta;
+};
+void normGradient(const NormGradient& g, NormShape shape, Context& cx);
+
+// Tables of one period for a chunk of the gradient.
+struct NormTables {
+  const float *mean, *scale, *shift;  // z = (x - mean) scale + shift
+  const float *a, *b, *d;             // dx = a g + ((x - mean) b + d)
+};
+
+RVX_ISA_DECLARE(
+    // Adds x to row, place by place.
+    void normAdd(const float* x, int64_t count, int64_t period, float* row);
+    // Adds x - mean and (x - mean)^2.
+    void normDeviations(const float* x, int64_t count, int64_t period, const float* mean,
+                        float* first, float* second);
+    void normForward(const float* x, int64_t count, int64_t period, const NormTables& tables,
+                     float slope, float* y);
+    // Adds g and g (x - mean).
+    void normGradientSums(const float* x, const float* dy, int64_t count, int64_t period,
+                          const NormTables& tables, float slope, float* first, float* second);
+    void normGradientApply(const float* x, const float* dy, int64_t count, int64_t period,
+                           const NormTables& tables, float slope, float* dx);)
+
+}  // namespace rvx::cpu
