@@ -105,6 +105,22 @@ export function checkNumber(
     );
 }
 
+/** Checks an integer in a closed range. */
+export function checkInteger(
+  operation: string,
+  parameter: string,
+  value: unknown,
+  least: number,
+  most: number,
+): asserts value is number {
+  if (!Number.isInteger(value) || (value as number) < least || (value as number) > most)
+    throw invalidArgument(
+      `${parameter} of ${operation}`,
+      `an integer from ${least} to ${most}`,
+      value,
+    );
+}
+
 export function text(shape: readonly number[]): string {
   return `[${shape.join(', ')}]`;
 }

@@ -3,12 +3,17 @@
 export * from './add.js';
 export * from './batchNorm.js';
 export type { Triple } from './check.js';
+export * from './componentTable.js';
+export * from './connectedComponents.js';
 export * from './crop.js';
 export * from './flip.js';
 export * from './gaussianBlur.js';
 export { type HounsfieldWindow, hounsfieldWindow, type StoredScale } from './hounsfieldWindow.js';
 export * from './instanceNorm.js';
+export * from './keepComponents.js';
+export * from './kidneySides.js';
 export * from './leakyRelu.js';
+export * from './overlapCounts.js';
 export * from './randomNormal.js';
 export * from './reshape.js';
 export type { AlongAxes } from './volume-axes.js';

@@ -1,9 +1,166 @@
 // Operations on label maps: components, distances, overlaps.
+//
+// A label map is [D, H, W], [1, D, H, W] or [1, D, H, W, 1], integers, 0 = background. Raster order
+// is the order in memory: d slowest, w fastest.
 #pragma once
 #include "ops/operation.h"
 
 namespace rvx {
 
-using LabelOperations = OperationList<>;
+// The spatial size of a label map or image of one sample and one channel.
+inline Int3 volumeSize(const Shape& s, const char* what) {
+  require(s.rank == 3 || (s.rank == 4 && s[0] == 1) || (s.rank == 5 && s[0] == 1 && s[4] == 1),
+          "ShapeMismatch",
+          std::string("Expected [D,H,W], [1,D,H,W] or [1,D,H,W,1] for tensor ") + what +
+              " but received " + s.text());
+  require(s.size() <= INT32_MAX, "ShapeMismatch",
+          std::string("Expected fewer than 2^31 voxels for tensor ") + what + " but received " +
+              s.text());
+  const int first = s.rank == 3 ? 0 : 1;
+  return {s[first], s[first + 1], s[first + 2]};
+}
+
+inline void requireLabels(const Input& x, const char* what) {
+  require(x.dtype() == DType::u8 || x.dtype() == DType::i16 || x.dtype() == DType::i32,
+          "DtypeMismatch",
+          std::string("Expected u8, i16 or i32 for tensor ") + what + " but received " +
+              nameOf(x.dtype()));
+}
+
+// The columns of a component's row in ComponentTable and KidneySides: voxels, lowest d, h, w,
+// highest d, h, w (inclusive), raster index of the first voxel. Without voxels: 0, 0,0,0, -1,-1,-1,
+// -1.
+constexpr int64_t kTableColumns = 8;
+
+// components = 1..count, numbered in raster order of each component's first voxel; 0 stays 0.
+// Voxels belong together where they are neighbours (connectivity 6, 18 or 26) and both nonzero, and,
+// with perLabel, of the same value. count is [1].
+struct ConnectedComponents {
+  static constexpr const char* name = "connectedComponents";
+  Input labels;
+  Output components, count;
+  int64_t connectivity = 26;
+  bool perLabel = false;
+
+  template <class V>
+  void fields(V& v) {
+    v(labels, "labels"), v(components, "components"), v(count, "count"),
+        v(connectivity, "connectivity"), v(perLabel, "perLabel");
+  }
+  void infer() {
+    requireLabels(labels, "labels");
+    volumeSize(labels.shape(), "labels");
+    require(connectivity == 6 || connectivity == 18 || connectivity == 26, "InvalidArgument",
+            "Expected 6, 18 or 26 for parameter connectivity");
+    components.is(labels.shape(), DType::i32);
+    count.is({1}, DType::i32);
+  }
+};
+
+// table [capacity + 1, 8] (columns above): row 0 is the whole foreground, row i the voxels of value
+// i. Values above capacity count in row 0 alone.
+struct ComponentTable {
+  static constexpr const char* name = "componentTable";
+  Input components;
+  Output table;
+  int64_t capacity = 0;
+
+  template <class V>
+  void fields(V& v) {
+    v(components, "components"), v(table, "table"), v(capacity, "capacity");
+  }
+  void infer() {
+    requireLabels(components, "components");
+    volumeSize(components.shape(), "components");
+    require(capacity >= 0 && capacity < (1 << 24), "InvalidArgument",
+            "Expected 0 to 2^24 - 1 for parameter capacity");
+    table.is({capacity + 1, kTableColumns}, DType::i32);
+  }
+};
+
+// kept = 1 for the largest component, 2 for the next (ties: the lower number first), up to
+// `largest` of them, all of at least minimumVoxels; 0 elsewhere. u8 where largest < 256, else i32.
+// voxels [largest] holds their sizes, 0 where there is none. `count` is the number of components.
+struct KeepComponents {
+  static constexpr const char* name = "keepComponents";
+  Input components, count;
+  Output kept, voxels;
+  int64_t minimumVoxels = 1, largest = 255;
+
+  template <class V>
+  void fields(V& v) {
+    v(components, "components"), v(count, "count"), v(kept, "kept"), v(voxels, "voxels"),
+        v(minimumVoxels, "minimumVoxels"), v(largest, "largest");
+  }
+  void infer() {
+    requireType(components, DType::i32, "components");
+    requireType(count, DType::i32, "count");
+    requireShape(count.shape(), {1}, "count");
+    volumeSize(components.shape(), "components");
+    require(largest >= 1, "InvalidArgument", "Expected at least 1 for parameter largest");
+    kept.is(components.shape(), largest < 256 ? DType::u8 : DType::i32);
+    voxels.is({largest}, DType::i32);
+  }
+};
+
+// Which kidney each component of a kidney mask belongs to; see kidneySides.cpp for the rule. w
+// rises to the patient's left. sides: 1 left, 2 right, 0 neither; table [2, 8] (columns above).
+struct KidneySides {
+  static constexpr const char* name = "kidneySides";
+  Input components, count, image;
+  Output sides, table;
+  double bodyThreshold = -200;
+  int64_t minimumVoxels = 1;
+  double splitShare = 0.2, keepShare = 0.1;
+
+  template <class V>
+  void fields(V& v) {
+    v(components, "components"), v(count, "count"), v(image, "image"), v(sides, "sides"),
+        v(table, "table"), v(bodyThreshold, "bodyThreshold"), v(minimumVoxels, "minimumVoxels"),
+        v(splitShare, "splitShare"), v(keepShare, "keepShare");
+  }
+  void infer() {
+    requireType(components, DType::i32, "components");
+    requireType(count, DType::i32, "count");
+    requireShape(count.shape(), {1}, "count");
+    require(
+        image.dtype() == DType::f32 || image.dtype() == DType::i16, "DtypeMismatch",
+        std::string("Expected f32 or i16 for tensor image but received ") + nameOf(image.dtype()));
+    require(volumeSize(components.shape(), "components") == volumeSize(image.shape(), "image"),
+            "ShapeMismatch",
+            "Expected the grid of components " + components.shape().text() +
+                " for tensor image but received " + image.shape().text());
+    sides.is(components.shape(), DType::u8);
+    table.is({2, kTableColumns}, DType::i32);
+  }
+};
+
+// counts[i, j] = number of voxels where a is i and b is j, i, j < labels; exact. outside [1]: voxels
+// where either is negative or not below `labels`, which counts leaves out.
+struct OverlapCounts {
+  static constexpr const char* name = "overlapCounts";
+  Input a, b;
+  Output counts, outside;
+  int64_t labels = 2;
+
+  template <class V>
+  void fields(V& v) {
+    v(a, "a"), v(b, "b"), v(counts, "counts"), v(outside, "outside"), v(labels, "labels");
+  }
+  void infer() {
+    requireLabels(a, "a");
+    requireLabels(b, "b");
+    require(
+        a.shape().size() == b.shape().size(), "ShapeMismatch",
+        "Expected shape " + a.shape().text() + " for tensor b but received " + b.shape().text());
+    require(labels >= 1 && labels <= 256, "InvalidArgument",
+            "Expected 1 to 256 for parameter labels");
+    counts.is({labels, labels}, DType::f64);
+    outside.is({1}, DType::f64);
+  }
+};
+
+using LabelOperations =
+    OperationList<ConnectedComponents, ComponentTable, KeepComponents, KidneySides, OverlapCounts>;
 
 }  // namespace rvx

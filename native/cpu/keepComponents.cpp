@@ -1,0 +1,82 @@
+// keepComponents: the largest components, renumbered by size. Least bytes: two reads of the map, one
+// write. Sizes are counted by atomic integer additions, one a run: their order does not matter.
+#include <algorithm>
+#include <atomic>
+#include <numeric>
+#include <vector>
+
+#include "core/pool.h"
+#include "cpu/label_rows.h"
+#include "ops/ops.h"
+
+namespace rvx::cpu {
+namespace {
+
+template <class T>
+void keep(const KeepComponents& op, Context& cx) {
+  const auto [D, H, W] = volumeSize(op.components.shape(), "components");
+  const int64_t rows = D * H, width = W;
+  const int32_t* in = op.components.data<int32_t>();
+  const int32_t count = std::max(0, *op.count.data<int32_t>());
+  const auto known = [count](int32_t value) { return value > 0 && value <= count; };
+
+  const auto slots = static_cast<size_t>(count) + 1;
+  Workspace space(cx, slots * (sizeof(std::atomic<int32_t>) + 2 * sizeof(int32_t)));
+  auto* size = new (space.data<void>()) std::atomic<int32_t>[slots];
+  int32_t* order = reinterpret_cast<int32_t*>(size + slots);
+  int32_t* rank = order + slots;
+  for (size_t i = 0; i < slots; ++i) size[i].store(0, std::memory_order_relaxed);
+  parallelRows(rows, [&](int64_t begin, int64_t end) {
+    // Neighbouring runs are mostly of one component: add them up before touching shared memory.
+    int32_t current = 0, pending = 0;
+    for (int64_t row = begin; row < end; ++row)
+      forEachLabelRun(in + row * width, width, [&](int64_t b, int64_t e, int32_t value) {
+        if (!known(value)) return;
+        if (value != current) {
+          size[current].fetch_add(pending, std::memory_order_relaxed);
+          current = value;
+          pending = 0;
+        }
+        pending += static_cast<int32_t>(e - b);
+      });
+    size[current].fetch_add(pending, std::memory_order_relaxed);
+  });
+
+  int32_t candidates = 0;
+  for (int32_t i = 1; i <= count; ++i)
+    if (size[i].load(std::memory_order_relaxed) >= std::max<int64_t>(op.minimumVoxels, 1))
+      order[candidates++] = i;
+  const auto kept = static_cast<int32_t>(std::min<int64_t>(candidates, op.largest));
+  std::partial_sort(order, order + kept, order + candidates, [&](int32_t a, int32_t b) {
+    return size[a] != size[b] ? size[a] > size[b] : a < b;
+  });
+  std::fill(rank, rank + slots, 0);
+  int32_t* voxels = op.voxels.data<int32_t>();
+  std::fill(voxels, voxels + op.largest, 0);
+  for (int32_t i = 0; i < kept; ++i) {
+    rank[order[i]] = i + 1;
+    voxels[i] = size[order[i]];
+  }
+
+  T* out = op.kept.data<T>();
+  parallelRows(rows, [&](int64_t begin, int64_t end) {
+    std::memset(out + begin * width, 0, static_cast<size_t>((end - begin) * width) * sizeof(T));
+    for (int64_t row = begin; row < end; ++row)
+      forEachLabelRun(in + row * width, width, [&](int64_t b, int64_t e, int32_t value) {
+        if (known(value) && rank[value])
+          std::fill(out + row * width + b, out + row * width + e, static_cast<T>(rank[value]));
+      });
+  });
+}
+
+}  // namespace
+
+template <>
+void run(const KeepComponents& op, Context& cx) {
+  if (op.kept.dtype == DType::u8)
+    keep<uint8_t>(op, cx);
+  else
+    keep<int32_t>(op, cx);
+}
+
+}  // namespace rvx::cpu

@@ -1,0 +1,105 @@
+import { ops, threads } from 'renvox';
+import t from 'tap';
+import { onEveryDevice, sameBits } from './harness.js';
+import { raggedShapes, randomLabels } from './random-labels.js';
+
+/** Components by falling size, ties by number, at least `minimum` voxels. */
+function bySize(components: Int32Array, minimum: number): { label: number; voxels: number }[] {
+  const sizes = new Map<number, number>();
+  for (const label of components) if (label) sizes.set(label, (sizes.get(label) ?? 0) + 1);
+  return [...sizes]
+    .map(([label, voxels]) => ({ label, voxels }))
+    .filter((c) => c.voxels >= minimum)
+    .sort((a, b) => b.voxels - a.voxels || a.label - b.label);
+}
+
+onEveryDevice(t, 'keepComponents against a sort', async (t, device) => {
+  let seed = 100;
+  for (const shape of raggedShapes)
+    for (const [minimumVoxels, largest] of [
+      [1, 255],
+      [3, 2],
+      [2, 300],
+    ] as const) {
+      const labels = device.tensor(randomLabels(shape, seed++, { density: 0.25 }), { shape });
+      const found = ops.connectedComponents(labels, { connectivity: 6 });
+      const { kept, voxels } = ops.keepComponents(found, { minimumVoxels, largest });
+      const components = (await found.components.data()) as Int32Array;
+      const order = bySize(components, minimumVoxels).slice(0, largest);
+      const rank = new Map(order.map((c, i) => [c.label, i + 1]));
+      const what = `[${shape}] at least ${minimumVoxels}, ${largest} largest`;
+      t.equal(kept.dtype, largest < 256 ? 'u8' : 'i32', `${what}: type`);
+      t.same(
+        Array.from(await kept.data()),
+        Array.from(components, (c) => rank.get(c) ?? 0),
+        what,
+      );
+      t.same(
+        Array.from(await voxels.data()),
+        Array.from({ length: largest }, (_, i) => order[i]?.voxels ?? 0),
+        `${what}: voxels`,
+      );
+    }
+});
+
+onEveryDevice(t, 'componentTable against a loop', async (t, device) => {
+  for (const shape of raggedShapes) {
+    const [D, H, W] = shape;
+    const labels = randomLabels(shape, D * W, { labels: 7, density: 0.2, grain: 2 });
+    const capacity = 4;
+    const rows = Array.from({ length: capacity + 1 }, () => [
+      0,
+      ...[D, H, W],
+      ...[-1, -1, -1],
+      -1,
+    ]) as number[][];
+    for (let d = 0, v = 0; d < D; d++)
+      for (let h = 0; h < H; h++)
+        for (let w = 0; w < W; w++, v++)
+          for (const value of [0, labels[v] as number]) {
+            const row = rows[value];
+            if (!row || labels[v] === 0) continue;
+            row[0] = (row[0] as number) + 1;
+            [d, h, w].forEach((x, axis) => {
+              row[1 + axis] = Math.min(row[1 + axis] as number, x);
+              row[4 + axis] = Math.max(row[4 + axis] as number, x);
+            });
+            if (row[7] === -1) row[7] = v;
+          }
+    for (const row of rows) if (row[0] === 0) row.fill(0, 1, 4);
+    const table = ops.componentTable(device.tensor(labels, { shape }), { capacity });
+    t.same(Array.from(await table.data()), rows.flat(), `[${shape}]`);
+  }
+});
+
+onEveryDevice(t, 'same bits for any number of threads', async (t, device) => {
+  const before = threads();
+  const shape = [40, 31, 70] as const;
+  const labels = device.tensor(randomLabels(shape, 5, { density: 0.3 }), { shape });
+  const results = [];
+  for (const n of [1, 2, 3]) {
+    threads(n);
+    const found = ops.connectedComponents(labels, { connectivity: 6 });
+    const { kept, voxels } = ops.keepComponents(found, { minimumVoxels: 2 });
+    const table = ops.componentTable(found.components, { capacity: 5000 });
+    results.push([await kept.data(), await voxels.data(), await table.data()] as const);
+  }
+  const [one, ...others] = results;
+  for (const other of others)
+    one?.forEach((expected, i) => {
+      sameBits(t, other[i as 0], expected, `result ${i}`);
+    });
+  threads(before);
+});
+
+onEveryDevice(t, 'counts guard work on the device', async (t, device) => {
+  const shape = [2, 3, 4] as const;
+  const one = new Uint8Array(24);
+  one[5] = 1;
+  const found = ops.connectedComponents(device.tensor(one, { shape }));
+  const { voxels } = ops.keepComponents(found, { largest: 2 });
+  const under = (index: number) =>
+    device.under({ when: { counts: voxels, index } }, () => device.full([1], 7));
+  t.equal(await under(0).item(), 7, 'the first component is there');
+  t.equal(await under(1).item(), 0, 'the second is not: zeros');
+});
