@@ -2,6 +2,7 @@
 // of.
 #pragma once
 #include "ops/backend.h"
+#include "ops/cascade.h"
 #include "ops/convolution.h"
 #include "ops/drawing.h"
 #include "ops/elementwise.h"
@@ -11,7 +12,8 @@
 
 namespace rvx {
 
-using AllOperations = Concatenate<ElementwiseOperations, ConvolutionOperations, NetworkOperations,
-                                  SpatialOperations, LabelOperations, DrawingOperations>::type;
+using AllOperations =
+    Concatenate<ElementwiseOperations, ConvolutionOperations, NetworkOperations, SpatialOperations,
+                LabelOperations, DrawingOperations, CascadeOperations>::type;
 
 }  // namespace rvx
