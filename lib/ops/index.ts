@@ -5,6 +5,8 @@ export * from './batchNorm.js';
 export type { Triple } from './check.js';
 export * from './componentTable.js';
 export * from './connectedComponents.js';
+export * from './conv3d.js';
+export * from './convTranspose3d.js';
 export * from './crop.js';
 export * from './flip.js';
 export * from './gaussianBlur.js';

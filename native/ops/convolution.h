@@ -63,17 +63,19 @@ struct Conv3d {
 };
 
 // Gradient with respect to x: dx[n,i,ci] = sum over co, k with i = o*stride - padding + k*dilation
-// of weight[co,ci,k] * dy[n,o,co]. `size` is the spatial size of x.
+// of weight[co,ci,k] * dy[n,o,co]. `size` is the spatial size of x. Only the input channels from
+// `first` are made, `channels` of them (0: all that follow): one source of a concatenation.
 struct Conv3dGradInput {
   static constexpr const char* name = "conv3dGradInput";
   Input dy, weight;
   Output dx;
   Int3 size{0, 0, 0}, stride{1, 1, 1}, padding{0, 0, 0}, dilation{1, 1, 1};
+  int64_t first = 0, channels = 0;
 
   template <class V>
   void fields(V& v) {
     v(dy, "dy"), v(weight, "weight"), v(dx, "dx"), v(size, "size"), v(stride, "stride"),
-        v(padding, "padding"), v(dilation, "dilation");
+        v(padding, "padding"), v(dilation, "dilation"), v(first, "first"), v(channels, "channels");
   }
   void infer() {
     requireRank(dy, 5, "dy");
@@ -85,22 +87,27 @@ struct Conv3dGradInput {
                   convolvedSize(size[a], weight.shape()[i + 2], stride[a], padding[a], dilation[a]),
               "ShapeMismatch", "The gradient " + dy.shape().text() + " does not fit the size of x");
     }
-    dx.is({dy.shape()[0], size[0], size[1], size[2], weight.shape()[1]});
+    const int64_t made = channels > 0 ? channels : weight.shape()[1] - first;
+    require(first >= 0 && made > 0 && first + made <= weight.shape()[1], "ShapeMismatch",
+            "The channels asked for do not lie in the weight " + weight.shape().text());
+    dx.is({dy.shape()[0], size[0], size[1], size[2], made});
   }
 };
 
 // Gradient with respect to the weight and bias: dw[co,ci,k] = sum over n, o of dy[n,o,co] * x[n,
-// o*stride - padding + k*dilation, ci]; db[co] = sum over n, o of dy[n,o,co].
+// o*stride - padding + k*dilation, ci]; db[co] = sum over n, o of dy[n,o,co]. x is followed by
+// `second` along the channels where it is given.
 struct Conv3dGradWeight {
   static constexpr const char* name = "conv3dGradWeight";
   Input x, dy;
+  OptionalInput second;
   Output dw, db;
   Int3 kernel{1, 1, 1}, stride{1, 1, 1}, padding{0, 0, 0}, dilation{1, 1, 1};
 
   template <class V>
   void fields(V& v) {
-    v(x, "x"), v(dy, "dy"), v(dw, "dw"), v(db, "db"), v(kernel, "kernel"), v(stride, "stride"),
-        v(padding, "padding"), v(dilation, "dilation");
+    v(x, "x"), v(dy, "dy"), v(second, "second"), v(dw, "dw"), v(db, "db"), v(kernel, "kernel"),
+        v(stride, "stride"), v(padding, "padding"), v(dilation, "dilation");
   }
   void infer() {
     requireRank(x, 5, "x");
@@ -113,7 +120,10 @@ struct Conv3dGradWeight {
               "The gradient " + dy.shape().text() + " does not fit x " + x.shape().text());
     }
     requireShape({dy.shape()[0]}, {x.shape()[0]}, "dy (samples)");
-    dw.is({dy.shape()[4], x.shape()[4], kernel[0], kernel[1], kernel[2]});
+    const Shape& s = x.shape();
+    if (second) requireShape(second.shape(), {s[0], s[1], s[2], s[3], second.shape()[4]}, "second");
+    const int64_t cin = s[4] + (second ? second.shape()[4] : 0);
+    dw.is({dy.shape()[4], cin, kernel[0], kernel[1], kernel[2]});
     db.is({dy.shape()[4]});
   }
 };
@@ -182,6 +192,8 @@ struct ConvTranspose3dGradWeight {
   }
 };
 
-using ConvolutionOperations = OperationList<>;
+using ConvolutionOperations =
+    OperationList<Conv3d, Conv3dGradInput, Conv3dGradWeight, ConvTranspose3d,
+                  ConvTranspose3dGradInput, ConvTranspose3dGradWeight>;
 
 }  // namespace rvx

@@ -1,0 +1,159 @@
+import { RenvoxError } from '../errors.js';
+import { differentiable, recording } from '../gradient.js';
+import type { Tensor } from '../tensor.js';
+import { checkNumber, checkShape, checkTensor, type Triple, text, triple } from './check.js';
+
+export interface Conv3dOptions {
+  /** f32 [Cout] */
+  bias?: Tensor | undefined;
+  /** Along D, H, W; at least 1. Default 1. */
+  stride?: Triple | undefined;
+  /** Zeros on both sides, along D, H, W. Default 0. */
+  padding?: Triple | undefined;
+  /** Along D, H, W; at least 1. Default 1. */
+  dilation?: Triple | undefined;
+  /** A second source, f32 [N, D, H, W, C2]: the result is that of x and this one concatenated along the channels, which is never stored. */
+  second?: Tensor | undefined;
+  /** With `shift`: x * scale + shift is convolved instead of x, then what is negative times `slope`. f32 [N, Cin of x]. Padding stays zero. */
+  scale?: Tensor | undefined;
+  shift?: Tensor | undefined;
+  /** The same for `second`, f32 [N, C2]. */
+  secondScale?: Tensor | undefined;
+  secondShift?: Tensor | undefined;
+  /** Slope for negative values of a source with a scale. Default 1: none. */
+  slope?: number | undefined;
+  /** Also returns mean and sum of squared deviations of every channel of the result. */
+  statistics?: boolean | undefined;
+}
+
+/** The result of {@link conv3d} with `statistics`. */
+export interface Conv3dWithStatistics {
+  y: Tensor;
+  /** f32 [N, Cout, 2]: mean and sum of squared deviations over space. A constant to the tape. */
+  sums: Tensor;
+}
+
+/**
+ * 3D convolution (cross-correlation, as in every deep learning library): y[n,o,co] = bias[co] + the sum over taps k and channels ci of
+ * weight[co,ci,k] * x[n, o*stride - padding + k*dilation, ci], with x = 0 outside.
+ *
+ * Differentiable with respect to x, second, weight and bias; not together with a scale.
+ *
+ * @param x - f32 [N, D, H, W, C]
+ * @param weight - f32 [Cout, Cin, kD, kH, kW]; Cin counts the channels of `second` too
+ * @returns f32 [N, D', H', W', Cout] with D' = floor((D + 2*padding - dilation*(kD - 1) - 1) / stride) + 1
+ * @throws RenvoxError ShapeMismatch, DtypeMismatch, DeviceMismatch, InvalidArgument
+ */
+export function conv3d(
+  x: Tensor,
+  weight: Tensor,
+  options: Conv3dOptions & { statistics: true },
+): Conv3dWithStatistics;
+export function conv3d(
+  x: Tensor,
+  weight: Tensor,
+  options?: Conv3dOptions & { statistics?: false | undefined },
+): Tensor;
+export function conv3d(
+  x: Tensor,
+  weight: Tensor,
+  options: Conv3dOptions = {},
+): Tensor | Conv3dWithStatistics {
+  const geometry = check(x, weight, options);
+  const { bias, second, scale, shift, secondScale, secondShift, slope, statistics } = options;
+  const device = x.device;
+  const [y, sums] = device.run('conv3d', {
+    ...{ x, weight, bias, second, scale, shift, secondScale, secondShift },
+    ...geometry,
+    slope: slope ?? 1,
+    statistics: statistics ?? false,
+  }) as [Tensor, Tensor | null];
+  if (recording()) {
+    if (scale || secondScale)
+      throw new RenvoxError(
+        'InvalidArgument',
+        'conv3d has no gradient together with a scale; apply the normalization as an operation of its own',
+      );
+    const size = x.shape.slice(1, 4);
+    const kernel = weight.shape.slice(2);
+    const channels = x.shape[4] as number;
+    const inputs = [x, weight, ...(bias ? [bias] : []), ...(second ? [second] : [])];
+    differentiable('conv3d', inputs, [y], ([dy], wants) => {
+      if (!dy) return [];
+      const gradInput = (first: number, count: number) =>
+        device.run('conv3dGradInput', {
+          ...{ dy, weight, size, first, channels: count },
+          ...geometry,
+        })[0] as Tensor;
+      const dx = wants[0] ? gradInput(0, channels) : undefined;
+      const wantsSecond = second && wants[inputs.length - 1];
+      const dsecond = wantsSecond ? gradInput(channels, second.shape[4] as number) : undefined;
+      let dw: Tensor | undefined;
+      let db: Tensor | undefined;
+      if (wants[1] || (bias && wants[2]))
+        [dw, db] = device.run('conv3dGradWeight', { x, dy, second, kernel, ...geometry }) as [
+          Tensor,
+          Tensor,
+        ];
+      if (db && !bias) db.dispose();
+      return [dx, dw, ...(bias ? [db] : []), ...(second ? [dsecond] : [])];
+    });
+  }
+  return statistics ? { y, sums: sums as Tensor } : y;
+}
+
+type Three = [number, number, number];
+
+function check(x: Tensor, weight: Tensor, options: Conv3dOptions) {
+  const { bias, second, scale, shift, secondScale, secondShift, slope } = options;
+  checkTensor('conv3d', 'x', x, { rank: 5, dtype: 'f32' });
+  checkTensor('conv3d', 'weight', weight, { rank: 5, dtype: 'f32' });
+  const [n, d, h, w, c] = x.shape as [number, number, number, number, number];
+  let channels = c;
+  if (second) {
+    checkTensor('conv3d', 'second', second, { rank: 5, dtype: 'f32' });
+    const c2 = second.shape[4] as number;
+    checkShape('conv3d', 'second', second, [n, d, h, w, c2]);
+    channels += c2;
+    checkLoad('secondScale', secondScale, 'secondShift', secondShift, [n, c2]);
+  } else if (secondScale || secondShift)
+    throw new RenvoxError(
+      'InvalidArgument',
+      'Expected parameter second of conv3d together with secondScale and secondShift',
+    );
+  checkLoad('scale', scale, 'shift', shift, [n, c]);
+  if (slope !== undefined) checkNumber('conv3d', 'slope', slope);
+  const cout = weight.shape[0] as number;
+  checkShape('conv3d', 'weight', weight, [cout, channels, ...weight.shape.slice(2)]);
+  if (bias) {
+    checkTensor('conv3d', 'bias', bias, { rank: 1, dtype: 'f32' });
+    checkShape('conv3d', 'bias', bias, [cout]);
+  }
+  const stride: Three = triple('conv3d', 'stride', options.stride ?? 1, 1);
+  const padding: Three = triple('conv3d', 'padding', options.padding ?? 0, 0);
+  const dilation: Three = triple('conv3d', 'dilation', options.dilation ?? 1, 1);
+  for (const [i, s] of [d, h, w].entries()) {
+    const reach = (dilation[i] as number) * ((weight.shape[i + 2] as number) - 1) + 1;
+    if (!(reach >= 1 && s + 2 * (padding[i] as number) >= reach))
+      throw new RenvoxError(
+        'ShapeMismatch',
+        `Expected a kernel that fits into x of conv3d but received weight ${text(weight.shape)} with dilation ${text(dilation)} and padding ${text(padding)} for x ${text(x.shape)}`,
+        { shape: x.shape, weight: weight.shape, padding, dilation },
+      );
+  }
+  return { stride, padding, dilation };
+}
+
+function checkLoad(
+  scaleName: string,
+  scale: Tensor | undefined,
+  shiftName: string,
+  shift: Tensor | undefined,
+  shape: readonly number[],
+): void {
+  if (!scale && !shift) return;
+  checkTensor('conv3d', scaleName, scale, { rank: 2, dtype: 'f32' });
+  checkTensor('conv3d', shiftName, shift, { rank: 2, dtype: 'f32' });
+  checkShape('conv3d', scaleName, scale, shape);
+  checkShape('conv3d', shiftName, shift, shape);
+}

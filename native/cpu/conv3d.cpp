@@ -1,0 +1,37 @@
+// conv3d: y[n,o,co] = bias[co] + sum over taps k and channels ci of w[co,ci,k] * X[n, o*s-p+k*d, ci].
+//
+// FLOPs 2 * N * outputs * taps * Cin * Cout; least bytes: one read of x and w, one write of y.
+// Brought into the gather of convolution.h, which says how the work is split.
+#include "cpu/convolution.h"
+#include "ops/ops.h"
+
+namespace rvx::cpu {
+
+template <>
+void run(const Conv3d& op, Context& cx) {
+  const Shape &s = op.x.shape(), &w = op.weight.shape(), &out = op.y.shape;
+  Gather g;
+  g.samples = s[0];
+  g.inSize = {s[1], s[2], s[3]};
+  g.outSize = {out[1], out[2], out[3]};
+  g.sources[0] = {op.x.data(), s[4], op.scale.data(), op.shift.data()};
+  if (op.second)
+    g.sources[1] = {op.second.data(), op.second.shape()[4], op.secondScale.data(),
+                    op.secondShift.data()};
+  g.slope = float(op.slope);
+  g.kernel = {w[2], w[3], w[4]};
+  for (size_t a = 0; a < 3; ++a)
+    g.axes[a] =
+        convolutionAxis(g.outSize[a], g.kernel[a], op.stride[a], op.padding[a], op.dilation[a]);
+  g.weight = op.weight.data();
+  g.weightCi = g.kernel[0] * g.kernel[1] * g.kernel[2];
+  g.weightCo = w[1] * g.weightCi;
+  g.bias = op.bias.data();
+  g.y = op.y.data();
+  g.cout = w[0];
+  runGather(g, cx);
+  if (op.sums)
+    momentsPerChannel(g.y, g.samples, out[1] * out[2] * out[3], g.cout, op.sums.data(), cx);
+}
+
+}  // namespace rvx::cpu

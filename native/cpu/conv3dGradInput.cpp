@@ -1,0 +1,36 @@
+// conv3dGradInput: dx[n,i,ci] = sum over co, k with i = o*s - p + k*d of w[co,ci,k] * dy[n,o,co].
+//
+// FLOPs as conv3d; least bytes: one read of dy and w, one write of dx. With stride 1 this is conv3d
+// with flipped, transposed weights; with a stride, one such gather for each class of positions
+// modulo the stride, so no sum is ever scattered.
+#include "cpu/convolution.h"
+#include "ops/ops.h"
+
+namespace rvx::cpu {
+
+template <>
+void run(const Conv3dGradInput& op, Context& cx) {
+  const Shape &s = op.dy.shape(), &w = op.weight.shape();
+  Gather g;
+  g.samples = s[0];
+  g.inSize = {s[1], s[2], s[3]};
+  g.outSize = op.size;
+  g.sources[0] = {op.dy.data(), s[4], nullptr, nullptr};
+  g.kernel = {w[2], w[3], w[4]};
+  g.weightCo = g.kernel[0] * g.kernel[1] * g.kernel[2];
+  g.weight = op.weight.data() + op.first * g.weightCo;
+  g.weightCi = w[1] * g.weightCo;
+  g.y = op.dx.data();
+  g.cout = op.dx.shape[4];
+  for (int64_t d = 0; d < op.stride[0]; ++d)
+    for (int64_t h = 0; h < op.stride[1]; ++h)
+      for (int64_t x = 0; x < op.stride[2]; ++x) {
+        const Int3 rest{d, h, x};
+        for (size_t a = 0; a < 3; ++a)
+          g.axes[a] = gradientAxis(op.size[a], g.kernel[a], op.stride[a], op.padding[a],
+                                   op.dilation[a], rest[a]);
+        runGather(g, cx);
+      }
+}
+
+}  // namespace rvx::cpu

@@ -1,0 +1,56 @@
+// conv3dGradWeight: dw[co,ci,k] = sum over n, o of dy[n,o,co] * x[n, o*s-p+k*d, ci]; db[co] = sum dy.
+//
+// FLOPs as conv3d; least bytes: one read of x and dy. Split as convolutionGradWeight.cpp says.
+#include "cpu/convolutionGradWeight.h"
+#include "ops/ops.h"
+
+namespace rvx::cpu {
+
+template <>
+void run(const Conv3dGradWeight& op, Context& cx) {
+  const Shape &s = op.x.shape(), &o = op.dy.shape();
+  WeightGradient g;
+  g.samples = s[0];
+  g.fineSize = {s[1], s[2], s[3]};
+  g.coarseSize = {o[1], o[2], o[3]};
+  g.fine = op.x.data();
+  g.coarse = op.dy.data();
+  g.fineChannels = s[4];
+  g.coarseChannels = o[4];
+  g.kernel = op.kernel;
+  g.stride = op.stride;
+  g.padding = op.padding;
+  g.dilation = op.dilation;
+  g.dw = op.dw.data();
+  g.dwChannels = op.dw.shape[1];
+  runWeightGradient(g, cx);
+  if (op.second) {
+    g.fine = op.second.data();
+    g.dwFirst = g.fineChannels;
+    g.fineChannels = op.second.shape()[4];
+    runWeightGradient(g, cx);
+  }
+  runBiasGradient(g.coarse, o[0] * o[1] * o[2] * o[3], o[4], op.db.data(), cx);
+}
+
+// dw[ci,co,k] = sum over n, i of x[n,i,ci] * dy[n,2i+k,co]: the same sum with the roles exchanged.
+template <>
+void run(const ConvTranspose3dGradWeight& op, Context& cx) {
+  const Shape &s = op.x.shape(), &o = op.dy.shape();
+  WeightGradient g;
+  g.samples = s[0];
+  g.fineSize = {o[1], o[2], o[3]};
+  g.coarseSize = {s[1], s[2], s[3]};
+  g.fine = op.dy.data();
+  g.coarse = op.x.data();
+  g.fineChannels = o[4];
+  g.coarseChannels = s[4];
+  g.kernel = {2, 2, 2};
+  g.stride = {2, 2, 2};
+  g.dw = op.dw.data();
+  g.dwChannels = o[4];
+  runWeightGradient(g, cx);
+  runBiasGradient(g.fine, o[0] * o[1] * o[2] * o[3], o[4], op.db.data(), cx);
+}
+
+}  // namespace rvx::cpu

@@ -1,0 +1,61 @@
+// The one form that all convolutions of this library are brought into: a gather over taps.
+//
+//   y[n, start + j*spread, co] = bias[co] + sum over taps t, channels ci of
+//                                weight(co, ci, t) * X[n, j*step + offset[t], ci]
+//
+// per axis, X = 0 outside. A convolution has step = stride, offset = k*dilation - padding, spread 1.
+// Its gradient with respect to the input falls, per axis, into `stride` classes of positions with
+// the same taps: step 1, spread = stride. A transposed convolution is such a gradient.
+#pragma once
+#include <array>
+#include <vector>
+
+#include "ops/convolution.h"
+
+namespace rvx::cpu {
+
+struct GatherAxis {
+  int64_t outputs = 0;            // positions j
+  int64_t step = 1;               // input positions per j
+  int64_t start = 0, spread = 1;  // where j is written
+  std::vector<int64_t> offset;    // of each tap
+  std::vector<int64_t> kernel;    // index of each tap along this axis of the weight
+};
+
+// A tensor that is read, normalised while loading: leaky(x * scale + shift) where scale is given.
+struct GatherSource {
+  const float* x = nullptr;
+  int64_t channels = 0;
+  const float *scale = nullptr, *shift = nullptr;  // [N, channels]
+};
+
+struct Gather {
+  int64_t samples = 1;
+  Int3 inSize{}, outSize{};
+  std::array<GatherSource, 2> sources;
+  float slope = 1;
+  std::array<GatherAxis, 3> axes;
+  const float* weight = nullptr;
+  int64_t weightCo = 0, weightCi = 0;  // strides of the weight's channels, in floats
+  Int3 kernel{1, 1, 1};                // its spatial axes, contiguous
+  const float* bias = nullptr;
+  float* y = nullptr;
+  int64_t cout = 0;
+
+  int64_t cin() const { return sources[0].channels + sources[1].channels; }
+};
+
+void runGather(const Gather& g, Context& cx);
+
+// Axes of a convolution, and of class `rest` (0..stride-1) of its gradient.
+GatherAxis convolutionAxis(int64_t outputs, int64_t kernel, int64_t stride, int64_t padding,
+                           int64_t dilation);
+GatherAxis gradientAxis(int64_t size, int64_t kernel, int64_t stride, int64_t padding,
+                        int64_t dilation, int64_t rest);
+
+// sums[n, c] = mean and sum of squared deviations of y[n, :, c] over `voxels`; exact to float where
+// the mean is far greater than the deviation.
+void momentsPerChannel(const float* y, int64_t samples, int64_t voxels, int64_t channels,
+                       float* sums, Context& cx);
+
+}  // namespace rvx::cpu

@@ -1,0 +1,187 @@
+import { type Device, gradients, isRenvoxError, ops, type Tensor, threads } from 'renvox';
+import t from 'tap';
+import type { Image } from './convolution-naive.js';
+import { normalized } from './convolution-naive.js';
+import {
+  agrees,
+  channelsFirst,
+  channelsLast,
+  onEveryDevice,
+  product,
+  ReferenceCount,
+  randomArray,
+  sameBits,
+  torchCases,
+  torchTensors,
+} from './harness.js';
+
+const references = new ReferenceCount(t);
+const TOLERANCE = 1e-6;
+
+const image = (shape: readonly number[], seed: number): Image & { data: Float32Array } => ({
+  shape,
+  data: randomArray(product(shape), seed),
+});
+const upload = (d: Device, i: Image & { data: Float32Array }): Tensor =>
+  d.tensor(i.data, { shape: i.shape });
+
+/** Every pair (output voxel, tap, input voxel) of the doubling. */
+function eachPair(shape: readonly number[], body: (o: number, k: number, i: number) => void) {
+  const [n, d, h, w] = shape as [number, number, number, number];
+  for (let v = 0; v < n * d * h * w; v++) {
+    const x = v % w;
+    const y = Math.floor(v / w) % h;
+    const z = Math.floor(v / w / h);
+    for (let k = 0; k < 8; k++) {
+      const [a, b, c] = [k >> 2, (k >> 1) & 1, k & 1];
+      body(((2 * z + a) * 2 * h + 2 * y + b) * 2 * w + 2 * x + c, k, v);
+    }
+  }
+}
+
+function naive(x: Image, weight: Image, bias: ArrayLike<number>): Float64Array {
+  const [cin, cout] = weight.shape as [number, number];
+  const y = new Float64Array((x.data.length / cin) * 8 * cout);
+  eachPair(x.shape, (o, k, i) => {
+    for (let co = 0; co < cout; co++) {
+      let sum = bias[co] as number;
+      for (let ci = 0; ci < cin; ci++)
+        sum += (x.data[i * cin + ci] as number) * (weight.data[(ci * cout + co) * 8 + k] as number);
+      y[o * cout + co] = sum;
+    }
+  });
+  return y;
+}
+
+function naiveGradients(x: Image, weight: Image, dy: Image) {
+  const [cin, cout] = weight.shape as [number, number];
+  const dx = new Float64Array(x.data.length);
+  const dw = new Float64Array(weight.data.length);
+  const db = new Float64Array(cout);
+  eachPair(x.shape, (o, k, i) => {
+    for (let co = 0; co < cout; co++) {
+      const g = dy.data[o * cout + co] as number;
+      db[co] = (db[co] as number) + g;
+      for (let ci = 0; ci < cin; ci++) {
+        const j = (ci * cout + co) * 8 + k;
+        dx[i * cin + ci] = (dx[i * cin + ci] as number) + g * (weight.data[j] as number);
+        dw[j] = (dw[j] as number) + g * (x.data[i * cin + ci] as number);
+      }
+    }
+  });
+  return [dx, dw, db] as const;
+}
+
+onEveryDevice(t, 'convTranspose3d of PyTorch', async (t, device) => {
+  const torch = torchTensors('ops');
+  for (const { name, op } of torchCases()) {
+    if (op !== 'conv_transpose3d') continue;
+    const get = (part: string) => {
+      const r = torch.get(`${name}/${part}`);
+      if (!r) throw new Error(`${name}/${part}`);
+      return { shape: r.shape, data: r.data as Float32Array };
+    };
+    const x = upload(device, channelsLast(get('input').data, get('input').shape));
+    const weight = upload(device, get('weight'));
+    const bias = upload(device, get('bias'));
+    const dy = upload(device, channelsLast(get('grad_output').data, get('grad_output').shape));
+    const { value, gradients: made } = gradients(
+      () => ops.convTranspose3d(x, weight, { bias }),
+      [x, weight, bias],
+      dy,
+    );
+    const [dx, dw, db] = made as [Tensor, Tensor, Tensor];
+    const check = (actual: ArrayLike<number>, part: string) =>
+      references.compare(t, actual, get(part).data, TOLERANCE, `${name}: ${part}`);
+    check(channelsFirst(await value.data(), value.shape), 'output');
+    check(channelsFirst(await dx.data(), dx.shape), 'grad_input');
+    check(await dw.data(), 'grad_weight');
+    check(await db.data(), 'grad_bias');
+  }
+});
+
+onEveryDevice(t, 'convTranspose3d and its gradients', async (t, device) => {
+  const before = threads();
+  const shapes: [number[], number][] = [
+    [[1, 1, 1, 1, 1], 1],
+    [[2, 3, 4, 5, 16], 8],
+    [[1, 2, 5, 17, 32], 16],
+    [[1, 4, 3, 3, 64], 32],
+    [[2, 3, 2, 7, 5], 3],
+    [[1, 2, 3, 29, 20], 24],
+  ];
+  for (const [i, [shape, cout]] of shapes.entries()) {
+    const cin = shape[4] as number;
+    const x = image(shape, i);
+    const weight = image([cin, cout, 2, 2, 2], i + 10);
+    const bias = randomArray(cout, i + 20);
+    const [n, d, h, w] = shape as [number, number, number, number];
+    const dy = image([n, 2 * d, 2 * h, 2 * w, cout], i + 30);
+    const [tx, tw, tb, tdy] = [
+      upload(device, x),
+      upload(device, weight),
+      device.tensor(bias),
+      upload(device, dy),
+    ];
+    const truth = [naive(x, weight, bias), ...naiveGradients(x, weight, dy)];
+    const what = `${shape.join('x')} to ${cout}`;
+    let first: Awaited<ReturnType<Tensor['data']>>[] | undefined;
+    try {
+      for (const count of [1, 2, 3]) {
+        threads(count);
+        const { value, gradients: made } = gradients(
+          () => ops.convTranspose3d(tx, tw, { bias: tb }),
+          [tx, tw, tb],
+          tdy,
+        );
+        t.strictSame(value.shape, dy.shape, `${what}: shape`);
+        const results = await Promise.all([value, ...made].map((r) => r.data()));
+        for (const [k, name] of ['y', 'dx', 'dw', 'db'].entries()) {
+          const result = results[k] as Float32Array;
+          if (first) sameBits(t, result, first[k] as Float32Array, `${what}: ${name}`);
+          else agrees(t, result, truth[k] as Float64Array, TOLERANCE, `${what}: ${name}`);
+        }
+        first ??= results;
+      }
+    } finally {
+      threads(before);
+    }
+
+    const [scale, shift] = [image([n, cin], i + 40), image([n, cin], i + 50)];
+    const fused = ops.convTranspose3d(tx, tw, {
+      ...{ bias: tb, scale: upload(device, scale), shift: upload(device, shift) },
+      slope: 0.01,
+    });
+    const truthFused = naive(normalized(x, scale.data, shift.data, 0.01), weight, bias);
+    agrees(t, await fused.data(), truthFused, TOLERANCE, `${what}: with a scale`);
+  }
+});
+
+onEveryDevice(t, 'convTranspose3d: errors', async (t, device) => {
+  const x = device.full([1, 4, 4, 4, 2]);
+  const code = (body: () => unknown) => {
+    try {
+      body();
+    } catch (error) {
+      if (isRenvoxError(error)) return error.code;
+    }
+    return 'none';
+  };
+  t.equal(
+    code(() => ops.convTranspose3d(x, device.full([3, 2, 2, 2, 2]))),
+    'ShapeMismatch',
+  );
+  t.equal(
+    code(() => ops.convTranspose3d(x, device.full([2, 3, 3, 3, 3]))),
+    'ShapeMismatch',
+  );
+  const weight = device.full([2, 3, 2, 2, 2]);
+  t.equal(
+    code(() => ops.convTranspose3d(x, weight, { bias: device.full([2]) })),
+    'ShapeMismatch',
+  );
+  t.equal(
+    code(() => ops.convTranspose3d(x, weight, { slope: Number.NaN })),
+    'InvalidArgument',
+  );
+});
