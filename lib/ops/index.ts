@@ -2,8 +2,10 @@
 
 export * from './add.js';
 export * from './batchNorm.js';
+export * from './boxAffine.js';
 export type { Triple } from './check.js';
 export * from './componentTable.js';
+export * from './composeFindings.js';
 export * from './connectedComponents.js';
 export * from './conv3d.js';
 export * from './convTranspose3d.js';
@@ -11,6 +13,7 @@ export * from './crop.js';
 export * from './flip.js';
 export * from './gaussianBlur.js';
 export { type HounsfieldWindow, hounsfieldWindow, type StoredScale } from './hounsfieldWindow.js';
+export * from './instanceClasses.js';
 export * from './instanceNorm.js';
 export * from './keepComponents.js';
 export * from './kidneySides.js';

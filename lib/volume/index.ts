@@ -18,7 +18,7 @@ export {
   volumeOnGrid,
   volumeToGrid,
 } from './grid.js';
-export { type ReadOptions, readVolume } from './io.js';
+export { type HeaderSummary, type ReadOptions, readHeader, readVolume } from './io.js';
 export { parseNifti } from './nifti.js';
 export { niftiBytes, type WriteOptions, writeVolume } from './nifti-write.js';
 export { leftRightAxis, reorient, reorientLike, sameGrid } from './orientation.js';

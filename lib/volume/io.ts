@@ -2,9 +2,10 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
-import { createGunzip } from 'node:zlib';
+import { constants, createGunzip, gunzipSync } from 'node:zlib';
 import { invalidArgument, RenvoxError } from '../errors.js';
 import { NiftiDecoder, TRAILING_BYTES } from './nifti.js';
+import { HEADER_BYTES, parseHeader } from './nifti-header.js';
 import { Volume } from './volume.js';
 
 /** Options of {@link readVolume}. */
@@ -36,6 +37,54 @@ export async function readVolume(path: string, options: ReadOptions = {}): Promi
     const volume = await decode(source, maxBytes);
     return new Volume({ ...volume, sha256: await source.digest() });
   } catch (error) {
+    throw named(path, error);
+  } finally {
+    await source.close();
+  }
+}
+
+/** What a file's header says, without its voxels. */
+export interface HeaderSummary {
+  /** Voxels and mm along the file's axes. */
+  fileShape: [number, number, number];
+  fileSpacing: [number, number, number];
+  /** Of the stored type. */
+  bytesPerVoxel: number;
+}
+
+/**
+ * Reads a NIfTI file's header alone.
+ * @throws FileNotFound, InvalidFile, UnsupportedFile
+ */
+export async function readHeader(path: string): Promise<HeaderSummary> {
+  if (typeof path !== 'string' || path.includes('\0'))
+    throw invalidArgument('path', 'a path', path);
+  const source = await Source.open(path, undefined);
+  try {
+    let head: Uint8Array = (await source.next()) ?? new Uint8Array(0);
+    // The beginning of a gzip stream inflates without its end.
+    if (head[0] === 0x1f && head[1] === 0x8b)
+      head = gunzipSync(head, {
+        finishFlush: constants.Z_SYNC_FLUSH,
+        maxOutputLength: PIECE * MOST_INFLATED_PER_BYTE,
+      });
+    const { shape, spacing, bytesPerVoxel } = parseHeader(head.subarray(0, HEADER_BYTES));
+    return {
+      fileShape: [shape[2], shape[1], shape[0]],
+      fileSpacing: [spacing[2], spacing[1], spacing[0]],
+      bytesPerVoxel,
+    };
+  } catch (error) {
+    if (isZlibError(error) && !(error instanceof RenvoxError))
+      throw named(
+        path,
+        new RenvoxError(
+          'InvalidFile',
+          `the gzip stream is damaged (${error.message})`,
+          {},
+          { cause: error },
+        ),
+      );
     throw named(path, error);
   } finally {
     await source.close();

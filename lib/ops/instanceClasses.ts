@@ -1,0 +1,16 @@
+import type { Tensor } from '../tensor.js';
+import { checkTensor } from './check.js';
+
+/**
+ * Names instances by class: x where x < first, first + classes[x - first] elsewhere.
+ * @param x - u8, any shape
+ * @param classes - u8, the class of each instance
+ * @param first - the value of the first instance
+ * @throws RenvoxError InvalidArgument, DtypeMismatch
+ */
+export function instanceClasses(x: Tensor, classes: Tensor, first: number): Tensor {
+  checkTensor('instanceClasses', 'x', x, { dtype: 'u8' });
+  checkTensor('instanceClasses', 'classes', classes, { dtype: 'u8' });
+  const [y] = x.device.run('instanceClasses', { x, classes, first }) as [Tensor];
+  return y;
+}

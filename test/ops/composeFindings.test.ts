@@ -1,0 +1,158 @@
+import { type Device, ops, threads } from 'renvox';
+import t from 'tap';
+import { generator, onEveryDevice, product, sameBits } from './harness.js';
+
+interface Crop {
+  size: [number, number, number];
+  logits: Float32Array;
+  masses: Uint8Array;
+  affine: Float64Array;
+}
+
+function randomCrop(
+  size: [number, number, number],
+  affine: number[],
+  seed: number,
+  capacity: number,
+): Crop {
+  const next = generator(seed);
+  const voxels = product(size);
+  return {
+    size,
+    logits: Float32Array.from({ length: voxels * 3 }, () => next() * 2 - 1),
+    masses: Uint8Array.from({ length: voxels }, () =>
+      next() < 0.4 ? 1 + Math.floor(next() * capacity) : 0,
+    ),
+    affine: Float64Array.from(affine),
+  };
+}
+
+/** The definition, voxel by voxel in double. */
+function naive(crops: Crop[], size: [number, number, number], capacity: number): Uint8Array {
+  const out = new Uint8Array(product(size));
+  const inverse = crops.map((c) => invert([...c.affine]));
+  let i = 0;
+  for (let d = 0; d < size[0]; d++)
+    for (let h = 0; h < size[1]; h++)
+      for (let w = 0; w < size[2]; w++, i++)
+        crops.forEach((c, side) => {
+          const m = inverse[side];
+          if (!m) return;
+          const at = [0, 1, 2].map(
+            (r) =>
+              (m[4 * r] as number) * d +
+              (m[4 * r + 1] as number) * h +
+              (m[4 * r + 2] as number) * w +
+              (m[4 * r + 3] as number),
+          );
+          if (at.some((x, a) => x < -1e-9 || x > (c.size[a] as number) - 1 + 1e-9)) return;
+          const sums = [0, 0, 0];
+          let best = 0;
+          let component = 0;
+          for (let corner = 0; corner < 8; corner++) {
+            let weight = 1;
+            let index = 0;
+            for (let a = 0; a < 3; a++) {
+              const n = c.size[a] as number;
+              const floor = Math.min(Math.max(Math.floor(at[a] as number), 0), Math.max(n - 2, 0));
+              const f = Math.min(Math.max((at[a] as number) - floor, 0), 1);
+              const bit = (corner >> (2 - a)) & 1;
+              weight *= bit ? f : 1 - f;
+              index = index * n + Math.min(floor + bit, n - 1);
+            }
+            for (let k = 0; k < 3; k++)
+              sums[k] = (sums[k] as number) + weight * (c.logits[index * 3 + k] as number);
+            if (c.masses[index] && weight > best) {
+              best = weight;
+              component = c.masses[index] as number;
+            }
+          }
+          const [zero, one, two] = sums as [number, number, number];
+          let found = 0;
+          if (two > one && two > zero)
+            found = component ? 3 + side * capacity + component - 1 : side + 1;
+          else if (one > zero) found = side + 1;
+          const before = out[i] as number;
+          if (before === 0 || (before < 3 && found >= 3)) out[i] = found;
+        });
+  return out;
+}
+
+function invert(a: number[]): number[] | undefined {
+  const n = (i: number) => a[i] as number;
+  const c = [
+    n(5) * n(10) - n(6) * n(9),
+    n(6) * n(8) - n(4) * n(10),
+    n(4) * n(9) - n(5) * n(8),
+  ] as const;
+  const det = n(0) * c[0] + n(1) * c[1] + n(2) * c[2];
+  if (det === 0) return undefined;
+  const r = [
+    [c[0], n(2) * n(9) - n(1) * n(10), n(1) * n(6) - n(2) * n(5)],
+    [c[1], n(0) * n(10) - n(2) * n(8), n(2) * n(4) - n(0) * n(6)],
+    [c[2], n(1) * n(8) - n(0) * n(9), n(0) * n(5) - n(1) * n(4)],
+  ].map((row) => row.map((x) => x / det));
+  return r.flatMap((row) => [
+    ...row,
+    -(row as [number, number, number]).reduce((s, x, k) => s + x * n(4 * k + 3), 0),
+  ]);
+}
+
+onEveryDevice(t, 'composeFindings', async (t, device) => {
+  const capacity = 5;
+  const size: [number, number, number] = [13, 17, 19];
+  const oblique = [2.1, 0.2, 0.1, 1.3, -0.1, 2.4, 0.3, 2.2, 0.2, -0.3, -2.2, 17.4];
+  const plain = [1.5, 0, 0, 0.2, 0, 1.7, 0, -1.1, 0, 0, 2, 3.3];
+  const flat = [1, 0, 0, 2, 0, 1.7, 0, -1.1, 0, 0, 2, 3.3];
+  const gone = new Array<number>(12).fill(0);
+  for (const [name, left, right] of [
+    [
+      'overlapping crops',
+      randomCrop([5, 6, 7], oblique, 1, capacity),
+      randomCrop([4, 9, 3], plain, 2, capacity),
+    ],
+    [
+      'one slice thick',
+      randomCrop([1, 6, 7], flat, 3, capacity),
+      randomCrop([5, 1, 1], plain, 4, capacity),
+    ],
+    [
+      'no left kidney',
+      randomCrop([5, 6, 7], gone, 5, capacity),
+      randomCrop([4, 9, 3], oblique, 6, capacity),
+    ],
+  ] as const) {
+    const run = (d: Device) => {
+      const upload = (c: Crop) => ({
+        logits: d.tensor(c.logits, { shape: [1, ...c.size, 3] }),
+        masses: d.tensor(c.masses, { shape: [1, ...c.size] }),
+        affine: d.tensor(c.affine, { dtype: 'f64' }),
+      });
+      return ops.composeFindings(upload(left), upload(right), { size, capacity }).data();
+    };
+    const found = await run(device);
+    const wanted = naive([left, right], size, capacity);
+    // Positions that fall on a crop's border or logits that are equal may round the other way.
+    const differ = wanted.filter((v, i) => v !== found[i]).length;
+    t.ok(differ <= 2, `${name}: ${differ} of ${wanted.length} voxels differ from the definition`);
+    t.ok(
+      wanted.some((v) => v >= 3) && wanted.some((v) => v === 0),
+      `${name}: masses and background occur`,
+    );
+    const before = threads();
+    for (const n of [1, 2, 3]) {
+      threads(n);
+      sameBits(t, await run(device), found, `${name}, ${n} threads`);
+    }
+    threads(before);
+  }
+});
+
+onEveryDevice(t, 'instanceClasses', async (t, device) => {
+  const x = device.tensor(Uint8Array.of(0, 1, 2, 3, 4, 5, 2, 4));
+  const classes = device.tensor(Uint8Array.of(2, 0, 1));
+  t.strictSame(
+    await ops.instanceClasses(x, classes, 3).data(),
+    Uint8Array.of(0, 1, 2, 5, 3, 4, 2, 3),
+  );
+});
