@@ -1,11 +1,13 @@
-import { invalidArgument, RenvoxError } from './errors.js';
+import { invalidArgument, isRenvoxError, RenvoxError } from './errors.js';
 import {
+  arrayTypes,
   call,
   type DeviceHandle,
   type DType,
+  type NativeConditions,
   type NativeMemory,
   type NativeTransfers,
-  type RunOptions,
+  type TokenHandle,
   typed,
 } from './native.js';
 import { Tensor, type TensorData } from './tensor.js';
@@ -18,8 +20,8 @@ export interface TensorOptions {
   /** By default the type that fits the array: Float32Array f32, Uint8Array u8, Int16Array i16, Int32Array i32, Float64Array f64. */
   dtype?: DType;
   /**
-   * Do not copy the array now but let the device's thread read it later: it must not change until a tensor that depends on it has been
-   * read. Spares the event loop the copy of a large volume.
+   * Do not copy the array now but let the device's thread read it later: until a tensor that depends on it has been read it must not
+   * change, nor its buffer be transferred to another thread. Spares the event loop the copy of a large volume.
    */
   borrow?: boolean;
 }
@@ -34,11 +36,14 @@ export type OperationFields = Readonly<
 
 /** Under which conditions work is enqueued: see {@link Device.under}. */
 export interface Conditions {
-  /** Work that has not begun when it fires is not done; its tensors reject with AbortError. */
+  /**
+   * Work that has not begun when it fires is not done; its tensors reject with AbortError, whose `cause` is the signal's reason. A tensor
+   * that such work would have changed in place stays as it was.
+   */
   signal?: AbortSignal | undefined;
   /**
-   * Work is done only if `counts[index]` (i32) is greater than zero when its turn comes; otherwise its results read as zeros. Decided by native
-   * code: the count never comes to JS.
+   * Work is done only if `counts[index]` (i32) is greater than zero when its turn comes; otherwise its results read as zeros, and what it
+   * would have changed in place stays as it was. Decided by native code: the count never comes to JS.
    */
   when?: { counts: Tensor; index: number } | undefined;
 }
@@ -50,10 +55,11 @@ export class Device {
   readonly kind: DeviceKind;
   readonly #handle: DeviceHandle;
   #disposed = false;
-  #options: RunOptions | undefined;
+  #conditions: NativeConditions | undefined;
 
   /** @internal */
   constructor(kind: DeviceKind) {
+    if (kind !== 'cpu' && kind !== 'cuda') throw invalidArgument('kind', "'cpu' or 'cuda'", kind);
     this.kind = kind;
     this.#handle = call((addon) => addon.createDevice(kind));
   }
@@ -73,21 +79,17 @@ export class Device {
   }
 
   /**
-   * Uploads an array.
+   * Uploads an array. Numbers become elements of `dtype`, by default f32; a typed array must be the one of `dtype` ({@link ArrayOf}).
    * @throws RenvoxError ShapeMismatch if the shape does not hold exactly the array's elements; InvalidArgument
    */
   tensor(data: TensorData | readonly number[], options: TensorOptions = {}): Tensor {
-    const array = Array.isArray(data) ? Float32Array.from(data) : (data as TensorData);
-    if (!ArrayBuffer.isView(array))
-      throw invalidArgument('data', 'a typed array or an array of numbers', data);
+    if (typeof options !== 'object' || options === null)
+      throw invalidArgument('options', 'an object', options);
+    if (options.dtype !== undefined) checkType(options.dtype);
+    const array = arrayOf(data, options.dtype);
     const dtype = options.dtype ?? dtypeOf(array);
-    if (bytesOf[dtype] !== array.BYTES_PER_ELEMENT)
-      throw invalidArgument(
-        'dtype',
-        `a type of ${array.BYTES_PER_ELEMENT} bytes, as the array's elements`,
-        dtype,
-      );
-    const shape = options.shape ?? [array.length];
+    const { shape = [array.length], borrow = false } = options;
+    if (typeof borrow !== 'boolean') throw invalidArgument('borrow', 'a boolean', borrow);
     checkShape(shape);
     const size = shape.reduce((a, b) => a * b, 1);
     if (size !== array.length)
@@ -98,38 +100,56 @@ export class Device {
       );
     return new Tensor(
       this,
-      call((addon) => addon.upload(this.handle, array, shape, dtype, options.borrow ?? false)),
+      call((addon) => addon.upload(this.handle, array, shape, dtype, borrow, this.#conditions)),
     );
   }
 
-  /** A tensor of zeros, or of another value. */
+  /**
+   * A tensor of zeros, or of another value; bf16 and f16 take only zero.
+   * @throws RenvoxError InvalidArgument if the type cannot hold the value; OutOfMemory if no machine could hold the shape
+   */
   full(shape: readonly number[], value = 0, dtype: DType = 'f32'): Tensor {
     checkShape(shape);
+    checkType(dtype);
+    if (typeof value !== 'number') throw invalidArgument('value', 'a number', value);
     return this.run('fill', { shape, value, dtype })[0] as Tensor;
   }
 
   /** @internal Enqueues an operation of native/ops/ops.h; null where an output is not made. */
   run(name: string, fields: OperationFields): (Tensor | null)[] {
-    const outputs = call((addon) => addon.run(this.handle, name, handles(fields), this.#options));
+    const outputs = call((addon) =>
+      addon.run(this.handle, name, handles(fields), this.#conditions),
+    );
     return outputs.map((o) => (o ? new Tensor(this, o) : null));
   }
 
-  /** Runs `body`, which must be synchronous, so that all it enqueues on this device is subject to `conditions`. */
+  /**
+   * Runs `body`, which must be synchronous, so that all it enqueues on this device is subject to `conditions`. Calls nest: work is then
+   * subject to the outer conditions as well, each of them by itself.
+   * @throws RenvoxError InvalidArgument, also if `body` returns a promise; DeviceMismatch if the counts live on another device
+   */
   under<T>(conditions: Conditions, body: () => T): T {
-    const before = this.#options;
-    const options: RunOptions = { ...before };
+    if (typeof conditions !== 'object' || conditions === null)
+      throw invalidArgument('conditions', 'an object', conditions);
+    if (typeof body !== 'function') throw invalidArgument('body', 'a function', body);
+    const before = this.#conditions;
     const { signal, when } = conditions;
-    if (signal) options.token = tokenOf(signal);
-    if (when) {
-      options.guard = when.counts.handle;
-      options.index = when.index;
-    }
-    this.#options = options;
+    this.#conditions = {
+      tokens: [...(before?.tokens ?? []), ...(signal ? [tokenOf(signal)] : [])],
+      guards: [...(before?.guards ?? []), ...(when ? [guardOf(this, when)] : [])],
+    };
+    let result: T;
     try {
-      return body();
+      result = body();
     } finally {
-      this.#options = before;
+      this.#conditions = before;
     }
+    if (result instanceof Promise) {
+      // What came after its first await was not subject to anything; its own failure is no news then.
+      result.catch(() => undefined);
+      throw invalidArgument('body', 'a synchronous function', result);
+    }
+    return result;
   }
 
   /** Bytes of this device: in use, kept for reuse, the most ever in use, and the limit (Infinity if none). */
@@ -144,7 +164,8 @@ export class Device {
 
   /** From now on, work that would take more bytes than this in all rejects with OutOfMemory. */
   setMemoryLimit(bytes: number): void {
-    if (!(bytes > 0)) throw invalidArgument('bytes', 'a positive number', bytes);
+    if (typeof bytes !== 'number' || !(bytes > 0))
+      throw invalidArgument('bytes', 'a positive number', bytes);
     call((addon) => addon.setMemoryLimit(this.handle, bytes));
   }
 
@@ -167,7 +188,7 @@ export class Device {
     }
   }
 
-  /** Stops the queue after the running operation; what has not run is dropped, its tensors reject with DisposedError. */
+  /** Stops the queue, in the middle of an operation too; tensors that are not done reject with DisposedError. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
@@ -192,11 +213,16 @@ export class Device {
  * @throws RenvoxError DeviceUnavailable, with the reason
  */
 export function device(kind: DeviceKind | 'auto' = 'auto'): Device {
-  if (kind === 'auto')
-    return new Device(call((addon) => addon.cudaReason()) === '' ? 'cuda' : 'cpu');
-  if (kind !== 'cpu' && kind !== 'cuda')
+  if (kind !== 'auto' && kind !== 'cpu' && kind !== 'cuda')
     throw invalidArgument('kind', "one of 'auto', 'cpu', 'cuda'", kind);
-  return new Device(kind);
+  if (kind !== 'auto') return new Device(kind);
+  if (call((addon) => addon.cudaReason()) !== '') return new Device('cpu');
+  try {
+    return new Device('cuda');
+  } catch (error) {
+    if (isRenvoxError(error, 'DeviceUnavailable')) return new Device('cpu');
+    throw error;
+  }
 }
 
 let shared: Device | undefined;
@@ -219,23 +245,32 @@ export function threads(count?: number): number {
   return call((addon) => addon.threads(count));
 }
 
-const tokens = new WeakMap<AbortSignal, ReturnType<typeof makeToken>>();
+const tokens = new WeakMap<AbortSignal, TokenHandle>();
 
-function makeToken(signal: AbortSignal) {
+/** The token that a signal cancels; one for each signal, so that a signal gets one listener however often it is used. */
+function tokenOf(signal: AbortSignal): TokenHandle {
+  if (!(signal instanceof AbortSignal)) throw invalidArgument('signal', 'an AbortSignal', signal);
+  const known = tokens.get(signal);
+  if (known) return known;
   const token = call((addon) => addon.createToken());
-  const cancel = () => call((addon) => addon.cancel(token));
+  const cancel = () => call((addon) => addon.cancel(token, { value: signal.reason }));
   if (signal.aborted) cancel();
   else signal.addEventListener('abort', cancel, { once: true });
+  tokens.set(signal, token);
   return token;
 }
 
-function tokenOf(signal: AbortSignal) {
-  let token = tokens.get(signal);
-  if (!token) {
-    token = makeToken(signal);
-    tokens.set(signal, token);
-  }
-  return token;
+function guardOf(device: Device, when: NonNullable<Conditions['when']>) {
+  if (typeof when !== 'object' || !(when.counts instanceof Tensor))
+    throw invalidArgument('when', 'an object with a Tensor as counts', when);
+  const { counts, index } = when;
+  if (counts.dtype !== 'i32')
+    throw invalidArgument('when.counts', 'a tensor of type i32', counts.dtype);
+  if (counts.device !== device)
+    throw new RenvoxError('DeviceMismatch', 'The counts of a condition live on another device');
+  if (!Number.isInteger(index) || index < 0 || index >= counts.size)
+    throw invalidArgument('when.index', `an integer from 0 to ${counts.size - 1}`, index);
+  return { counts: counts.handle, index };
 }
 
 function handles(fields: OperationFields): Record<string, unknown> {
@@ -249,22 +284,33 @@ function handles(fields: OperationFields): Record<string, unknown> {
   return native;
 }
 
-const bytesOf: Record<DType, number> = {
-  f32: 4,
-  bf16: 2,
-  f16: 2,
-  u8: 1,
-  i16: 2,
-  i32: 4,
-  f64: 8,
-};
+function checkType(dtype: DType): void {
+  if (!Object.hasOwn(arrayTypes, dtype))
+    throw invalidArgument('dtype', `one of ${Object.keys(arrayTypes).join(', ')}`, dtype);
+}
+
+function arrayOf(data: unknown, dtype: DType | undefined): TensorData {
+  const bits = dtype === 'f16' || dtype === 'bf16';
+  const type = arrayTypes[dtype ?? 'f32'];
+  if (Array.isArray(data) && !bits) {
+    if (!data.every((n) => typeof n === 'number'))
+      throw invalidArgument('data', 'an array of numbers', data);
+    return type.from(data);
+  }
+  if (dtype === undefined ? !ArrayBuffer.isView(data) : !(data instanceof type))
+    throw invalidArgument(
+      'data',
+      dtype === undefined
+        ? 'a typed array or an array of numbers'
+        : `a ${type.name}${bits ? '' : ' or an array of numbers'} for type ${dtype}`,
+      data,
+    );
+  return data as TensorData;
+}
 
 function dtypeOf(array: TensorData): DType {
-  if (array instanceof Float32Array) return 'f32';
-  if (array instanceof Uint8Array) return 'u8';
-  if (array instanceof Int16Array) return 'i16';
-  if (array instanceof Int32Array) return 'i32';
-  if (array instanceof Float64Array) return 'f64';
+  for (const dtype of ['f32', 'u8', 'i16', 'i32', 'f64'] as const)
+    if (array instanceof arrayTypes[dtype]) return dtype;
   throw invalidArgument(
     'data',
     'a Float32Array, Float64Array, Uint8Array, Int16Array or Int32Array (or a dtype with a Uint16Array)',

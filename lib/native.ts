@@ -11,6 +11,17 @@ import { RenvoxError, type RenvoxErrorCode } from './errors.js';
  */
 export type DType = 'f32' | 'bf16' | 'f16' | 'u8' | 'i16' | 'i32' | 'f64';
 
+/** The array that holds the values of each element type. */
+export const arrayTypes = {
+  f32: Float32Array,
+  bf16: Uint16Array,
+  f16: Uint16Array,
+  u8: Uint8Array,
+  i16: Int16Array,
+  i32: Int32Array,
+  f64: Float64Array,
+} as const;
+
 /** Instruction sets that the CPU kernels are compiled for. */
 export type InstructionSet = 'baseline' | 'avx2' | 'avx512';
 
@@ -41,13 +52,15 @@ export interface NativeTransfers {
   readbackBytes: number;
 }
 
-export interface RunOptions {
-  token?: TokenHandle;
-  guard?: TensorHandle;
-  index?: number;
+/** Under which conditions a job runs: none of the tokens cancelled, all of the guards above zero. */
+export interface NativeConditions {
+  tokens: readonly TokenHandle[];
+  guards: readonly { counts: TensorHandle; index: number }[];
 }
 
-/** What native/addon exports. All but `download` and `drain` return at once. */
+/**
+ * What native/addon exports. All but `download` and `drain` return at once. A foreign object where a handle belongs is a TypeError.
+ */
 export interface NativeAddon {
   createDevice(kind: 'cpu' | 'cuda'): DeviceHandle;
   closeDevice(device: DeviceHandle): void;
@@ -62,13 +75,15 @@ export interface NativeAddon {
     shape: readonly number[],
     dtype: DType,
     borrow: boolean,
+    conditions?: NativeConditions,
   ): NativeTensor;
   reshape(tensor: TensorHandle, shape: readonly number[]): NativeTensor;
   download(device: DeviceHandle, tensors: TensorHandle[], into: ArrayBufferView[]): Promise<void>;
   drain(device: DeviceHandle): Promise<void>;
   dispose(tensor: TensorHandle): void;
   createToken(): TokenHandle;
-  cancel(token: TokenHandle): void;
+  /** The box's value becomes the `cause` of the AbortErrors. */
+  cancel(token: TokenHandle, reason: { value: unknown }): void;
   liveBytes(): number;
   threads(count?: number): number;
   instructionSet(wanted?: InstructionSet): InstructionSet;
@@ -78,7 +93,7 @@ export interface NativeAddon {
     device: DeviceHandle,
     name: string,
     fields: Readonly<Record<string, unknown>>,
-    options?: RunOptions,
+    conditions?: NativeConditions,
   ): (NativeTensor | null)[];
   operationNames(): string[];
 }
@@ -132,9 +147,18 @@ export function addonFile(): string {
 /** Makes a RenvoxError of an error that the addon threw; leaves others as they are. */
 export function typed(error: unknown): unknown {
   if (error instanceof RenvoxError || !(error instanceof Error)) return error;
-  const code = (error as Error & { code?: unknown }).code;
+  const { code, operation, reason } = error as Error & {
+    code?: unknown;
+    operation?: string;
+    reason?: { value: unknown };
+  };
   if (typeof code !== 'string') return error;
-  return new RenvoxError(code as RenvoxErrorCode, error.message, {}, { cause: error });
+  return new RenvoxError(
+    code as RenvoxErrorCode,
+    error.message,
+    operation === undefined ? {} : { operation },
+    { cause: reason ? reason.value : error },
+  );
 }
 
 /** Calls into the addon and makes its errors typed. */

@@ -1,6 +1,13 @@
 import type { Device } from './device.js';
 import { invalidArgument, RenvoxError } from './errors.js';
-import { call, type DType, type NativeTensor, type TensorHandle, typed } from './native.js';
+import {
+  arrayTypes,
+  call,
+  type DType,
+  type NativeTensor,
+  type TensorHandle,
+  typed,
+} from './native.js';
 import { adopt } from './scope.js';
 
 export type { DType } from './native.js';
@@ -17,16 +24,6 @@ export interface ArrayOf {
 }
 
 export type TensorData = ArrayOf[DType];
-
-const arrays = {
-  f32: Float32Array,
-  bf16: Uint16Array,
-  f16: Uint16Array,
-  u8: Uint8Array,
-  i16: Int16Array,
-  i32: Int32Array,
-  f64: Float64Array,
-} as const;
 
 /**
  * A handle to an n-dimensional array on a device: contiguous, slowest axis first (images are [N, D, H, W, C]). Making one only enqueues
@@ -80,7 +77,11 @@ export class Tensor {
   /** The value of a tensor of one element. */
   async item(): Promise<number> {
     if (this.size !== 1)
-      throw invalidArgument('this', 'a tensor of one element', `shape [${this.shape.join(', ')}]`);
+      throw new RenvoxError(
+        'ShapeMismatch',
+        `Expected a tensor of one element for item() but this one has shape [${this.shape.join(', ')}]`,
+        { shape: this.shape },
+      );
     return (await this.data())[0] as number;
   }
 
@@ -103,9 +104,11 @@ export class Tensor {
 export async function download<const T extends readonly Tensor[]>(
   tensors: T,
 ): Promise<{ -readonly [K in keyof T]: TensorData }> {
+  if (!Array.isArray(tensors) || !tensors.every((t) => t instanceof Tensor))
+    throw invalidArgument('tensors', 'an array of tensors', tensors);
   const first = tensors[0];
   if (!first) return [] as unknown as { -readonly [K in keyof T]: TensorData };
-  const into = tensors.map((t) => new arrays[t.dtype](t.size));
+  const into = tensors.map((t) => new arrayTypes[t.dtype](t.size));
   const handles = tensors.map((t) => t.handle);
   try {
     await call((addon) => addon.download(first.device.handle, handles, into));

@@ -1,6 +1,13 @@
 // The addon: glue only. Every function here unwraps its arguments, enqueues, and settles promises.
+#if defined(__unix__) || defined(__APPLE__)
+#include <dlfcn.h>
+#endif
 #include <napi.h>
 
+#include <cstring>
+#include <limits>
+
+#include "addon/arguments.h"
 #include "addon/environment.h"
 #include "addon/handles.h"
 #include "addon/registry.h"
@@ -16,29 +23,35 @@ template <Napi::Value (*F)(const Napi::CallbackInfo&)>
 Napi::Value guarded(const Napi::CallbackInfo& info) {
   try {
     return F(info);
+  } catch (const Napi::Error&) {
+    throw;
   } catch (const Error& e) {
     throw toJs(info.Env(), e);
   } catch (const std::bad_alloc&) {
     throw toJs(info.Env(), Error("OutOfMemory", "The machine has no memory left"));
+  } catch (const std::exception& e) {
+    throw toJs(info.Env(), Error("InternalError", e.what()));
   }
 }
 
 Napi::Value createDevice(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  const std::string kind = info[0].As<Napi::String>().Utf8Value();
+  const std::string kind = textOf(info[0], "kind");
+  require(kind == "cpu" || kind == "cuda", "InvalidArgument",
+          "Expected cpu or cuda for parameter kind but received " + kind);
   auto device = kind == "cuda" ? cuda::makeDevice() : makeCpuDevice();
   Environment::of(env).add(device);
   auto handle = std::make_unique<DeviceHandle>();
   handle->device = std::move(device);
   return wrap<DeviceHandle>(env, std::move(handle), [](napi_env e, DeviceHandle& h) {
     // A device that was forgotten: its queue is stopped when the garbage collector finds it.
-    if (h.device && !h.device->closed()) Environment::of(Napi::Env(e)).close(h.device);
+    if (!h.device->closed()) Environment::of(Napi::Env(e)).close(h.device);
   });
 }
 
 Napi::Value closeDevice(const Napi::CallbackInfo& info) {
   DeviceHandle& handle = unwrap<DeviceHandle>(info.Env(), info[0]);
-  if (handle.device && !handle.device->closed()) Environment::of(info.Env()).close(handle.device);
+  if (!handle.device->closed()) Environment::of(info.Env()).close(handle.device);
   return info.Env().Undefined();
 }
 
@@ -55,7 +68,8 @@ Napi::Value memory(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value setMemoryLimit(const Napi::CallbackInfo& info) {
-  const double bytes = info[1].As<Napi::Number>().DoubleValue();
+  const double bytes = numberOf(info[1], "bytes");
+  require(bytes > 0, "InvalidArgument", "Expected a positive number for parameter bytes");
   deviceOf(info.Env(), info[0])
       .allocator()
       .setLimit(bytes >= 9e15 ? std::numeric_limits<uint64_t>::max()
@@ -85,52 +99,41 @@ Napi::Value transfers(const Napi::CallbackInfo& info) {
   return o;
 }
 
-Shape shapeOf(const Napi::Value& value) {
-  Napi::Array array = value.As<Napi::Array>();
-  Shape shape;
-  for (uint32_t i = 0; i < array.Length(); ++i)
-    shape.push(array.Get(i).As<Napi::Number>().Int64Value());
-  return shape;
-}
-
-// upload(device, typedArray, shape, dtype, borrow): with borrow the array is read by the queue
-// thread and must not change until then; without, it is copied now.
+// upload(device, typedArray, shape, dtype, borrow, conditions?): with borrow the array is read by the
+// queue thread and must not change until then; without, it is copied now.
 Napi::Value upload(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   Device& device = deviceOf(env, info[0]);
-  Napi::TypedArray array = info[1].As<Napi::TypedArray>();
-  Tensor tensor = device.makeTensor(shapeOf(info[2]), dtypeFromName(info[3].As<Napi::String>()));
-  require(array.ByteLength() == tensor.bytes(), "ShapeMismatch",
+  const Bytes from = bytesOf(info[1], "data");
+  Tensor tensor =
+      device.makeTensor(shapeOf(info[2], "shape"), dtypeFromName(textOf(info[3], "dtype")));
+  require(from.size == tensor.bytes(), "ShapeMismatch",
           "Expected " + std::to_string(tensor.bytes()) + " bytes but received " +
-              std::to_string(array.ByteLength()));
-  const char* from = static_cast<const char*>(array.ArrayBuffer().Data()) + array.ByteOffset();
+              std::to_string(from.size));
   Job job;
   job.name = "upload";
   job.outputs.push_back(tensor);
-  Device* target = &device;
-  const auto count = [target, tensor] {
+  readConditions(info[5], device, job);
+  std::shared_ptr<const char> source;
+  if (info[4].ToBoolean().Value()) {
+    Environment& environment = Environment::of(env);
+    const uint64_t pending = environment.expect(objectOf(info[1], "data"), nullptr);
+    // Let go on the JS thread when the job is gone, run or not.
+    const auto release = [mailbox = environment.mailbox(), pending](const char*) {
+      mailbox->post([pending](Environment& e) { e.finish(pending, nullptr); });
+    };
+    source = std::shared_ptr<const char>(from.data, release);
+  } else {
+    const std::shared_ptr<char> copy(new char[from.size + 1], std::default_delete<char[]>());
+    if (from.size > 0) std::memcpy(copy.get(), from.data, from.size);
+    source = copy;
+  }
+  Device* target = &device;  // outlives its jobs
+  job.run = [target, tensor, source = std::move(source)] {
+    target->copyIn(tensor.buffer->data, source.get(), tensor.bytes());
     target->transfers.uploads++;
     target->transfers.uploadBytes += tensor.bytes();
   };
-  if (info[4].ToBoolean().Value()) {
-    Environment& environment = Environment::of(env);
-    auto* hold = new Napi::Reference<Napi::TypedArray>(Napi::Persistent(array));
-    environment.expect();
-    Environment* back = &environment;
-    // Released on the JS thread when the job is gone, run or not.
-    std::shared_ptr<void> release(
-        nullptr, [back, hold](void*) { back->post([hold](Napi::Env) { delete hold; }); });
-    job.run = [target, tensor, from, release, count] {
-      target->copyIn(tensor.buffer->data, from, tensor.bytes());
-      count();
-    };
-  } else {
-    auto copy = std::make_shared<std::vector<char>>(from, from + tensor.bytes());
-    job.run = [target, tensor, copy, count] {
-      target->copyIn(tensor.buffer->data, copy->data(), copy->size());
-      count();
-    };
-  }
   Napi::Object result = wrapTensor(env, tensor);
   device.enqueue(std::move(job));
   return result;
@@ -139,56 +142,81 @@ Napi::Value upload(const Napi::CallbackInfo& info) {
 // A view of the same memory with another shape of the same size.
 Napi::Value reshape(const Napi::CallbackInfo& info) {
   Tensor view = tensorOf(info.Env(), info[0]);
-  const Shape shape = shapeOf(info[1]);
+  const Shape shape = shapeOf(info[1], "shape");
   require(shape.size() == view.shape.size(), "ShapeMismatch",
           "Cannot view " + view.shape.text() + " as " + shape.text());
   view.shape = shape;
   return wrapTensor(info.Env(), view);
 }
 
+// A promise, and the function that settles it from the queue thread. Keeps `held` until then.
+struct Awaited {
+  Napi::Value promise;
+  std::function<void(const Error*)> done;
+};
+
+Awaited await(Napi::Env env, Napi::Object held) {
+  napi_deferred deferred;
+  napi_value promise;
+  if (napi_create_promise(env, &deferred, &promise) != napi_ok) throw Napi::Error::New(env);
+  Environment& environment = Environment::of(env);
+  const uint64_t pending = environment.expect(held, deferred);
+  auto done = [mailbox = environment.mailbox(), pending](const Error* error) {
+    std::shared_ptr<Error> copy = error ? std::make_shared<Error>(*error) : nullptr;
+    mailbox->post([pending, copy](Environment& e) { e.finish(pending, copy.get()); });
+  };
+  return {Napi::Value(env, promise), std::move(done)};
+}
+
+// Calls f(done) and, where that throws, settles the promise with its error.
+template <class F>
+Napi::Value settled(Napi::Env env, Napi::Object held, F&& f) {
+  Awaited awaited = await(env, held);
+  try {
+    f(awaited.done);
+  } catch (const Error& e) {
+    awaited.done(&e);
+  } catch (const std::exception& e) {
+    const Error error("InternalError", e.what());
+    awaited.done(&error);
+  }
+  return awaited.promise;
+}
+
 // download(device, handles[], arrays[]) -> promise<undefined>: fills the arrays; one download.
 Napi::Value download(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   Device& device = deviceOf(env, info[0]);
-  Napi::Array handles = info[1].As<Napi::Array>(), arrays = info[2].As<Napi::Array>();
+  Napi::Array handles = arrayOf(info[1], "tensors"), arrays = arrayOf(info[2], "into");
+  require(handles.Length() == arrays.Length(), "InvalidArgument",
+          "Expected as many arrays as tensors");
   std::vector<Tensor> tensors;
   std::vector<void*> hosts;
+  // The device too: it must not be collected while it is awaited.
+  Napi::Array held = Napi::Array::New(env);
+  held.Set(0u, info[0]);
   for (uint32_t i = 0; i < handles.Length(); ++i) {
     tensors.push_back(tensorOf(env, handles.Get(i)));
-    Napi::TypedArray a = arrays.Get(i).As<Napi::TypedArray>();
-    require(a.ByteLength() == tensors.back().bytes(), "InternalError",
-            "download: wrong array size");
-    hosts.push_back(static_cast<char*>(a.ArrayBuffer().Data()) + a.ByteOffset());
+    const Tensor& tensor = tensors.back();
+    require(tensor.buffer->device.get() == &device, "DeviceMismatch",
+            "Tensors that are read together live on different devices");
+    Napi::Value array = arrays.Get(i);
+    const Bytes into = bytesOf(array, "into");
+    require(into.size == tensor.bytes(), "InvalidArgument",
+            "Expected an array of " + std::to_string(tensor.bytes()) + " bytes but received " +
+                std::to_string(into.size));
+    hosts.push_back(into.data);
+    held.Set(i + 1, array);
   }
-  Environment& environment = Environment::of(env);
-  Environment* back = &environment;
-  auto deferred = Napi::Promise::Deferred::New(env);
-  auto* hold = new Napi::ObjectReference(Napi::Persistent(arrays.As<Napi::Object>()));
-  environment.expect();
-  device.read(std::move(tensors), std::move(hosts), [back, hold, deferred](const Error* error) {
-    std::shared_ptr<Error> copy = error ? std::make_shared<Error>(*error) : nullptr;
-    back->post([hold, deferred, copy](Napi::Env e) {
-      delete hold;
-      if (copy)
-        deferred.Reject(toJs(e, *copy).Value());
-      else
-        deferred.Resolve(e.Undefined());
-    });
-  });
-  return deferred.Promise();
+  return settled(env, held,
+                 [&](auto& done) { device.read(std::move(tensors), std::move(hosts), done); });
 }
 
 Napi::Value drain(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
-  Device& device = deviceOf(env, info[0]);
-  Environment& environment = Environment::of(env);
-  Environment* back = &environment;
-  auto deferred = Napi::Promise::Deferred::New(env);
-  environment.expect();
-  device.drain([back, deferred](const Error*) {
-    back->post([deferred](Napi::Env e) { deferred.Resolve(e.Undefined()); });
-  });
-  return deferred.Promise();
+  Device& device = deviceOf(info.Env(), info[0]);
+  Napi::Array held = Napi::Array::New(info.Env());
+  held.Set(0u, info[0]);
+  return settled(info.Env(), held, [&](auto& done) { device.drain(done); });
 }
 
 Napi::Value dispose(const Napi::CallbackInfo& info) {
@@ -202,8 +230,10 @@ Napi::Value createToken(const Napi::CallbackInfo& info) {
   return wrap<TokenHandle>(info.Env(), std::move(handle), [](napi_env, TokenHandle&) {});
 }
 
+// cancel(token, {value}): the box's value becomes the cause of the errors.
 Napi::Value cancel(const Napi::CallbackInfo& info) {
-  unwrap<TokenHandle>(info.Env(), info[0]).token->cancelled = true;
+  TokenHandle& handle = unwrap<TokenHandle>(info.Env(), info[0]);
+  handle.token->cancel(causeOf(info.Env(), objectOf(info[1], "reason")));
   return info.Env().Undefined();
 }
 
@@ -212,16 +242,21 @@ Napi::Value liveBytes(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value threads(const Napi::CallbackInfo& info) {
-  if (info[0].IsNumber()) setPoolThreads(info[0].As<Napi::Number>().Int32Value());
+  if (!info[0].IsUndefined()) {
+    const int64_t count = integerOf(info[0], "count");
+    require(count >= 1 && count <= 256, "InvalidArgument",
+            "Expected 1 to 256 for parameter count but received " + std::to_string(count));
+    setPoolThreads(static_cast<int>(count));
+  }
   return Napi::Number::New(info.Env(), poolThreads());
 }
 
 Napi::Value instructionSet(const Napi::CallbackInfo& info) {
-  if (info[0].IsString()) {
-    const std::string wanted = info[0].As<Napi::String>().Utf8Value();
-    for (Isa i : {Isa::baseline, Isa::avx2, Isa::avx512})
-      if (wanted == nameOf(i) && !setIsa(i))
-        throw Error("DeviceUnavailable", "This CPU does not have the instruction set " + wanted);
+  if (!info[0].IsUndefined()) {
+    const std::string wanted = textOf(info[0], "wanted");
+    bool set = false;
+    for (Isa i : {Isa::baseline, Isa::avx2, Isa::avx512}) set |= wanted == nameOf(i) && setIsa(i);
+    require(set, "DeviceUnavailable", "This CPU does not have the instruction set " + wanted);
   }
   return Napi::String::New(info.Env(), nameOf(isa()));
 }
@@ -237,12 +272,23 @@ Napi::Value cudaReason(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), cuda::unavailableReason());
 }
 
+// Node unloads an addon when the last worker that loaded it ends; the pool's threads outlive all
+// workers, so this one must stay.
+void stayLoaded() {
+#if defined(__unix__) || defined(__APPLE__)
+  Dl_info self;
+  if (dladdr(reinterpret_cast<void*>(&stayLoaded), &self) && self.dli_fname)
+    dlopen(self.dli_fname, RTLD_NOW | RTLD_NODELETE);
+#endif
+}
+
 template <Napi::Value (*F)(const Napi::CallbackInfo&)>
 void add(Napi::Object exports, const char* name) {
   exports.Set(name, Napi::Function::New(exports.Env(), guarded<F>, name));
 }
 
 Napi::Object start(Napi::Env env, Napi::Object exports) {
+  stayLoaded();
   env.SetInstanceData(new Environment(env));
   add<createDevice>(exports, "createDevice");
   add<closeDevice>(exports, "closeDevice");

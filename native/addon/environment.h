@@ -1,16 +1,37 @@
-// What one JS environment (the main thread or a worker) holds: its devices, and the way back from
-// their queue threads.
+// What one JS environment (the main thread or a worker) holds: its devices, what it awaits from them,
+// and the way back from their queue threads.
+//
+// Everything that belongs to JS (references, promises) lives in the Environment and is touched on its
+// thread alone; queue threads carry numbers and errors, which may be dropped anywhere.
 #pragma once
 #include <napi.h>
 
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <unordered_map>
 #include <vector>
 
 #include "core/device.h"
 
 namespace rvx::addon {
+
+class Environment;
+
+// The way back. Queue threads may keep it for longer than the environment lives.
+class Mailbox {
+ public:
+  using Message = std::function<void(Environment&)>;
+
+  // Runs `message` on the JS thread. Any thread. Dropped when the environment is going away.
+  void post(Message message);
+
+ private:
+  friend class Environment;
+  std::mutex mutex_;
+  std::vector<Message> messages_;
+  napi_threadsafe_function wake_ = nullptr;  // null once the environment goes
+};
 
 class Environment {
  public:
@@ -22,24 +43,30 @@ class Environment {
   void add(std::shared_ptr<Device> device) { devices_.push_back(std::move(device)); }
   void close(const std::shared_ptr<Device>& device);
 
-  // Announces that `settle` will be posted once; keeps the process alive until then. JS thread.
-  void expect();
-  // Runs `settle` on the JS thread. Any thread. Dropped when the environment is going away.
-  void post(std::function<void(Napi::Env)> settle);
+  // Keeps `held` and the process alive until finish() is called with the number returned, which a
+  // message does. JS thread. `promise` may be null.
+  uint64_t expect(Napi::Object held, napi_deferred promise);
+  void finish(uint64_t pending, const Error* error);
+
+  const std::shared_ptr<Mailbox>& mailbox() const { return mailbox_; }
+  Napi::Env env() const { return env_; }
 
   // Before the environment goes: stops and joins every queue.
   void shutdown();
 
  private:
-  static void drain(napi_env env, napi_value, void* context, void*);
+  struct Pending {
+    Napi::ObjectReference held;
+    napi_deferred promise;
+  };
+
+  static void deliver(napi_env env, napi_value, void* context, void*);
 
   napi_env env_;
-  napi_threadsafe_function wake_ = nullptr;
-  int expected_ = 0;
+  std::shared_ptr<Mailbox> mailbox_ = std::make_shared<Mailbox>();
+  std::unordered_map<uint64_t, Pending> pending_;
+  uint64_t next_ = 1;
   std::vector<std::shared_ptr<Device>> devices_;
-  std::mutex mutex_;
-  bool down_ = false;
-  std::vector<std::function<void(Napi::Env)>> settled_;
 };
 
 }  // namespace rvx::addon

@@ -2,6 +2,22 @@
 
 namespace rvx::addon {
 
+std::shared_ptr<void> causeOf(Napi::Env env, Napi::Object box) {
+  const std::shared_ptr<Mailbox> mailbox = Environment::of(env).mailbox();
+  // The last holder may be a queue thread; the reference goes back to the JS thread.
+  return std::shared_ptr<Cause>(new Cause{Napi::Persistent(box)}, [mailbox](Cause* cause) {
+    mailbox->post([cause](Environment&) { delete cause; });
+  });
+}
+
+Napi::Error toJs(Napi::Env env, const Error& error) {
+  Napi::Error e = Napi::Error::New(env, error.message());
+  e.Set("code", error.code());
+  if (!error.operation().empty()) e.Set("operation", error.operation());
+  if (error.cause()) e.Set("reason", static_cast<Cause*>(error.cause().get())->box.Value());
+  return e;
+}
+
 const Tensor& tensorOf(Napi::Env env, napi_value value) {
   TensorHandle& handle = unwrap<TensorHandle>(env, value);
   if (!handle.tensor) throw Error("DisposedError", "The tensor was disposed");
@@ -15,21 +31,34 @@ Device& deviceOf(Napi::Env env, napi_value value) {
   return *handle.device;
 }
 
+namespace {
+
+// Views share memory: it is told to the garbage collector once.
+void account(napi_env env, Buffer& buffer, int handles) {
+  const bool before = buffer.handles > 0;
+  buffer.handles += handles;
+  const bool after = buffer.handles > 0;
+  if (before == after) return;
+  const auto bytes = static_cast<int64_t>(buffer.bytes);
+  int64_t total;
+  napi_adjust_external_memory(env, after ? bytes : -bytes, &total);
+}
+
+}  // namespace
+
 void disposeTensor(napi_env env, TensorHandle& handle) {
   if (!handle.tensor) return;
+  account(env, *handle.tensor->buffer, -1);
   handle.tensor.reset();
-  int64_t now;
-  napi_adjust_external_memory(env, -handle.accounted, &now);
 }
 
 Napi::Object wrapTensor(Napi::Env env, const Tensor& tensor) {
   auto handle = std::make_unique<TensorHandle>();
   handle->tensor = std::make_unique<Tensor>(tensor);
-  handle->accounted = static_cast<int64_t>(tensor.bytes());
-  int64_t now;
-  napi_adjust_external_memory(env, handle->accounted, &now);
+  Napi::Value wrapped = wrap(env, std::move(handle), disposeTensor);
+  account(env, *tensor.buffer, 1);
   Napi::Object result = Napi::Object::New(env);
-  result.Set("handle", wrap(env, std::move(handle), disposeTensor));
+  result.Set("handle", wrapped);
   Napi::Array shape = Napi::Array::New(env, static_cast<size_t>(tensor.shape.rank));
   for (int i = 0; i < tensor.shape.rank; ++i)
     shape.Set(static_cast<uint32_t>(i), static_cast<double>(tensor.shape[i]));

@@ -11,12 +11,15 @@
 
 namespace rvx::addon {
 
-// Turns a rvx::Error into a JS Error with a `code`; lib/native.ts makes a RenvoxError of it.
-inline Napi::Error toJs(Napi::Env env, const Error& error) {
-  Napi::Error e = Napi::Error::New(env, error.message());
-  e.Set("code", error.code());
-  return e;
-}
+// A JS value that native code carries as the cause of an Error, over threads.
+struct Cause {
+  Napi::ObjectReference box;  // {value}
+};
+std::shared_ptr<void> causeOf(Napi::Env env, Napi::Object box);
+
+// Turns a rvx::Error into a JS Error with `code`, `operation` and, where there is one, `reason`, the
+// box of its cause; lib/native.ts makes a RenvoxError of it.
+Napi::Error toJs(Napi::Env env, const Error& error);
 
 template <class T>
 struct Tag;
@@ -24,7 +27,6 @@ struct Tag;
 // Null once disposed.
 struct TensorHandle {
   std::unique_ptr<Tensor> tensor;
-  int64_t accounted = 0;  // bytes told to the garbage collector
 };
 struct DeviceHandle {
   std::shared_ptr<Device> device;

@@ -2,7 +2,9 @@
 
 #include <map>
 #include <string>
+#include <type_traits>
 
+#include "addon/arguments.h"
 #include "addon/handles.h"
 #include "ops/ops.h"
 
@@ -45,35 +47,38 @@ class FieldReader {
   }
   void operator()(int64_t& field, const char* name) {
     Napi::Value v = fields_.Get(name);
-    if (!absent(v)) field = v.As<Napi::Number>().Int64Value();
+    if (!absent(v)) field = integerOf(v, name);
   }
   void operator()(double& field, const char* name) {
     Napi::Value v = fields_.Get(name);
-    if (!absent(v)) field = v.As<Napi::Number>().DoubleValue();
+    if (!absent(v)) field = numberOf(v, name);
   }
   void operator()(std::string& field, const char* name) {
     Napi::Value v = fields_.Get(name);
-    if (!absent(v)) field = v.As<Napi::String>().Utf8Value();
+    if (!absent(v)) field = textOf(v, name);
   }
   template <class T, size_t N>
   void operator()(std::array<T, N>& field, const char* name) {
     Napi::Value v = fields_.Get(name);
     if (absent(v)) return;
-    Napi::Array array = v.As<Napi::Array>();
+    Napi::Array array = arrayOf(v, name);
     if (array.Length() != N)
       throw Error("InvalidArgument",
                   std::string("Expected ") + std::to_string(N) + " numbers for parameter " + name);
-    for (size_t i = 0; i < N; ++i)
-      field[i] =
-          static_cast<T>(array.Get(static_cast<uint32_t>(i)).As<Napi::Number>().DoubleValue());
+    for (size_t i = 0; i < N; ++i) {
+      Napi::Value item = array.Get(static_cast<uint32_t>(i));
+      if constexpr (std::is_integral_v<T>)
+        field[i] = static_cast<T>(integerOf(item, name));
+      else
+        field[i] = static_cast<T>(numberOf(item, name));
+    }
   }
   void operator()(std::vector<double>& field, const char* name) {
     Napi::Value v = fields_.Get(name);
     if (absent(v)) return;
-    Napi::Array array = v.As<Napi::Array>();
+    Napi::Array array = arrayOf(v, name);
     field.resize(array.Length());
-    for (uint32_t i = 0; i < array.Length(); ++i)
-      field[i] = array.Get(i).As<Napi::Number>().DoubleValue();
+    for (uint32_t i = 0; i < array.Length(); ++i) field[i] = numberOf(array.Get(i), name);
   }
 
  private:
@@ -82,7 +87,7 @@ class FieldReader {
   void list(std::vector<T>& field, const char* name, std::vector<Tensor>& tensors) {
     Napi::Value v = fields_.Get(name);
     if (absent(v)) return;
-    Napi::Array array = v.As<Napi::Array>();
+    Napi::Array array = arrayOf(v, name);
     for (uint32_t i = 0; i < array.Length(); ++i) {
       T item;
       item.tensor = tensorOf(env_, array.Get(i));
@@ -147,28 +152,41 @@ const std::map<std::string, Entry>& table() {
 
 }  // namespace
 
+void readConditions(const Napi::Value& value, const Device& device, Job& job) {
+  if (value.IsUndefined() || value.IsNull()) return;
+  Napi::Env env = value.Env();
+  Napi::Object options = objectOf(value, "options");
+  Napi::Array tokens = arrayOf(options.Get("tokens"), "tokens");
+  for (uint32_t i = 0; i < tokens.Length(); ++i)
+    job.tokens.push_back(unwrap<TokenHandle>(env, tokens.Get(i)).token);
+  Napi::Array guards = arrayOf(options.Get("guards"), "guards");
+  for (uint32_t i = 0; i < guards.Length(); ++i) {
+    Napi::Object item = objectOf(guards.Get(i), "guards");
+    Guard guard;
+    guard.counts = tensorOf(env, item.Get("counts"));
+    guard.index = integerOf(item.Get("index"), "index");
+    require(guard.counts.buffer->device.get() == &device, "DeviceMismatch",
+            "The counts of a condition live on another device");
+    require(guard.counts.dtype == DType::i32 && guard.index >= 0 &&
+                guard.index < guard.counts.shape.size(),
+            "InvalidArgument",
+            "Expected an i32 tensor and an index inside it for the counts of a condition but "
+            "received index " +
+                std::to_string(guard.index) + " of " + guard.counts.shape.text() + " of type " +
+                nameOf(guard.counts.dtype));
+    job.guards.push_back(std::move(guard));
+  }
+}
+
 Napi::Value runOperation(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   Device& device = deviceOf(env, info[0]);
-  const std::string name = info[1].As<Napi::String>().Utf8Value();
+  const std::string name = textOf(info[1], "name");
   auto entry = table().find(name);
   if (entry == table().end()) throw Error("InternalError", "There is no operation " + name);
   Job job;
-  if (info[3].IsObject()) {
-    Napi::Object options = info[3].As<Napi::Object>();
-    Napi::Value token = options.Get("token"), guard = options.Get("guard");
-    if (!token.IsUndefined()) job.token = unwrap<TokenHandle>(env, token).token;
-    if (!guard.IsUndefined()) {
-      auto g = std::make_unique<Guard>();
-      g->counts = tensorOf(env, guard);
-      g->index = options.Get("index").As<Napi::Number>().Int64Value();
-      require(g->counts.dtype == DType::i32 && g->index >= 0 && g->index < g->counts.shape.size(),
-              "InvalidArgument",
-              "Expected an i32 tensor and an index inside it for parameter guard");
-      job.guard = std::move(g);
-    }
-  }
-  return entry->second(env, device, info[2].As<Napi::Object>(), std::move(job));
+  readConditions(info[3], device, job);
+  return entry->second(env, device, objectOf(info[2], "fields"), std::move(job));
 }
 
 Napi::Value operationNames(const Napi::CallbackInfo& info) {

@@ -6,8 +6,31 @@
 
 #include "core/error.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+
+#include <cstring>
+#endif
+
 namespace rvx {
 namespace {
+
+#if defined(__SANITIZE_ADDRESS__)
+// A caching allocator hides faults from AddressSanitizer. So cached blocks and what lies between the
+// bytes asked for and the block's end are marked as no one's, and new blocks hold no zeros that an
+// operation could count on (0xff is NaN in every float type).
+void markCached(void* data, size_t capacity) { ASAN_POISON_MEMORY_REGION(data, capacity); }
+void markReleased(void* data, size_t capacity) { ASAN_UNPOISON_MEMORY_REGION(data, capacity); }
+void markGiven(void* data, size_t bytes, size_t capacity) {
+  ASAN_UNPOISON_MEMORY_REGION(data, capacity);
+  std::memset(data, 0xff, bytes);
+  ASAN_POISON_MEMORY_REGION(static_cast<char*>(data) + bytes, capacity - bytes);
+}
+#else
+void markCached(void*, size_t) {}
+void markReleased(void*, size_t) {}
+void markGiven(void*, size_t, size_t) {}
+#endif
 
 std::atomic<uint64_t> processLive{0};
 
@@ -23,6 +46,9 @@ uint64_t liveBytesOfProcess() { return processLive.load(); }
 Allocator::~Allocator() { releaseCache(); }
 
 void* Allocator::allocate(size_t bytes, size_t* capacity) {
+  // Far above any machine, far below where the sums here would overflow.
+  if (bytes > size_t{1} << 56)
+    throw Error("OutOfMemory", "Needed " + std::to_string(bytes) + " bytes");
   const size_t wanted = roundUp(bytes);
   std::lock_guard<std::mutex> lock(mutex_);
   void* data = nullptr;
@@ -56,6 +82,7 @@ void* Allocator::allocate(size_t bytes, size_t* capacity) {
   stats_.peak = std::max(stats_.peak, stats_.live);
   processLive += size;
   *capacity = size;
+  markGiven(data, bytes, size);
   return data;
 }
 
@@ -64,6 +91,7 @@ void Allocator::free(void* data, size_t capacity) {
   std::lock_guard<std::mutex> lock(mutex_);
   stats_.live -= capacity;
   processLive -= capacity;
+  markCached(data, capacity);
   cache_.emplace(capacity, data);
   stats_.cached += capacity;
   if (stats_.live + stats_.cached > stats_.limit)
@@ -73,6 +101,7 @@ void Allocator::free(void* data, size_t capacity) {
 void Allocator::shrinkCache(uint64_t allowed) {
   while (stats_.cached > allowed) {
     auto largest = std::prev(cache_.end());
+    markReleased(largest->second, largest->first);
     source_.release(largest->second, largest->first);
     stats_.cached -= largest->first;
     cache_.erase(largest);

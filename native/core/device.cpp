@@ -2,12 +2,21 @@
 
 #include <algorithm>
 
+#include "core/pool.h"
+
 namespace rvx {
 
 Buffer::~Buffer() { device->allocator().free(data, capacity); }
 
 void Buffer::materialize() {
   if (!data) data = device->allocator().allocate(bytes, &capacity);
+}
+
+void Buffer::fail(const Error& e) {
+  state = State::failed;
+  error = std::make_unique<Error>(e);
+  device->allocator().free(data, capacity);
+  data = nullptr;
 }
 
 Device::Device(DeviceKind k, std::unique_ptr<MemorySource> source)
@@ -23,33 +32,36 @@ Tensor Device::makeTensor(const Shape& shape, DType dtype) {
   return t;
 }
 
+// Under the lock.
+void Device::start() {
+  if (closed_) throw Error("DisposedError", "The device was disposed");
+  if (!thread_.joinable()) thread_ = std::thread([this] { loop(); });
+}
+
 void Device::enqueue(Job job) {
   std::lock_guard<std::mutex> lock(mutex_);
-  if (closed_) throw Error("DisposedError", std::string(job.name) + ": the device was disposed");
-  ++enqueued_;
-  for (Tensor& t : job.outputs) t.buffer->lastWriter = enqueued_;
-  for (Tensor& t : job.inouts) t.buffer->lastWriter = enqueued_;
+  start();
   jobs_.push_back(std::move(job));
-  if (!thread_.joinable()) thread_ = std::thread([this] { loop(); });
+  ++enqueued_;
+  for (auto* list : {&jobs_.back().outputs, &jobs_.back().inouts})
+    for (Tensor& t : *list) t.buffer->lastWriter = enqueued_;
   wake_.notify_one();
 }
 
 void Device::read(std::vector<Tensor> tensors, std::vector<void*> hosts,
                   std::function<void(const Error*)> done) {
   std::lock_guard<std::mutex> lock(mutex_);
-  if (closed_) throw Error("DisposedError", "The device was disposed");
+  start();
   uint64_t after = 0;
   for (const Tensor& t : tensors) after = std::max(after, t.buffer->lastWriter.load());
   reads_.push_back({after, std::move(tensors), std::move(hosts), std::move(done)});
-  if (!thread_.joinable()) thread_ = std::thread([this] { loop(); });
   wake_.notify_one();
 }
 
 void Device::drain(std::function<void(const Error*)> done) {
   std::lock_guard<std::mutex> lock(mutex_);
-  if (closed_) throw Error("DisposedError", "The device was disposed");
+  start();
   reads_.push_back({enqueued_, {}, {}, std::move(done)});
-  if (!thread_.joinable()) thread_ = std::thread([this] { loop(); });
   wake_.notify_one();
 }
 
@@ -71,6 +83,7 @@ void Device::close() {
 }
 
 void Device::loop() {
+  const Interruptible interruptible(closed_);
   std::unique_lock<std::mutex> lock(mutex_);
   for (;;) {
     wake_.wait(lock, [&] { return stop_ || !jobs_.empty() || !reads_.empty(); });
@@ -98,7 +111,7 @@ void Device::loop() {
   }
 }
 
-bool Device::guardAllows(const Guard& guard) {
+bool Device::allows(const Guard& guard) {
   const Buffer& buffer = *guard.counts.buffer;
   if (buffer.state == Buffer::State::skipped) return false;
   int32_t value = 0;
@@ -108,67 +121,113 @@ bool Device::guardAllows(const Guard& guard) {
   return value > 0;
 }
 
+namespace {
+
+std::string shapesOf(const Job& job) {
+  std::string text;
+  for (auto* list : {&job.inputs, &job.inouts})
+    for (const Tensor& t : *list) text += (text.empty() ? "" : ", ") + t.shape.text();
+  if (job.outputs.empty()) return text;
+  text += text.empty() ? "-> " : " -> ";
+  for (size_t i = 0; i < job.outputs.size(); ++i)
+    text += (i ? ", " : "") + job.outputs[i].shape.text();
+  return text;
+}
+
+Error described(const Job& job, const char* code, const std::string& message) {
+  return Error(code, std::string(job.name) + "(" + shapesOf(job) + "): " + message).in(job.name);
+}
+
+// By value: the error may be that of a buffer which fails again here.
+void fail(Job& job, const Error error) {  // NOLINT(performance-unnecessary-value-param)
+  for (Tensor& t : job.outputs) t.buffer->fail(error);
+  // An update in place that was called off has not begun: what it would have changed is whole.
+  if (error.code() == "AbortError") return;
+  for (Tensor& t : job.inouts) t.buffer->fail(error);
+}
+
+}  // namespace
+
+// Whether the job shall run; otherwise its outputs say why not.
+bool Device::prepare(Job& job) {
+  for (const auto& token : job.tokens)
+    if (token->cancelled()) {
+      fail(job, described(job, "AbortError", "aborted before it began").because(token->reason()));
+      return false;
+    }
+  for (const Guard& guard : job.guards) {
+    const Buffer& counts = *guard.counts.buffer;
+    if (counts.state == Buffer::State::failed) {
+      fail(job, *counts.error);
+      return false;
+    }
+    if (!allows(guard)) {
+      for (Tensor& t : job.outputs) t.buffer->state = Buffer::State::skipped;
+      return false;
+    }
+  }
+  for (auto* list : {&job.inputs, &job.inouts})
+    for (Tensor& t : *list) {
+      Buffer& b = *t.buffer;
+      if (b.state == Buffer::State::failed) {
+        fail(job, *b.error);
+        return false;
+      }
+      if (b.state == Buffer::State::skipped) {  // what was not computed reads as zeros
+        b.materialize();
+        fillZero(b.data, b.bytes);
+        b.state = Buffer::State::ready;
+      }
+    }
+  for (Tensor& t : job.outputs) t.buffer->materialize();
+  return true;
+}
+
 void Device::execute(Job& job) {
-  const auto failAll = [&](const Error& e) {
-    for (Tensor& t : job.outputs) t.buffer->fail(e);
-    for (Tensor& t : job.inouts) t.buffer->fail(e);
-  };
   try {
-    if (job.token && job.token->cancelled.load()) {
-      failAll(Error("AbortError", std::string(job.name) + ": aborted before it began"));
-      return;
-    }
-    if (job.guard) {
-      const Buffer& counts = *job.guard->counts.buffer;
-      if (counts.state == Buffer::State::failed) return failAll(*counts.error);
-      if (!guardAllows(*job.guard)) {
-        for (Tensor& t : job.outputs) t.buffer->state = Buffer::State::skipped;
-        return;
-      }
-    }
-    for (auto* list : {&job.inputs, &job.inouts})
-      for (Tensor& t : *list) {
-        Buffer& b = *t.buffer;
-        if (b.state == Buffer::State::failed) return failAll(Error(*b.error));
-        if (b.state == Buffer::State::skipped) {  // what was not computed reads as zeros
-          b.materialize();
-          fillZero(b.data, b.bytes);
-          b.state = Buffer::State::ready;
-        }
-      }
-    for (Tensor& t : job.outputs) t.buffer->materialize();
+    if (!prepare(job)) return;
     job.run();
     for (Tensor& t : job.outputs) t.buffer->state = Buffer::State::ready;
   } catch (const Error& e) {
-    std::string shapes;
-    for (auto* list : {&job.inputs, &job.inouts})
-      for (Tensor& t : *list) shapes += (shapes.empty() ? "" : ", ") + t.shape.text();
-    failAll(Error(e.code(), std::string(job.name) + "(" + shapes + "): " + e.message()));
+    fail(job, described(job, e.code().c_str(), e.message()));
   } catch (const std::bad_alloc&) {
-    failAll(Error("OutOfMemory", std::string(job.name) + ": the machine has no memory left"));
+    fail(job, described(job, "OutOfMemory", "the machine has no memory left"));
   } catch (const std::exception& e) {
-    failAll(Error("InternalError", std::string(job.name) + ": " + e.what()));
+    fail(job, described(job, "InternalError", e.what()));
   }
 }
 
-void Device::serve(Read& read) {
+void Device::copyTo(const Read& read) {
   for (size_t i = 0; i < read.tensors.size(); ++i) {
     const Tensor& t = read.tensors[i];
     const Buffer& b = *t.buffer;
-    if (b.state == Buffer::State::failed) return read.done(b.error.get());
-    if (b.state != Buffer::State::ready) {
-      std::fill_n(static_cast<unsigned char*>(read.hosts[i]), t.bytes(), 0);
-      continue;
-    }
-    try {
-      copyOut(read.hosts[i], b.data, t.bytes());
-    } catch (const Error& e) {
-      return read.done(&e);
+    switch (b.state) {
+      case Buffer::State::failed:
+        throw Error(*b.error);
+      case Buffer::State::pending:
+        throw Error("InternalError", "A tensor was read that no operation has made");
+      case Buffer::State::skipped:
+        std::fill_n(static_cast<unsigned char*>(read.hosts[i]), t.bytes(), 0);
+        break;
+      case Buffer::State::ready:
+        copyOut(read.hosts[i], b.data, t.bytes());
+        break;
     }
     transfers.downloadBytes += t.bytes();
   }
   if (!read.tensors.empty()) transfers.downloads++;
-  read.done(nullptr);
+}
+
+void Device::serve(Read& read) {
+  std::unique_ptr<Error> error;
+  try {
+    copyTo(read);
+  } catch (const Error& e) {
+    error = std::make_unique<Error>(e);
+  }
+  // Before anyone hears of it: who disposes the tensors then finds their memory free.
+  read.tensors.clear();
+  read.done(error.get());
 }
 
 }  // namespace rvx

@@ -20,8 +20,21 @@
 namespace rvx {
 
 // Set by an AbortSignal; jobs that were enqueued under it and have not begun fail with AbortError.
-struct CancelToken {
-  std::atomic<bool> cancelled{false};
+class CancelToken {
+ public:
+  // `reason` is handed on as the error's cause. The first call counts.
+  void cancel(std::shared_ptr<void> reason) {
+    if (cancelled_) return;
+    reason_ = std::move(reason);
+    cancelled_ = true;
+  }
+  bool cancelled() const { return cancelled_; }
+  // Only where cancelled().
+  const std::shared_ptr<void>& reason() const { return reason_; }
+
+ private:
+  std::shared_ptr<void> reason_;  // written before the flag, never after
+  std::atomic<bool> cancelled_{false};
 };
 
 // Runs a job only if counts[index] > 0, read from the device when the job's turn comes (a read-back
@@ -35,8 +48,9 @@ struct Job {
   const char* name = "";
   std::vector<Tensor> inputs, inouts, outputs;
   std::function<void()> run;
-  std::shared_ptr<CancelToken> token;
-  std::unique_ptr<Guard> guard;
+  // Any of the tokens drops the job; all of the guards must allow it.
+  std::vector<std::shared_ptr<CancelToken>> tokens;
+  std::vector<Guard> guards;
 };
 
 // Bytes that crossed the border between host and device. Voxel data are uploads and downloads;
@@ -73,8 +87,8 @@ class Device : public std::enable_shared_from_this<Device> {
   // Calls done on the queue thread when everything enqueued so far has run.
   void drain(std::function<void(const Error*)> done);
 
-  // Stops the queue: the running job ends, the rest is dropped without running, the thread is
-  // joined. Idempotent. Any thread but the queue's.
+  // Stops the queue: the running job gives up at its next task, the rest is dropped without running,
+  // the thread is joined. Idempotent. Any thread but the queue's.
   void close();
   bool closed() const { return closed_.load(); }
 
@@ -86,9 +100,12 @@ class Device : public std::enable_shared_from_this<Device> {
     std::function<void(const Error*)> done;
   };
 
+  void start();
   void loop();
   void execute(Job& job);
-  bool guardAllows(const Guard& guard);
+  bool prepare(Job& job);
+  bool allows(const Guard& guard);
+  void copyTo(const Read& read);
   void serve(Read& read);
 
   std::unique_ptr<MemorySource> source_;

@@ -1,6 +1,7 @@
 // The one exception of the native side. `code` is one of RenvoxErrorCode in lib/errors.ts.
 #pragma once
 #include <exception>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -14,8 +15,22 @@ class Error : public std::exception {
   const std::string& code() const noexcept { return code_; }
   const std::string& message() const noexcept { return message_; }
 
+  // The operation that failed; empty where none did.
+  const std::string& operation() const noexcept { return operation_; }
+  Error& in(std::string operation) {
+    operation_ = std::move(operation);
+    return *this;
+  }
+  // What the addon shows as the JS error's cause: opaque here.
+  const std::shared_ptr<void>& cause() const noexcept { return cause_; }
+  Error& because(std::shared_ptr<void> cause) {
+    cause_ = std::move(cause);
+    return *this;
+  }
+
  private:
-  std::string code_, message_;
+  std::string code_, message_, operation_;
+  std::shared_ptr<void> cause_;
 };
 
 // Shape rules are checked in lib/ops with messages for people; this is the second line of defence.

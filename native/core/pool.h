@@ -3,6 +3,7 @@
 // parallelFor splits work by the caller's fixed task numbers, never by the number of threads, so
 // results do not depend on how many threads there are.
 #pragma once
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
@@ -37,6 +38,19 @@ void setPoolThreads(int threads);
 // caller's. Returns when all are done; rethrows the first exception. May be called from several
 // threads at once; a nested call runs in the calling thread alone.
 void parallelFor(int64_t tasks, FunctionRef<void(int64_t)> body);
+
+// While one of these lives, every parallelFor of this thread, and of the tasks in it, gives up between
+// two tasks once the flag is set, and throws DisposedError. What it was writing is then half done.
+class Interruptible {
+ public:
+  explicit Interruptible(const std::atomic<bool>& stop);
+  ~Interruptible();
+  Interruptible(const Interruptible&) = delete;
+  Interruptible& operator=(const Interruptible&) = delete;
+
+ private:
+  const std::atomic<bool>* before_;
+};
 
 // Splits 0..count-1 into chunks of `grain` and calls body(begin, end) for each.
 template <class Body>

@@ -12,6 +12,7 @@ namespace rvx {
 
 struct Shape {
   static constexpr int kMaxRank = 6;
+  static constexpr int64_t kMaxSize = int64_t{1} << 48;
   int rank = 0;
   std::array<int64_t, kMaxRank> dim{};
 
@@ -27,9 +28,20 @@ struct Shape {
     return dim[static_cast<size_t>(axis < 0 ? rank + axis : axis)];
   }
   int64_t& operator[](int axis) { return dim[static_cast<size_t>(axis < 0 ? rank + axis : axis)]; }
+  // Number of elements. Throws OutOfMemory where it is more than any machine holds, so that sizes
+  // derived from it do not overflow.
   int64_t size() const {
-    int64_t n = 1;
-    for (int i = 0; i < rank; ++i) n *= (*this)[i];
+    bool empty = false;
+    for (int i = 0; i < rank; ++i) {
+      if ((*this)[i] < 0)
+        throw Error("ShapeMismatch", "Expected no negative axis but received " + text());
+      empty |= (*this)[i] == 0;
+    }
+    int64_t n = empty ? 0 : 1;
+    for (int i = 0; i < rank && !empty; ++i)
+      if (__builtin_mul_overflow(n, (*this)[i], &n) || n > kMaxSize)
+        throw Error("OutOfMemory",
+                    "A tensor of shape " + text() + " has more elements than any machine holds");
     return n;
   }
   bool operator==(const Shape& o) const {

@@ -25,10 +25,8 @@ struct Buffer {
 
   // Gives the buffer memory if it has none. Throws OutOfMemory. Queue thread only.
   void materialize();
-  void fail(const Error& e) {
-    state = State::failed;
-    error = std::make_unique<Error>(e);
-  }
+  // Gives the memory back: nothing will read it. Queue thread only.
+  void fail(const Error& e);
 
   const std::shared_ptr<Device> device;
   const size_t bytes;
@@ -39,6 +37,8 @@ struct Buffer {
   // Number of the last job that writes this buffer, set when it is enqueued: a read waits for that
   // job and no other.
   std::atomic<uint64_t> lastWriter{0};
+  // Handles of the addon that refer to it. JS thread only.
+  int handles = 0;
 };
 
 struct Tensor {

@@ -19,9 +19,30 @@ struct Fill {
     v(y, "y"), v(shape, "shape"), v(dtype, "dtype"), v(value, "value");
   }
   void infer() {
-    Shape s;
-    for (double d : shape) s.push(static_cast<int64_t>(d));
-    y.is(s, dtypeFromName(dtype));
+    y.is(shapeOf(shape), dtypeFromName(dtype));
+    double least = 0, most = 0;
+    switch (y.dtype) {
+      case DType::f32:
+      case DType::f64:
+        return;
+      case DType::u8:
+        most = 255;
+        break;
+      case DType::i16:
+        least = -32768, most = 32767;
+        break;
+      case DType::i32:
+        least = -2147483648.0, most = 2147483647.0;
+        break;
+      case DType::f16:
+      case DType::bf16:
+        break;  // only zero: other values want a cast
+    }
+    require(value >= least && value <= most && value == std::floor(value), "InvalidArgument",
+            "Expected an integer from " + std::to_string(static_cast<int64_t>(least)) + " to " +
+                std::to_string(static_cast<int64_t>(most)) +
+                " for parameter value of a tensor of type " + dtype + " but received " +
+                std::to_string(value));
   }
 };
 

@@ -102,6 +102,17 @@ class Workspace {
   size_t capacity_ = 0;
 };
 
+// A shape given as an attribute.
+inline Shape shapeOf(const std::vector<double>& axes) {
+  Shape shape;
+  for (double n : axes) {
+    require(n >= 0 && n <= 9007199254740991.0, "ShapeMismatch",
+            "Expected axes that are non-negative integers");
+    shape.push(static_cast<int64_t>(n));
+  }
+  return shape;
+}
+
 inline void requireType(const Input& x, DType type, const char* what) {
   require(x.dtype() == type, "DtypeMismatch",
           std::string("Expected ") + nameOf(type) + " for tensor " + what + " but received " +
