@@ -1,6 +1,8 @@
 /** Operations on tensors, one file each. All return at once; errors of execution arrive where a result is read. */
 
 export * from './add.js';
+export * from './affine.js';
+export * from './augmentation.js';
 export * from './batchNorm.js';
 export * from './boxAffine.js';
 export type { Triple } from './check.js';
@@ -20,5 +22,6 @@ export * from './kidneySides.js';
 export * from './leakyRelu.js';
 export * from './overlapCounts.js';
 export * from './randomNormal.js';
+export { coveringAffine, type ResampleOptions, resample } from './resample.js';
 export * from './reshape.js';
 export type { AlongAxes } from './volume-axes.js';

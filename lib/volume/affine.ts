@@ -3,44 +3,16 @@
  * All arithmetic is in double precision.
  */
 
-/** A 3x4 affine, row-major: result[r] = m[4r]*a + m[4r+1]*b + m[4r+2]*c + m[4r+3]. */
-export type Affine = readonly number[];
+import { type Affine, affineDeterminant } from '../ops/affine.js';
+
+export {
+  type Affine,
+  composeAffine as compose,
+  invertAffine as invert,
+} from '../ops/affine.js';
 
 /** Three numbers, one for each axis. */
 export type Triple = readonly [number, number, number];
-
-/** `outer` after `inner`. */
-export function compose(outer: Affine, inner: Affine): number[] {
-  const result: number[] = [];
-  for (let row = 0; row < 3; row++) {
-    for (let column = 0; column < 4; column++) {
-      let sum = column === 3 ? at(outer, row, 3) : 0;
-      for (let k = 0; k < 3; k++) sum += at(outer, row, k) * at(inner, k, column);
-      result.push(sum);
-    }
-  }
-  return result;
-}
-
-/** The inverse, by cofactors. The caller has checked with {@link affineFault} that there is one. */
-export function invert(m: Affine): number[] {
-  const scale = 1 / determinant(m);
-  const result = new Array<number>(12).fill(0);
-  for (let row = 0; row < 3; row++) {
-    for (let column = 0; column < 3; column++) {
-      const [r1, r2] = [(column + 1) % 3, (column + 2) % 3];
-      const [c1, c2] = [(row + 1) % 3, (row + 2) % 3];
-      result[4 * row + column] =
-        (at(m, r1, c1) * at(m, r2, c2) - at(m, r1, c2) * at(m, r2, c1)) * scale;
-    }
-  }
-  for (let row = 0; row < 3; row++) {
-    let sum = 0;
-    for (let k = 0; k < 3; k++) sum += at(result, row, k) * at(m, k, 3);
-    result[4 * row + 3] = -sum;
-  }
-  return result;
-}
 
 /** The image of a point. */
 export function apply(m: Affine, point: Triple): [number, number, number] {
@@ -72,19 +44,11 @@ export function affineFault(m: Affine): string | undefined {
   for (let row = 0; row < 3; row++) {
     if (Math.abs(at(m, row, 3)) > 1e7) return `the affine has an offset of ${at(m, row, 3)} mm`;
   }
-  const share = Math.abs(determinant(m)) / (lengths[0] * lengths[1] * lengths[2]);
+  const share = Math.abs(affineDeterminant(m)) / (lengths[0] * lengths[1] * lengths[2]);
   if (share < 1e-3) {
     return `the affine is singular: its voxel has ${share} of the volume that its sides allow`;
   }
   return undefined;
-}
-
-function determinant(m: Affine): number {
-  return (
-    at(m, 0, 0) * (at(m, 1, 1) * at(m, 2, 2) - at(m, 1, 2) * at(m, 2, 1)) -
-    at(m, 0, 1) * (at(m, 1, 0) * at(m, 2, 2) - at(m, 1, 2) * at(m, 2, 0)) +
-    at(m, 0, 2) * (at(m, 1, 0) * at(m, 2, 1) - at(m, 1, 1) * at(m, 2, 0))
-  );
 }
 
 function at(m: Affine, row: number, column: number): number {

@@ -189,7 +189,7 @@ struct MaskEquals {
   void infer() { y.is(labels.shape(), DType::u8); }
 };
 
-using SpatialOperations =
-    OperationList<RandomNormal, RandomUniform, GaussianBlur, Crop, Flip, HounsfieldWindow>;
+using SpatialOperations = OperationList<Resample, ResampleGrad, RandomNormal, RandomUniform,
+                                        GaussianBlur, Crop, Flip, HounsfieldWindow>;
 
 }  // namespace rvx
