@@ -1,5 +1,6 @@
 /** Operations on tensors, one file each. All return at once; errors of execution arrive where a result is read. */
 
+export * from './acquire.js';
 export * from './add.js';
 export * from './affine.js';
 export * from './augmentation.js';
@@ -12,6 +13,7 @@ export * from './connectedComponents.js';
 export * from './conv3d.js';
 export * from './convTranspose3d.js';
 export * from './crop.js';
+export * from './drawScene.js';
 export * from './flip.js';
 export * from './gaussianBlur.js';
 export { type HounsfieldWindow, hounsfieldWindow, type StoredScale } from './hounsfieldWindow.js';
@@ -21,6 +23,7 @@ export * from './keepComponents.js';
 export * from './kidneySides.js';
 export * from './leakyRelu.js';
 export * from './overlapCounts.js';
+export * from './raggedMask.js';
 export * from './randomNormal.js';
 export { coveringAffine, type ResampleOptions, resample } from './resample.js';
 export * from './reshape.js';

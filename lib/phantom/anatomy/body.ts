@@ -1,0 +1,50 @@
+/** What all organ groups of one phantom share: the scene, its tones and the measures of the trunk. */
+import type { Palette, Tone } from '../palette.js';
+import type { Random } from '../random.js';
+import { type Paint, type Scene, Tissue, type TissueId } from '../scene.js';
+
+export interface Body {
+  readonly scene: Scene;
+  readonly palette: Palette;
+  /** Of the whole phantom; organ groups take streams of it. */
+  readonly random: Random;
+  /** mm: structures much finer than this are left out. */
+  readonly voxel: number;
+  /** Half the width and depth of the trunk in mm, skin included, and the y of its middle (0 = middle of the vertebral bodies). */
+  readonly halfWidth: number;
+  readonly halfDepth: number;
+  readonly middle: number;
+  /** mm of fat under the skin, at the sides and in front, and of the muscle beneath. */
+  readonly fatLayer: number;
+  readonly wall: number;
+}
+
+export function drawBody(random: Random, scene: Scene, palette: Palette, voxel: number): Body {
+  const r = random.stream('body');
+  const fatLayer = r.logUniform(6, 42);
+  const wall = r.uniform(8, 14);
+  const halfWidth = r.normal(140, 11, 118, 165) + fatLayer * 0.9;
+  const back = r.uniform(76, 86) + fatLayer * 0.5;
+  const halfDepth = r.normal(92, 9, 76, 115) + fatLayer * 0.75;
+  return {
+    ...{ scene, palette, random, voxel, halfWidth, halfDepth },
+    ...{ middle: back - halfDepth, fatLayer, wall },
+  };
+}
+
+/** Inner organs lie in the fat of the cavity and over the lung. */
+export const inside: readonly TissueId[] = [Tissue.fat, Tissue.lung];
+
+/** A tone as paint. */
+export const paintOf = (tissue: TissueId, tone: Tone, more: Partial<Paint> = {}): Paint => ({
+  tissue,
+  ...tone,
+  label: 0,
+  ...more,
+});
+
+/** Runs `draw` for the left side (+1) and the right side (-1). */
+export function bothSides(draw: (side: 1 | -1) => void): void {
+  draw(1);
+  draw(-1);
+}

@@ -1,0 +1,132 @@
+/** Where a patient lies and how he or she is bent: a pose, and a smooth field of displacements on coarse nodes. */
+import type { Random } from './random.js';
+import { turned } from './vector.js';
+
+/** A field of displacements: nodes of [x, y, z] mm. */
+export interface Field {
+  /** [nz, ny, nx, 3], x fastest. */
+  readonly data: Float32Array;
+  readonly nodes: readonly [number, number, number];
+  /** mm (x, y, z) of the first node, and from node to node. */
+  readonly start: readonly [number, number, number];
+  readonly step: readonly [number, number, number];
+}
+
+const nodes = [17, 15, 21] as const;
+const extent = [210, 150, 300] as const;
+
+/**
+ * The sum of two random fields, of 4^3 and 9^3 nodes over 420 x 300 x 600 mm, joined by cubic splines (Catmull and Rom) onto finer nodes;
+ * no component exceeds about `most` mm.
+ */
+export function drawField(random: Random, most: number): Field {
+  const r = random.stream('field');
+  const data = new Float32Array(3 * nodes[0] * nodes[1] * nodes[2]);
+  for (const [count, share] of [
+    [4, 0.72],
+    [9, 0.28],
+  ] as const) {
+    const coarse = Float32Array.from({ length: 3 * count ** 3 }, () =>
+      r.uniform(-share * most, share * most),
+    );
+    refine(coarse, count, data);
+  }
+  const start = extent.map((e) => -e) as unknown as Field['start'];
+  const step = extent.map(
+    (e, i) => (2 * e) / ((nodes[i] as number) - 1),
+  ) as unknown as Field['step'];
+  return { data, nodes: [nodes[2], nodes[1], nodes[0]], start, step };
+}
+
+/** Adds the cubic interpolation of a cube of `count`^3 nodes of 3 components, one axis after the other. */
+function refine(coarse: Float32Array, count: number, into: Float32Array): void {
+  let from = coarse;
+  const size: [number, number, number] = [count, count, count];
+  // Axis 0 is z, the slowest.
+  for (const axis of [0, 1, 2] as const) {
+    const n = nodes[2 - axis] as number;
+    const outer = size.slice(0, axis).reduce((a, b) => a * b, 1);
+    const inner = 3 * size.slice(axis + 1).reduce((a, b) => a * b, 1);
+    const old = size[axis];
+    const to = new Float32Array(outer * n * inner);
+    for (let i = 0; i < n; i++) {
+      const at = (i / (n - 1)) * (old - 1);
+      const first = Math.min(Math.floor(at), old - 2);
+      const weights = catmullRom(at - first);
+      for (let o = 0; o < outer; o++)
+        for (let k = 0; k < inner; k++) {
+          let sum = 0;
+          for (let t = 0; t < 4; t++) {
+            const node = Math.min(Math.max(first + t - 1, 0), old - 1);
+            sum += (weights[t] as number) * (from[(o * old + node) * inner + k] as number);
+          }
+          to[(o * n + i) * inner + k] = sum;
+        }
+    }
+    size[axis] = n;
+    from = to;
+  }
+  for (let i = 0; i < into.length; i++) into[i] = (into[i] as number) + (from[i] as number);
+}
+
+function catmullRom(t: number): [number, number, number, number] {
+  const [t2, t3] = [t * t, t * t * t];
+  return [
+    0.5 * (-t3 + 2 * t2 - t),
+    0.5 * (3 * t3 - 5 * t2 + 2),
+    0.5 * (-3 * t3 + 4 * t2 + t),
+    0.5 * (t3 - t2),
+  ];
+}
+
+/** A patient's place on the scanner: patient mm = rotation (scale * scene mm). */
+export interface Pose {
+  /** 3x3 row-major: patient mm to scene mm. */
+  readonly toScene: readonly number[];
+  /** mm of the scene a mm of the patient, about. */
+  readonly rate: number;
+}
+
+export function poseOf(
+  angles: readonly [number, number, number],
+  scale: readonly [number, number, number],
+): Pose {
+  const axes = turned(...angles);
+  // Rows of `axes` are orthonormal, so they undo the rotation whose columns they are.
+  const toScene = axes.flatMap((row, i) => row.map((x) => x / (scale[i] as number)));
+  return { toScene, rate: 1 / Math.cbrt(scale[0] * scale[1] * scale[2]) };
+}
+
+/** Index to patient mm (3x4, row-major), then to scene mm. */
+export function intoScene(pose: Pose, affine: readonly number[]): number[] {
+  const result: number[] = [];
+  for (let i = 0; i < 3; i++)
+    for (let j = 0; j < 4; j++) {
+      let sum = 0;
+      for (let k = 0; k < 3; k++)
+        sum += (pose.toScene[3 * i + k] as number) * (affine[4 * k + j] as number);
+      result.push(sum);
+    }
+  return result;
+}
+
+/** Scene mm to patient mm, the deformation apart. */
+export function toPatient(
+  pose: Pose,
+  point: readonly [number, number, number],
+): [number, number, number] {
+  const m = pose.toScene;
+  const at = (i: number, j: number) => m[3 * i + j] as number;
+  const det =
+    at(0, 0) * (at(1, 1) * at(2, 2) - at(1, 2) * at(2, 1)) -
+    at(0, 1) * (at(1, 0) * at(2, 2) - at(1, 2) * at(2, 0)) +
+    at(0, 2) * (at(1, 0) * at(2, 1) - at(1, 1) * at(2, 0));
+  return [0, 1, 2].map((i) => {
+    let sum = 0;
+    for (let j = 0; j < 3; j++) {
+      const [a, b, c, d] = [(j + 1) % 3, (j + 2) % 3, (i + 1) % 3, (i + 2) % 3];
+      sum += ((at(a, c) * at(b, d) - at(a, d) * at(b, c)) / det) * (point[j] as number);
+    }
+    return sum;
+  }) as [number, number, number];
+}

@@ -1,0 +1,84 @@
+/** Samples for the kidney network: a phantom drawn straight on the network's grid. */
+import type { Device } from '../../device.js';
+import { acquire } from '../../ops/acquire.js';
+import { type Abdomen, drawAbdomen } from '../../phantom/abdomen.js';
+import { toPatient } from '../../phantom/deformation.js';
+import { Random } from '../../phantom/random.js';
+import { renderAbdomen } from '../../phantom/render.js';
+import type { Tensor } from '../../tensor.js';
+import { fixedGrid } from '../../volume/index.js';
+
+/** Voxels and mm along [D, H, W] of a network's input. */
+export interface SampleGrid {
+  readonly shape: readonly [number, number, number];
+  readonly spacing: readonly [number, number, number];
+}
+
+/** 240 x 288 x 384 mm. */
+export const kidneyGrid: SampleGrid = { shape: [40, 48, 64], spacing: [6, 6, 6] };
+
+/** HU of the window that networks see as -1..1. */
+export const sampleWindow = { low: -160, high: 240 };
+
+export interface Sample {
+  /** f32 [1, D, H, W, C], HU of {@link sampleWindow} as -1..1. */
+  image: Tensor;
+  /** u8 [1, D, H, W]. */
+  target: Tensor;
+}
+
+/**
+ * A phantom and where its kidneys are: 1 is a kidney with its masses. Half have free HU. The caller disposes both tensors (or has a scope).
+ * Axes run along the patient's: D to the head, H to the back, W to the left.
+ */
+export function kidneySample(device: Device, seed: number, grid: SampleGrid = kidneyGrid): Sample {
+  const r = new Random(seed, 'kidney sample');
+  const abdomen = drawAbdomen(seed, {
+    voxel: Math.cbrt(grid.spacing[0] * grid.spacing[1] * grid.spacing[2]),
+    free: r.chance(0.5),
+    blobs: 14,
+    labels: () => ({ kidney: 1, mass: () => 1 }),
+  });
+  const view = fieldOfView(r, abdomen, grid);
+  const drawn = renderAbdomen(device, abdomen, view, cut(r, grid.shape[0]));
+  const blur = r.uniform(0.25, 0.8);
+  const image = acquire(drawn.hu, {
+    blur: [blur, blur * r.uniform(0.7, 1), blur * r.uniform(0.7, 1)],
+    noise: r.uniform(1, 25),
+    noiseBlur: r.chance(0.5) ? [0, 0, 0] : [0.4, 0.4, 0.4],
+    seed: r.bits(),
+    window: sampleWindow,
+  });
+  drawn.hu.dispose();
+  drawn.instance.dispose();
+  return { image, target: drawn.label };
+}
+
+/** A grid with the kidneys anywhere in it, and now and then not at all. */
+function fieldOfView(r: Random, abdomen: Abdomen, { shape, spacing }: SampleGrid) {
+  const height = shape[0] * spacing[0];
+  const [x, y, z] = toPatient(abdomen.pose, [0, abdomen.middle, 0]);
+  // Top of the field 40-175 mm above the kidneys, for a field of 240 mm.
+  let lift = r.uniform(40, 175) - height / 2;
+  if (r.chance(0.03)) lift = r.pick([-1, 1]) * r.uniform(190, 260);
+  return fixedGrid({
+    shape,
+    spacing,
+    centre: [x + r.normal(0, 14), y + r.normal(0, 14), z + lift],
+  });
+}
+
+/** Which slices the scan has: mostly all, else a part, down to 60 mm of a field of 240. */
+function cut(r: Random, slices: number): [number, number] {
+  if (!r.chance(0.25)) return [0, slices];
+  const [below, above] = r.pick([
+    [1, 0],
+    [0, 1],
+    [1, 1],
+  ] as const);
+  const most = below && above ? 0.36 : 0.6;
+  return [
+    Math.round(below * r.uniform(0, most) * slices),
+    slices - Math.round(above * r.uniform(0, most) * slices),
+  ];
+}
