@@ -29,9 +29,8 @@ void run(const Conv3d& op, Context& cx) {
   g.bias = op.bias.data();
   g.y = op.y.data();
   g.cout = w[0];
+  g.sums = op.sums.data();
   runGather(g, cx);
-  if (op.sums)
-    momentsPerChannel(g.y, g.samples, out[1] * out[2] * out[3], g.cout, op.sums.data(), cx);
 }
 
 }  // namespace rvx::cpu

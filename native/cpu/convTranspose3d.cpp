@@ -1,7 +1,7 @@
 // convTranspose3d: y[n,2i+k,co] = bias[co] + sum over ci of w[ci,co,k] * X[n,i,ci], k in {0,1}^3.
 //
 // FLOPs 2 * 8 * N * voxels of x * Cin * Cout; least bytes: one read of x and w, one write of y.
-// Each of the eight k is a gather of convolution.h with one tap.
+// The eight k are the parts of one gather of convolution.h with a single tap.
 #include "cpu/convolution.h"
 #include "ops/ops.h"
 
@@ -16,18 +16,20 @@ void run(const ConvTranspose3d& op, Context& cx) {
   g.outSize = {out[1], out[2], out[3]};
   g.sources[0] = {op.x.data(), s[4], op.scale.data(), op.shift.data()};
   g.slope = float(op.slope);
-  g.kernel = {2, 2, 2};
   g.weight = op.weight.data();
   g.weightCo = 8;
   g.weightCi = 8 * out[4];
   g.bias = op.bias.data();
   g.y = op.y.data();
   g.cout = out[4];
-  for (int64_t k = 0; k < 8; ++k) {
-    const Int3 rest{k >> 2, k >> 1 & 1, k & 1};
-    for (size_t a = 0; a < 3; ++a) g.axes[a] = gradientAxis(g.outSize[a], 2, 2, 0, 1, rest[a]);
-    runGather(g, cx);
+  for (size_t a = 0; a < 3; ++a) {
+    g.axes[a] = convolutionAxis(g.inSize[a], 1, 1, 0, 1);
+    g.axes[a].spread = 2;
   }
+  g.parts.clear();
+  for (int64_t k = 0; k < 8; ++k)
+    g.parts.push_back({k, (((k >> 2) * out[2] + (k >> 1 & 1)) * out[3] + (k & 1)) * out[4]});
+  runGather(g, cx);
 }
 
 // dx[n,i,ci] = sum over co, k of w[ci,co,k] * dy[n,2i+k,co]: a convolution with stride 2.

@@ -41,6 +41,15 @@ struct Gather {
   const float* bias = nullptr;
   float* y = nullptr;
   int64_t cout = 0;
+  // Results that share the taps, each with weights and a place of its own (a transposed convolution
+  // has eight): offsets in floats.
+  struct Part {
+    int64_t weight = 0, y = 0;
+  };
+  std::vector<Part> parts{Part{}};
+  // [N, cout, 2]: mean and sum of squared deviations of y, exact to float where the mean is far
+  // greater than the deviation; or nullptr. With one part and spread 1.
+  float* sums = nullptr;
 
   int64_t cin() const { return sources[0].channels + sources[1].channels; }
 };
@@ -52,10 +61,5 @@ GatherAxis convolutionAxis(int64_t outputs, int64_t kernel, int64_t stride, int6
                            int64_t dilation);
 GatherAxis gradientAxis(int64_t size, int64_t kernel, int64_t stride, int64_t padding,
                         int64_t dilation, int64_t rest);
-
-// sums[n, c] = mean and sum of squared deviations of y[n, :, c] over `voxels`; exact to float where
-// the mean is far greater than the deviation.
-void momentsPerChannel(const float* y, int64_t samples, int64_t voxels, int64_t channels,
-                       float* sums, Context& cx);
 
 }  // namespace rvx::cpu

@@ -1,14 +1,282 @@
-// The gather of convolution.h: axes of convolutions and their gradients, and the loop over them.
+// The gather of convolution.h.
+//
+// FLOPs 2 * outputs * taps * Cin * Cout; least bytes: one read of the sources and the weights, one
+// write of y. Direct convolution with packed rows: input rows are copied into
+// a strip in the second cache, padded, normalised, both sources together, channels in blocks; a
+// ring of planes slides along D, so each is packed once a strip. Tiles of voxels by output channels
+// (isa/gather_tile.h) run over the strip; weights of a pass (some taps of one block) stay in the
+// first cache while the strip goes by, sums wait in a buffer that takes the place of y until they
+// are done.
+//
+// Work is split into tasks of samples x row blocks x plane chunks x groups of output channels. Each
+// voxel's sum runs over input blocks, taps, channels in this order whatever the task, so its bits
+// depend on nothing else. Statistics are merged row by row inside a task and then task by task.
 #include <algorithm>
+#include <vector>
 
 #include "core/pool.h"
-#include "cpu/convolution.h"
-#include "math/activation.h"
+#include "cpu/gather_plan.h"
+#include "cpu/isa/gather_rows.h"
 
 namespace rvx::cpu {
 namespace {
 
 int64_t floorDivide(int64_t a, int64_t b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
+
+// Mean and sum of squared deviations of a union of two sets (Chan, Golub, LeVeque 1983).
+struct Moments {
+  double mean = 0, m2 = 0;
+  void merge(double count, const Moments& other, double added) {
+    const double total = count + added, delta = other.mean - mean;
+    mean += delta * added / total;
+    m2 += other.m2 + delta * delta * count * added / total;
+  }
+};
+
+// [part's block][input block][tap][run][NV][lanes], zero where there is no output channel.
+void packWeights(const Gather& g, const GatherPlan& plan, float* weights, float* biases) {
+  const auto inBlocks = int64_t(plan.inBlocks.size());
+  const int P = plan.interleave, part = plan.lanes / P;
+  parallelFor(int64_t(plan.outBlocks.size()) * inBlocks, [&](int64_t task) {
+    const auto& out = plan.outBlocks[size_t(task / inBlocks)];
+    const auto& in = plan.inBlocks[size_t(task % inBlocks)];
+    const int64_t width = out.NV * plan.lanes, run = plan.run(in);
+    const auto& kw = g.axes[2].kernel;
+    const auto allTaps = int64_t(plan.taps.size()) * (plan.merged ? int64_t(kw.size()) : 1);
+    float* to = weights + out.weight + allTaps * in.first * width;
+    std::fill(to, to + allTaps * in.count * width, 0.0f);
+    for (int64_t co = 0; co < out.count; ++co) {
+      const int64_t lane = co / part * plan.lanes + co % part * P;
+      for (int64_t ci = 0; ci < in.count; ++ci) {
+        const float* from = g.weight + g.parts[out.part].weight + (out.first + co) * g.weightCo +
+                            (in.first + ci) * g.weightCi;
+        for (size_t t = 0; t < plan.taps.size(); ++t) {
+          const auto& tap = plan.taps[t];
+          const float* line = from + (g.axes[0].kernel[size_t(tap.d)] * g.kernel[1] +
+                                      g.axes[1].kernel[size_t(tap.h)]) *
+                                         g.kernel[2];
+          float* place = to + (int64_t(t) * run + ci) * width + lane;
+          for (size_t k = 0; k < (plan.merged ? kw.size() : 1); ++k) {
+            const float value = line[kw[plan.merged ? k : size_t(tap.w)]];
+            for (int p = 0; p < P; ++p) place[p] = value;
+            place += in.count * width;
+          }
+        }
+      }
+    }
+    if (task % inBlocks == 0) {
+      float* bias = biases + out.bias;
+      std::fill(bias, bias + width, 0.0f);
+      for (int64_t co = 0; co < out.count && g.bias; ++co)
+        for (int p = 0; p < P; ++p)
+          bias[co / part * plan.lanes + co % part * P + p] = g.bias[out.first + co];
+    }
+  });
+}
+
+// One task: a strip of rows walks along D.
+class Strip {
+ public:
+  Strip(const Gather& g, const GatherPlan& plan, const float* weights, const float* biases,
+        int64_t n, int64_t rowBlock, int64_t planeChunk)
+      : g_(g), plan_(plan), weights_(weights), biases_(biases), n_(n) {
+    rowBegin_ = rowBlock * plan.rowsPerBlock;
+    rowEnd_ = std::min(rowBegin_ + plan.rowsPerBlock, g.axes[1].outputs);
+    rows_ = (rowEnd_ - rowBegin_ + plan.interleave - 1) / plan.interleave;
+    planeBegin_ = planeChunk * plan.planesPerChunk;
+    planeEnd_ = std::min(planeBegin_ + plan.planesPerChunk, g.axes[0].outputs);
+    packed_ = static_cast<float*>(
+        threadScratch(0, size_t(plan.planes * plan.planeFloats()) * sizeof(float)));
+    const int64_t width = std::max(plan.tiledWidth[1], 2 * plan.tiledWidth[2]) * plan.lanes;
+    sums_ = static_cast<float*>(
+        threadScratch(1, size_t(plan.planesPerStep * rows_ * width) * sizeof(float)));
+    held_.assign(size_t(plan.planes), -1);
+    offsets_.resize(plan.taps.size());
+  }
+
+  double voxels() const {
+    return double((rowEnd_ - rowBegin_) * (planeEnd_ - planeBegin_) * g_.axes[2].outputs);
+  }
+
+  // Output blocks first..last-1. `moments` by output channel, or nullptr.
+  void run(size_t first, size_t last, Moments* moments) {
+    for (int64_t d = planeBegin_; d < planeEnd_; d += plan_.planesPerStep) {
+      const int64_t count = std::min(plan_.planesPerStep, planeEnd_ - d);
+      for (int64_t i = 0; i < count; ++i) packPlanes(d + i);
+      for (size_t b = first; b < last; ++b) {
+        sumBlock(plan_.outBlocks[b], d, count);
+        finishBlock(plan_.outBlocks[b], d, count, moments);
+      }
+    }
+  }
+
+ private:
+  void packPlanes(int64_t d) {
+    for (int64_t offset : g_.axes[0].offset) {
+      const int64_t z = d * g_.axes[0].step + offset;
+      if (z < 0 || z >= g_.inSize[0]) continue;
+      const int64_t slot = slotOf(z);
+      if (held_[size_t(slot)] == z) continue;
+      held_[size_t(slot)] = z;
+      packPlane(z, packed_ + slot * plan_.planeFloats());
+    }
+  }
+
+  int64_t slotOf(int64_t z) const { return (z - plan_.least[0]) % plan_.planes; }
+
+  void packPlane(int64_t z, float* plane) {
+    const int P = plan_.interleave;
+    const int64_t rows = (rows_ - 1) * g_.axes[1].step + plan_.extent[1] + 1;
+    PackRow job;
+    job.P = P;
+    job.width = g_.inSize[2];
+    job.slope = g_.slope;
+    job.firstColumn = plan_.least[2];
+    job.columns = plan_.columns;
+    job.phases = plan_.phases;
+    job.phaseSize = plan_.phaseSize;
+    job.outStride = plan_.columnFloats;
+    for (const auto& block : plan_.inBlocks) {
+      int64_t sourceFirst = 0;
+      for (const GatherSource& s : g_.sources) {
+        const int64_t from = std::max(block.first, sourceFirst) - sourceFirst;
+        const int64_t to =
+            std::min(block.first + block.count, sourceFirst + s.channels) - sourceFirst;
+        if (from < to) {
+          job.stride = s.channels;
+          job.channels = to - from;
+          job.scale = s.scale ? s.scale + n_ * s.channels + from : nullptr;
+          job.shift = s.shift ? s.shift + n_ * s.channels + from : nullptr;
+          for (int64_t r = 0; r < rows; ++r) {
+            const float* sources[4];
+            for (int p = 0; p < P; ++p) {
+              const int64_t y = (rowBegin_ + p * rows_) * g_.axes[1].step + plan_.least[1] + r;
+              sources[p] = y < 0 || y >= g_.inSize[1]
+                               ? nullptr
+                               : s.x +
+                                     ((n_ * g_.inSize[0] + z) * g_.inSize[1] + y) * g_.inSize[2] *
+                                         s.channels +
+                                     from;
+            }
+            job.rows = sources;
+            job.out = plane + r * plan_.rowFloats + (sourceFirst + from - block.first) * P;
+            RVX_ISA_CALL(packRow)(job);
+          }
+        }
+        sourceFirst += s.channels;
+      }
+      plane += plan_.blockFloats();
+    }
+  }
+
+  void sumBlock(const GatherPlan::OutBlock& out, int64_t d, int64_t count) {
+    const int64_t lanes = out.NV * plan_.lanes, width = plan_.tiledWidth[out.NV];
+    const auto inBlocks = int64_t(plan_.inBlocks.size());
+    std::vector<char> begun(size_t(count), 0);
+    const float* weights = weights_ + out.weight;
+    for (int64_t b = 0; b < inBlocks; ++b) {
+      const auto& in = plan_.inBlocks[size_t(b)];
+      const auto taps = int64_t(plan_.taps.size());
+      const int64_t passes = plan_.passes(in, out.NV);
+      for (int64_t pass = 0; pass < passes; ++pass)
+        for (int64_t i = 0; i < count; ++i) {
+          // Taps whose plane lies outside are left out: a range at either end.
+          int64_t begin = taps * pass / passes, end = taps * (pass + 1) / passes;
+          while (begin < end && outside(d + i, begin)) ++begin;
+          while (begin < end && outside(d + i, end - 1)) --end;
+          if (begin == end) continue;
+          float* sums = sums_ + i * rows_ * width * lanes;
+          TilePass tile;
+          tile.tapOffset = offsets_.data();
+          tile.taps = end - begin;
+          tile.run = plan_.run(in);
+          tile.weight = weights + begin * tile.run * lanes;
+          for (int64_t t = begin; t < end; ++t)
+            offsets_[size_t(t - begin)] = offsetOf(d + i, t) + b * plan_.blockFloats();
+          const bool fresh = !begun[size_t(i)];
+          begun[size_t(i)] = 1;
+          tile.startStride = fresh ? 0 : lanes;
+          for (int64_t r = 0; r < rows_; ++r) {
+            const float* in_row = packed_ + r * g_.axes[1].step * plan_.rowFloats;
+            for (const auto& t : plan_.tiles[out.NV]) {
+              tile.in = in_row + t.at * plan_.voxelFloats;
+              tile.sum = sums + (r * width + t.at) * lanes;
+              tile.start = fresh ? biases_ + out.bias : tile.sum;
+              t.run(tile);
+            }
+          }
+        }
+      weights += int64_t(plan_.taps.size()) * plan_.run(in) * lanes;
+    }
+    for (int64_t i = 0; i < count; ++i)
+      if (!begun[size_t(i)]) {
+        float* sums = sums_ + i * rows_ * width * lanes;
+        for (int64_t v = 0; v < rows_ * width; ++v)
+          std::copy_n(biases_ + out.bias, lanes, sums + v * lanes);
+      }
+  }
+
+  bool outside(int64_t d, int64_t tap) const {
+    const int64_t z = planeOf(d, tap);
+    return z < 0 || z >= g_.inSize[0];
+  }
+  int64_t planeOf(int64_t d, int64_t tap) const {
+    return d * g_.axes[0].step + g_.axes[0].offset[size_t(plan_.taps[size_t(tap)].d)];
+  }
+  int64_t offsetOf(int64_t d, int64_t tap) const {
+    const auto& t = plan_.taps[size_t(tap)];
+    return slotOf(planeOf(d, tap)) * plan_.planeFloats() + t.row * plan_.rowFloats +
+           t.column * plan_.columnFloats;
+  }
+
+  void finishBlock(const GatherPlan::OutBlock& out, int64_t d, int64_t count, Moments* moments) {
+    const auto &ad = g_.axes[0], &ah = g_.axes[1], &aw = g_.axes[2];
+    const int P = plan_.interleave, part = plan_.lanes / P;
+    const int64_t lanes = out.NV * plan_.lanes, width = plan_.tiledWidth[out.NV];
+    UnpackRow job;
+    job.P = P;
+    job.NV = out.NV;
+    job.width = aw.outputs;
+    job.stride = aw.spread * g_.cout;
+    job.channels = out.count;
+    auto rowsBefore = double((d - planeBegin_) * (rowEnd_ - rowBegin_));
+    for (int64_t i = 0; i < count; ++i)
+      for (int64_t r = 0; r < rows_; ++r) {
+        float* rows[4];
+        for (int p = 0; p < P; ++p) {
+          const int64_t h = rowBegin_ + p * rows_ + r;
+          const int64_t line =
+              (n_ * g_.outSize[0] + ad.start + (d + i) * ad.spread) * g_.outSize[1] + ah.start +
+              h * ah.spread;
+          rows[p] = h < rowEnd_ ? g_.y + (line * g_.outSize[2] + aw.start) * g_.cout +
+                                      g_.parts[out.part].y + out.first
+                                : nullptr;
+        }
+        job.sum = sums_ + (i * rows_ + r) * width * lanes;
+        job.rows = rows;
+        RVX_ISA_CALL(unpackRow)(job);
+        if (!moments) continue;
+        alignas(64) float mean[32], m2[32];
+        RVX_ISA_CALL(laneMoments)(job.sum, job.width, lanes, mean, m2);
+        const auto added = double(job.width);
+        for (int p = 0; p < P; ++p) {
+          if (!rows[p]) continue;
+          for (int64_t c = 0; c < out.count; ++c) {
+            const int64_t lane = c / part * plan_.lanes + c % part * P + p;
+            moments[out.first + c].merge(rowsBefore * added, {mean[lane], m2[lane]}, added);
+          }
+          rowsBefore += 1;
+        }
+      }
+  }
+
+  const Gather& g_;
+  const GatherPlan& plan_;
+  const float *weights_, *biases_;
+  int64_t n_, rowBegin_, rowEnd_, rows_, planeBegin_, planeEnd_;
+  float *packed_, *sums_;
+  std::vector<int64_t> held_, offsets_;
+};
 
 }  // namespace
 
@@ -30,8 +298,8 @@ GatherAxis gradientAxis(int64_t size, int64_t kernel, int64_t stride, int64_t pa
   axis.outputs = rest < size ? (size - rest + stride - 1) / stride : 0;
   axis.start = rest;
   axis.spread = stride;
-  for (int64_t k = 0; k < kernel; ++k) {
-    // x[i] reached y[o] where i = o*stride - padding + k*dilation.
+  for (int64_t k = kernel - 1; k >= 0; --k) {
+    // x[i] reached y[o] where i = o*stride - padding + k*dilation. Offsets ascend.
     const int64_t reach = rest + padding - k * dilation;
     const int64_t o = floorDivide(reach, stride);
     if (o * stride != reach) continue;
@@ -42,52 +310,36 @@ GatherAxis gradientAxis(int64_t size, int64_t kernel, int64_t stride, int64_t pa
 }
 
 void runGather(const Gather& g, Context& cx) {
-  const int64_t cin = g.cin(), cout = g.cout;
-  const auto &ad = g.axes[0], &ah = g.axes[1], &aw = g.axes[2];
-  const auto taps = ad.offset.size() * ah.offset.size() * aw.offset.size();
-  Workspace packed(cx, std::max<size_t>(1, taps * size_t(cin * cout)) * sizeof(float));
-  float* w = packed.data();
-  for (int64_t kd : ad.kernel)
-    for (int64_t kh : ah.kernel)
-      for (int64_t kw : aw.kernel)
-        for (int64_t ci = 0; ci < cin; ++ci)
-          for (int64_t co = 0; co < cout; ++co)
-            *w++ = g.weight[co * g.weightCo + ci * g.weightCi +
-                            (kd * g.kernel[1] + kh) * g.kernel[2] + kw];
+  if (g.samples * g.axes[0].outputs * g.axes[1].outputs * g.axes[2].outputs * g.cout == 0) return;
+  const GatherPlan plan(g);
+  Workspace weights(cx, size_t(plan.weightFloats + plan.biasFloats) * sizeof(float));
+  float* biases = weights.data() + plan.weightFloats;
+  packWeights(g, plan, weights.data(), biases);
 
-  parallelFor(g.samples * ad.outputs * ah.outputs, [&](int64_t task) {
-    const int64_t n = task / (ad.outputs * ah.outputs);
-    const int64_t d = task / ah.outputs % ad.outputs, h = task % ah.outputs;
-    const int64_t row =
-        (n * g.outSize[0] + ad.start + d * ad.spread) * g.outSize[1] + ah.start + h * ah.spread;
-    for (int64_t j = 0; j < aw.outputs; ++j) {
-      float* y = g.y + (row * g.outSize[2] + aw.start + j * aw.spread) * cout;
-      for (int64_t co = 0; co < cout; ++co) y[co] = g.bias ? g.bias[co] : 0;
-      const float* tap = packed.data();
-      for (int64_t od : ad.offset)
-        for (int64_t oh : ah.offset)
-          for (int64_t ow : aw.offset) {
-            const int64_t zd = d * ad.step + od, zh = h * ah.step + oh, zw = j * aw.step + ow;
-            if (zd < 0 || zd >= g.inSize[0] || zh < 0 || zh >= g.inSize[1] || zw < 0 ||
-                zw >= g.inSize[2]) {
-              tap += cin * cout;
-              continue;
-            }
-            for (const GatherSource& s : g.sources) {
-              const float* x =
-                  s.x +
-                  (((n * g.inSize[0] + zd) * g.inSize[1] + zh) * g.inSize[2] + zw) * s.channels;
-              for (int64_t ci = 0; ci < s.channels; ++ci, tap += cout) {
-                float v = x[ci];
-                if (s.scale)
-                  v = leakyRelu(v * s.scale[n * s.channels + ci] + s.shift[n * s.channels + ci],
-                                g.slope);
-                for (int64_t co = 0; co < cout; ++co) y[co] += v * tap[co];
-              }
-            }
-          }
-    }
+  const int64_t strips = plan.rowBlocks * plan.planeChunks;
+  std::vector<Moments> moments(g.sums ? size_t(g.samples * strips * g.cout) : 0);
+  std::vector<double> voxels(size_t(g.samples * strips));
+  const auto blocks = int64_t(plan.outBlocks.size());
+  parallelFor(g.samples * strips * plan.outGroups, [&](int64_t task) {
+    const int64_t group = task / (g.samples * strips), strip = task % (g.samples * strips);
+    Strip work(g, plan, weights.data(), biases, strip / strips, strip % plan.rowBlocks,
+               strip % strips / plan.rowBlocks);
+    if (group == 0) voxels[size_t(strip)] = work.voxels();
+    work.run(size_t(blocks * group / plan.outGroups), size_t(blocks * (group + 1) / plan.outGroups),
+             g.sums ? moments.data() + strip * g.cout : nullptr);
   });
+  if (!g.sums) return;
+  for (int64_t n = 0; n < g.samples; ++n)
+    for (int64_t c = 0; c < g.cout; ++c) {
+      Moments all;
+      double count = 0;
+      for (int64_t s = n * strips; s < (n + 1) * strips; ++s) {
+        all.merge(count, moments[size_t(s * g.cout + c)], voxels[size_t(s)]);
+        count += voxels[size_t(s)];
+      }
+      g.sums[(n * g.cout + c) * 2] = float(all.mean);
+      g.sums[(n * g.cout + c) * 2 + 1] = float(all.m2);
+    }
 }
 
 }  // namespace rvx::cpu

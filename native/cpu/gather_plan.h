@@ -1,0 +1,81 @@
+// How a gather (convolution.h) is laid out for the machine: lanes, channel blocks, packed rows,
+// tiles, passes, tasks. Nothing here depends on the number of threads.
+#pragma once
+#include <vector>
+
+#include "cpu/convolution.h"
+#include "cpu/isa/gather_tile.h"
+
+namespace rvx::cpu {
+
+struct GatherPlan {
+  explicit GatherPlan(const Gather& g);
+
+  // Lanes hold `interleave` output rows by lanes / interleave channels.
+  int lanes, interleave = 1;
+
+  // Input channels, in blocks that lie next to each other in a packed column of `columnFloats`.
+  struct InBlock {
+    int64_t first, count;
+  };
+  std::vector<InBlock> inBlocks;
+  int64_t columnFloats;
+  // merged: the taps along W and the input channels are one run; columns are all in order.
+  bool merged = false, thin = false;
+  int64_t run(const InBlock& b) const { return merged ? mergedRun : b.count; }
+  int64_t mergedRun = 0;
+
+  // Output channels, by part of the gather.
+  struct OutBlock {
+    int NV;
+    size_t part;
+    int64_t first, count;  // channels
+    int64_t weight, bias;  // offsets of the packed weights and bias, in floats
+  };
+  std::vector<OutBlock> outBlocks;
+  int64_t weightFloats = 0, biasFloats = 0;
+
+  // Taps in the order D, H, W; with merged, D, H.
+  struct Tap {
+    int64_t d, h, w;      // index into the axis's list
+    int64_t row, column;  // offset in the packed plane, in rows and columns' places
+  };
+  std::vector<Tap> taps;
+  int64_t tapsPerPlane = 0;
+  int64_t least[3], extent[3];  // smallest tap offset; greatest minus smallest
+
+  // Packed input.
+  int64_t phases = 1, phaseSize = 0, columns = 0;
+  int64_t voxelFloats;  // from one output voxel to the next
+  int64_t rowFloats = 0, packedRows = 0, planes = 0;
+  int64_t blockFloats() const { return packedRows * rowFloats; }
+  int64_t planeFloats() const { return blockFloats() * int64_t(inBlocks.size()); }
+
+  // Tiles of a row, for NV = 1 and 2; their total width is at least the row's.
+  struct Tile {
+    int64_t at;
+    TileFunction run;
+  };
+  std::vector<Tile> tiles[3];
+  int64_t tiledWidth[3] = {0, 0, 0};
+
+  // Tasks: samples x row blocks x plane chunks x groups of output blocks.
+  int64_t rowsPerBlock = 0, rowBlocks = 0;      // rows of all interleaved output rows together
+  int64_t planesPerChunk = 0, planeChunks = 0;  // output planes
+  int64_t planesPerStep = 1;
+  int64_t outGroups = 1;
+  int64_t rowsOfStep() const { return (rowsPerBlock + interleave - 1) / interleave; }
+
+  // Number of passes into which the taps of an input block are cut, so that their weights stay in
+  // the first cache.
+  int64_t passes(const InBlock& b, int NV) const;
+
+ private:
+  void chooseInterleave(const Gather& g);
+  void chooseChannels(const Gather& g);
+  void placeTaps(const Gather& g);
+  void tileRows(const Gather& g);
+  void splitWork(const Gather& g);
+};
+
+}  // namespace rvx::cpu

@@ -1,0 +1,80 @@
+// A vector of RVX_ISA_LANES floats: GCC's vector type, and intrinsics for the two things that it
+// does not say, fused multiply-add and broadcast from memory. For files of native/cpu/isa only.
+#pragma once
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+#include <cstdint>
+#include <cstring>
+
+namespace rvx::RVX_ISA {
+
+constexpr int kLanes = RVX_ISA_LANES;
+
+typedef float Vec __attribute__((vector_size(RVX_ISA_LANES * 4)));
+typedef int32_t IntVec __attribute__((vector_size(RVX_ISA_LANES * 4)));
+
+static inline Vec load(const float* p) {
+  Vec v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+static inline void store(float* p, Vec v) { std::memcpy(p, &v, sizeof v); }
+static inline Vec splat(float x) { return Vec{} + x; }
+static inline Vec select(IntVec mask, Vec a, Vec b) {
+  return (Vec)((mask & (IntVec)a) | (~mask & (IntVec)b));
+}
+
+// a * b + c, with one rounding where the set has it.
+static inline Vec fma(Vec a, Vec b, Vec c) {
+#if RVX_ISA_LANES == 16
+  return (Vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif RVX_ISA_LANES == 8
+  return (Vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#else
+  return a * b + c;
+#endif
+}
+
+// P floats repeated over the vector.
+template <int P>
+static inline Vec broadcast(const float* p) {
+#if RVX_ISA_LANES == 16
+  if constexpr (P == 1) return (Vec)_mm512_set1_ps(*p);
+  if constexpr (P == 2) {
+    double two;
+    std::memcpy(&two, p, sizeof two);
+    return (Vec)_mm512_castpd_ps(_mm512_set1_pd(two));
+  }
+  if constexpr (P == 4) return (Vec)_mm512_maskz_broadcast_f32x4(__mmask16(-1), _mm_loadu_ps(p));
+#elif RVX_ISA_LANES == 8
+  if constexpr (P == 1) return (Vec)_mm256_broadcast_ss(p);
+  if constexpr (P == 2) {
+    double two;
+    std::memcpy(&two, p, sizeof two);
+    return (Vec)_mm256_castpd_ps(_mm256_set1_pd(two));
+  }
+  if constexpr (P == 4) return (Vec)_mm256_broadcast_ps((const __m128*)p);
+#else
+  static_assert(P == 1, "narrow vectors are not interleaved");
+  return Vec{*p, *p, *p, *p};
+#endif
+}
+
+// Between P parts of kLanes / P floats, one after the other, and the same interleaved.
+template <int P>
+static inline Vec interleave(Vec parts) {
+  if constexpr (P == 1) return parts;
+  IntVec from;
+  for (int l = 0; l < kLanes; ++l) from[l] = l % P * (kLanes / P) + l / P;
+  return __builtin_shuffle(parts, from);
+}
+template <int P>
+static inline Vec separate(Vec mixed) {
+  if constexpr (P == 1) return mixed;
+  IntVec from;
+  for (int l = 0; l < kLanes; ++l) from[l] = l % (kLanes / P) * P + l / (kLanes / P);
+  return __builtin_shuffle(mixed, from);
+}
+
+}  // namespace rvx::RVX_ISA
