@@ -240,6 +240,8 @@ onEveryDevice(t, 'resample: affine from the device, one for each sample', async 
   const both = await ops.resample(x, { size, affine: one }).data();
   const listed = await ops.resample(x, { size, affine: maps[0] as number[] }).data();
   t.strictSame(both, listed, 'one for all samples, as numbers or tensor');
+  const wide = device.tensor(Float64Array.from(maps[0] as number[]), { dtype: 'f64' });
+  t.strictSame(await ops.resample(x, { size, affine: wide }).data(), listed, 'f64 as f32');
 
   const broken = device.tensor(Float32Array.from([...(maps[0] as number[]).slice(1), Number.NaN]));
   await t.rejects(ops.resample(x, { size, affine: broken }).data(), { code: 'InvalidArgument' });
