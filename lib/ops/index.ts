@@ -26,5 +26,6 @@ export * from './overlapCounts.js';
 export * from './raggedMask.js';
 export * from './randomNormal.js';
 export { coveringAffine, type ResampleOptions, resample } from './resample.js';
+export * from './resampleArgmax.js';
 export * from './reshape.js';
 export type { AlongAxes } from './volume-axes.js';

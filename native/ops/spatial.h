@@ -189,7 +189,8 @@ struct MaskEquals {
   void infer() { y.is(labels.shape(), DType::u8); }
 };
 
-using SpatialOperations = OperationList<Resample, ResampleGrad, RandomNormal, RandomUniform,
-                                        GaussianBlur, Crop, Flip, HounsfieldWindow>;
+using SpatialOperations =
+    OperationList<Resample, ResampleGrad, ResampleArgmax, ResampleArgmaxInto, RandomNormal,
+                  RandomUniform, GaussianBlur, Crop, Flip, HounsfieldWindow>;
 
 }  // namespace rvx
