@@ -65,6 +65,23 @@ export function checkImage(operation: string, value: unknown, leastRank = 2): nu
   return value.shape[value.shape.length - 1] as number;
 }
 
+/** Checks that a list has a tensor of the same shape for every parameter. */
+export function checkList(
+  operation: string,
+  name: string,
+  parameters: readonly Tensor[],
+  list: readonly Tensor[],
+): void {
+  if (!Array.isArray(list) || list.length !== parameters.length)
+    throw invalidArgument(`${name} of ${operation}`, `${parameters.length} tensors`, list);
+  for (const [i, parameter] of parameters.entries()) {
+    checkTensor(operation, `parameters[${i}]`, parameter, { dtype: 'f32' });
+    const other = list[i];
+    checkTensor(operation, `${name}[${i}]`, other, { dtype: 'f32' });
+    checkShape(operation, `${name}[${i}]`, other, parameter.shape);
+  }
+}
+
 /** An integer, or three of them along D, H, W. */
 export type Triple = number | readonly [number, number, number];
 

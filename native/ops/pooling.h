@@ -1,0 +1,159 @@
+// Pooling and the linear layer.
+#pragma once
+#include "ops/operation.h"
+
+namespace rvx {
+
+inline int64_t pooledSize(int64_t in, int64_t kernel, int64_t stride, int64_t padding) {
+  return (in + 2 * padding - kernel) / stride + 1;
+}
+
+inline void requirePooling(const Shape& x, const Shape& y, int64_t kernel, int64_t stride,
+                           int64_t padding) {
+  require(kernel >= 1 && kernel <= 6 && stride >= 1 && padding >= 0 && 2 * padding <= kernel,
+          "InvalidArgument", "Expected a kernel of 1 to 6 and a padding of at most half of it");
+  for (int i = 1; i < 4; ++i)
+    require(x[i] + 2 * padding >= kernel && y[i] == pooledSize(x[i], kernel, stride, padding),
+            "ShapeMismatch", "The pooled size of " + x.text() + " is not " + y.text());
+}
+
+// y[n,o,c] = maximum over taps k of X[n, o*stride - padding + k, c] inside x. `indices`, where
+// wanted, tells the first such tap in D, H, W order, (kd * kernel + kh) * kernel + kw. A NaN is a
+// maximum. With scale/shift [N, C], X = leaky(x * scale + shift) as in Conv3d, else X = x.
+struct MaxPool3d {
+  static constexpr const char* name = "maxPool3d";
+  Input x;
+  OptionalInput scale, shift;
+  Output y, indices;
+  int64_t kernel = 2, stride = 2, padding = 0;
+  double slope = 1;
+  bool wantIndices = false;
+
+  template <class V>
+  void fields(V& v) {
+    v(x, "x"), v(scale, "scale"), v(shift, "shift"), v(y, "y"), v(indices, "indices"),
+        v(kernel, "kernel"), v(stride, "stride"), v(padding, "padding"), v(slope, "slope"),
+        v(wantIndices, "wantIndices");
+  }
+  void infer() {
+    requireType(x, DType::f32, "x");
+    requireRank(x, 5, "x");
+    const Shape& s = x.shape();
+    Shape out = s;
+    for (int i = 1; i < 4; ++i) out[i] = pooledSize(s[i], kernel, stride, padding);
+    requirePooling(s, out, kernel, stride, padding);
+    if (scale || shift) {
+      requireShape(scale.tensor.shape, {s[0], s[4]}, "scale");
+      requireShape(shift.tensor.shape, {s[0], s[4]}, "shift");
+    }
+    y.is(out);
+    indices.is(out, DType::u8);
+    indices.wanted = wantIndices;
+  }
+};
+
+// dx[n,i,c] = sum over the windows o that hold i, in order, of dy[n,o,c] where indices[n,o,c] is i.
+// `size` is the spatial size of x.
+struct MaxPool3dGrad {
+  static constexpr const char* name = "maxPool3dGrad";
+  Input dy, indices;
+  Output dx;
+  Int3 size{0, 0, 0};
+  int64_t kernel = 2, stride = 2, padding = 0;
+
+  template <class V>
+  void fields(V& v) {
+    v(dy, "dy"), v(indices, "indices"), v(dx, "dx"), v(size, "size"), v(kernel, "kernel"),
+        v(stride, "stride"), v(padding, "padding");
+  }
+  void infer() {
+    requireRank(dy, 5, "dy");
+    requireType(indices, DType::u8, "indices");
+    requireShape(indices.shape(), dy.shape(), "indices");
+    const Shape s{dy.shape()[0], size[0], size[1], size[2], dy.shape()[4]};
+    requirePooling(s, dy.shape(), kernel, stride, padding);
+    dx.is(s);
+  }
+};
+
+// y[n,c] = mean over space of x [N, ..., C].
+struct GlobalAveragePool {
+  static constexpr const char* name = "globalAveragePool";
+  Input x;
+  Output y;
+
+  template <class V>
+  void fields(V& v) {
+    v(x, "x"), v(y, "y");
+  }
+  void infer() {
+    requireType(x, DType::f32, "x");
+    require(x.shape().rank >= 2 && x.shape().size() > 0, "ShapeMismatch",
+            "Expected samples, space and channels for tensor x");
+    y.is({x.shape()[0], x.shape()[-1]});
+  }
+};
+
+// dx = dy / voxels everywhere. `shape` is the shape of x.
+struct GlobalAveragePoolGrad {
+  static constexpr const char* name = "globalAveragePoolGrad";
+  Input dy;
+  Output dx;
+  std::vector<double> shape;
+
+  template <class V>
+  void fields(V& v) {
+    v(dy, "dy"), v(dx, "dx"), v(shape, "shape");
+  }
+  void infer() {
+    Shape s;
+    for (double d : shape) s.push(static_cast<int64_t>(d));
+    require(s.rank >= 2, "ShapeMismatch", "Expected samples, space and channels for shape");
+    requireShape(dy.shape(), {s[0], s[-1]}, "dy");
+    dx.is(s);
+  }
+};
+
+// y [N, Out] = x [N, In] weight [Out, In]^T + bias [Out].
+struct Linear {
+  static constexpr const char* name = "linear";
+  Input x, weight;
+  OptionalInput bias;
+  Output y;
+
+  template <class V>
+  void fields(V& v) {
+    v(x, "x"), v(weight, "weight"), v(bias, "bias"), v(y, "y");
+  }
+  void infer() {
+    requireRank(x, 2, "x");
+    requireRank(weight, 2, "weight");
+    requireShape({weight.shape()[1]}, {x.shape()[1]}, "weight (inputs)");
+    if (bias) requireShape(bias.shape(), {weight.shape()[0]}, "bias");
+    y.is({x.shape()[0], weight.shape()[0]});
+  }
+};
+
+// dx = dy weight, dweight = dy^T x, dbias = sum of dy over samples.
+struct LinearGrad {
+  static constexpr const char* name = "linearGrad";
+  Input x, weight, dy;
+  Output dx, dweight, dbias;
+
+  template <class V>
+  void fields(V& v) {
+    v(x, "x"), v(weight, "weight"), v(dy, "dy"), v(dx, "dx"), v(dweight, "dweight"),
+        v(dbias, "dbias");
+  }
+  void infer() {
+    requireShape(dy.shape(), {x.shape()[0], weight.shape()[0]}, "dy");
+    dx.like(x);
+    dweight.like(weight);
+    dbias.is({weight.shape()[0]});
+  }
+};
+
+using PoolingOperations = OperationList<MaxPool3d, MaxPool3dGrad, GlobalAveragePool,
+                                        GlobalAveragePoolGrad, Linear, LinearGrad>;
+
+}  // namespace rvx
