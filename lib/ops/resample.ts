@@ -16,13 +16,8 @@ export interface ResampleOptions extends StoredScale {
   size: AlongAxes;
   /**
    * Output voxel index (d, h, w) to input voxel index: 3x4 row-major, index_in = A [d, h, w, 1]. Whole numbers are voxel centres. By
-<<<<<<< HEAD
    * default the result covers the same box as the input (as PyTorch's align_corners = false). A tensor f64 or f32 [12] or [N, 12] stays on
    * the device; f32 places voxels to about 1e-4 voxel at 512 voxels.
-=======
-   * default the result covers the same box as the input (as PyTorch's align_corners = false). A tensor f64 or f32, [12] or [N, 12], stays
-   * on the device (boxAffine makes one); f32 numbers place voxels to about 1e-4 voxel at 512 voxels.
->>>>>>> 864c7d4 (Logits back on another grid as labels, without floats of its size)
    */
   affine?: Affine | Tensor;
   /** `trilinear` gives f32, `nearest` (voxel floor(p + 0.5)) the type of the input. By default trilinear. */
@@ -97,11 +92,7 @@ export function checkAffine(
   samples: number,
 ): { affine: Affine } | { map: Tensor } {
   if (affine instanceof Tensor) {
-<<<<<<< HEAD
     checkTensor(operation, 'affine', affine, { dtype: ['f32', 'f64'] });
-=======
-    checkTensor(operation, 'affine', affine, { dtype: ['f64', 'f32'] });
->>>>>>> 864c7d4 (Logits back on another grid as labels, without floats of its size)
     const { shape } = affine;
     const rows = shape.length === 2 ? shape[0] : undefined;
     if (shape.at(-1) !== 12 || shape.length > 2 || (rows !== undefined && rows !== samples))

@@ -11,17 +11,10 @@ namespace rvx::cpu {
 Affine affineOf(const OptionalInput& map, const Affine& attribute, int64_t n) {
   Affine a = attribute;
   if (map) {
-<<<<<<< HEAD
     const int64_t row = map.shape().rank == 2 ? 12 * n : 0;
     for (int64_t i = 0; i < 12; ++i)
       a[size_t(i)] = map.dtype() == DType::f64 ? map.data<double>()[row + i]
                                                : static_cast<double>(map.data()[row + i]);
-=======
-    const int64_t from = map.shape().rank == 2 ? 12 * n : 0;
-    for (size_t i = 0; i < 12; ++i)
-      a[i] = map.dtype() == DType::f64 ? map.data<double>()[from + int64_t(i)]
-                                       : double(map.data<float>()[from + int64_t(i)]);
->>>>>>> 864c7d4 (Logits back on another grid as labels, without floats of its size)
   }
   for (double v : a)
     require(std::fabs(v) <= 1e9, "InvalidArgument",

@@ -1,13 +1,8 @@
 // Resampling: volumes and label maps read at the voxels of another grid.
 //
 // Voxel-centre convention: index (d, h, w) is a voxel's centre. `affine` maps the output's index to
-<<<<<<< HEAD
 // the input's, index_in = A [d, h, w, 1]; it may come as a tensor `map` f64 or f32 [12] or [N, 12]
 // instead (with f32, positions carry the rounding of floats, about 1e-4 voxel at 512 voxels).
-=======
-// the input's, index_in = A [d, h, w, 1]; it may come as a tensor `map`, f64 or f32 [12] or [N, 12],
-// instead (with f32 positions carry the rounding of floats, about 1e-4 voxel at 512 voxels).
->>>>>>> 864c7d4 (Logits back on another grid as labels, without floats of its size)
 #pragma once
 #include "ops/operation.h"
 
@@ -52,13 +47,8 @@ struct Sampling {
 
 inline void requireMap(const OptionalInput& map, int64_t samples) {
   if (!map) return;
-<<<<<<< HEAD
   require(map.dtype() == DType::f32 || map.dtype() == DType::f64, "DtypeMismatch",
           std::string("Expected f32 or f64 for tensor affine but received ") + nameOf(map.dtype()));
-=======
-  require(map.dtype() == DType::f64 || map.dtype() == DType::f32, "DtypeMismatch",
-          std::string("Expected f64 or f32 for tensor affine but received ") + nameOf(map.dtype()));
->>>>>>> 864c7d4 (Logits back on another grid as labels, without floats of its size)
   require(map.shape() == Shape{12} || map.shape() == Shape{samples, 12}, "ShapeMismatch",
           "Expected shape [12] or [" + std::to_string(samples) +
               ",12] for tensor affine but received " + map.shape().text());
