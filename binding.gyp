@@ -27,7 +27,12 @@
       'libraries': ['-pthread'],
       # The least demanding variant first: of two equal inline functions the linker keeps the first.
       'dependencies': ['isa_baseline'],
-      'conditions': [['target_arch=="x64"', {'dependencies': ['isa_avx2', 'isa_avx512']}]],
+      'conditions': [
+        ['target_arch=="x64"', {'dependencies': ['isa_avx2', 'isa_avx512']}],
+        ['OS=="linux"', {
+          'ldflags': ['-Wl,--version-script=<(module_root_dir)/native/addon/exports.map'],
+        }],
+      ],
     },
     {
       'target_name': 'isa_baseline',
