@@ -33,36 +33,37 @@ struct Moments {
   }
 };
 
-// [part's block][input block][tap][run][NV][lanes], zero where there is no output channel.
+// [output block][input block][tap][run][NV][lanes], zero where there is no output channel.
 void packWeights(const Gather& g, const GatherPlan& plan, float* weights, float* biases) {
   const auto inBlocks = int64_t(plan.inBlocks.size());
   const int P = plan.interleave, part = plan.lanes / P;
+  const int64_t size = g.kernel[0] * g.kernel[1] * g.kernel[2];
+  const auto& kw = g.axes[2].kernel;
+  const size_t together = plan.merged ? kw.size() : 1;
   parallelFor(int64_t(plan.outBlocks.size()) * inBlocks, [&](int64_t task) {
     const auto& out = plan.outBlocks[size_t(task / inBlocks)];
     const auto& in = plan.inBlocks[size_t(task % inBlocks)];
-    const int64_t width = out.NV * plan.lanes, run = plan.run(in);
-    const auto& kw = g.axes[2].kernel;
-    const auto allTaps = int64_t(plan.taps.size()) * (plan.merged ? int64_t(kw.size()) : 1);
-    float* to = weights + out.weight + allTaps * in.first * width;
-    std::fill(to, to + allTaps * in.count * width, 0.0f);
-    for (int64_t co = 0; co < out.count; ++co) {
-      const int64_t lane = co / part * plan.lanes + co % part * P;
-      for (int64_t ci = 0; ci < in.count; ++ci) {
-        const float* from = g.weight + g.parts[out.part].weight + (out.first + co) * g.weightCo +
-                            (in.first + ci) * g.weightCi;
-        for (size_t t = 0; t < plan.taps.size(); ++t) {
-          const auto& tap = plan.taps[t];
-          const float* line = from + (g.axes[0].kernel[size_t(tap.d)] * g.kernel[1] +
-                                      g.axes[1].kernel[size_t(tap.h)]) *
-                                         g.kernel[2];
-          float* place = to + (int64_t(t) * run + ci) * width + lane;
-          for (size_t k = 0; k < (plan.merged ? kw.size() : 1); ++k) {
-            const float value = line[kw[plan.merged ? k : size_t(tap.w)]];
-            for (int p = 0; p < P; ++p) place[p] = value;
-            place += in.count * width;
-          }
-        }
-      }
+    const int64_t width = out.NV * plan.lanes;
+    float* to = weights + out.weight + int64_t(plan.taps.size() * together) * in.first * width;
+    // Where each position of the kernel goes; some have no tap (gradients with a stride).
+    std::vector<int64_t> place(size_t(size), -1);
+    for (size_t t = 0; t < plan.taps.size(); ++t) {
+      const auto& tap = plan.taps[t];
+      const int64_t line =
+          (g.axes[0].kernel[size_t(tap.d)] * g.kernel[1] + g.axes[1].kernel[size_t(tap.h)]) *
+          g.kernel[2];
+      for (size_t k = 0; k < together; ++k)
+        place[size_t(line + kw[plan.merged ? k : size_t(tap.w)])] =
+            (int64_t(t) * plan.run(in) + int64_t(k) * in.count) * width;
+    }
+    const bool contiguous = g.weightCi == size;
+    for (int n = 0; n < out.NV; ++n) {
+      const int64_t first = out.first + n * part;
+      const int64_t valid = std::min<int64_t>(part, out.first + out.count - first);
+      for (int64_t ci = 0; ci < (contiguous ? 1 : in.count); ++ci) RVX_ISA_CALL(packLanes)
+      (g.weight + g.parts[out.part].weight + first * g.weightCo + (in.first + ci) * g.weightCi,
+       g.weightCo, valid, P, contiguous ? in.count * size : size, size, place.data(), width,
+       to + ci * width + n * plan.lanes);
     }
     if (task % inBlocks == 0) {
       float* bias = biases + out.bias;
@@ -169,51 +170,73 @@ class Strip {
     }
   }
 
+  // Whole vectors of one row each go to y from the last tile; the rest by way of sums_.
+  bool direct(const GatherPlan::OutBlock& out) const {
+    return plan_.interleave == 1 && out.count == out.NV * plan_.lanes;
+  }
+  // Width of a row that is written directly: the tiles that do not reach beyond its end.
+  int64_t directWidth(const GatherPlan::OutBlock& out) const {
+    if (!direct(out)) return 0;
+    const auto& tiles = plan_.tiles[out.NV];
+    return plan_.tiledWidth[out.NV] == g_.axes[2].outputs ? g_.axes[2].outputs : tiles.back().at;
+  }
+  float* rowOf(const GatherPlan::OutBlock& out, int64_t d, int64_t h) const {
+    const auto &ad = g_.axes[0], &ah = g_.axes[1], &aw = g_.axes[2];
+    const int64_t line =
+        (n_ * g_.outSize[0] + ad.start + d * ad.spread) * g_.outSize[1] + ah.start + h * ah.spread;
+    return g_.y + (line * g_.outSize[2] + aw.start) * g_.cout + g_.parts[out.part].y + out.first;
+  }
+
   void sumBlock(const GatherPlan::OutBlock& out, int64_t d, int64_t count) {
-    const int64_t lanes = out.NV * plan_.lanes, width = plan_.tiledWidth[out.NV];
+    const int64_t lanes = out.NV * plan_.lanes;
     const auto inBlocks = int64_t(plan_.inBlocks.size());
-    std::vector<char> begun(size_t(count), 0);
+    const auto taps = int64_t(plan_.taps.size());
     const float* weights = weights_ + out.weight;
     for (int64_t b = 0; b < inBlocks; ++b) {
       const auto& in = plan_.inBlocks[size_t(b)];
-      const auto taps = int64_t(plan_.taps.size());
       const int64_t passes = plan_.passes(in, out.NV);
       for (int64_t pass = 0; pass < passes; ++pass)
         for (int64_t i = 0; i < count; ++i) {
           // Taps whose plane lies outside are left out: a range at either end.
-          int64_t begin = taps * pass / passes, end = taps * (pass + 1) / passes;
-          while (begin < end && outside(d + i, begin)) ++begin;
-          while (begin < end && outside(d + i, end - 1)) --end;
-          if (begin == end) continue;
-          float* sums = sums_ + i * rows_ * width * lanes;
+          int64_t low = 0, high = taps;
+          while (low < high && outside(d + i, low)) ++low;
+          while (low < high && outside(d + i, high - 1)) --high;
+          const int64_t begin = std::max(low, taps * pass / passes);
+          const int64_t end = std::min(high, taps * (pass + 1) / passes);
+          const bool empty = low == high && b == 0 && pass == 0;
+          if (begin >= end && !empty) continue;
           TilePass tile;
           tile.tapOffset = offsets_.data();
-          tile.taps = end - begin;
+          tile.taps = std::max<int64_t>(0, end - begin);
           tile.run = plan_.run(in);
           tile.weight = weights + begin * tile.run * lanes;
           for (int64_t t = begin; t < end; ++t)
             offsets_[size_t(t - begin)] = offsetOf(d + i, t) + b * plan_.blockFloats();
-          const bool fresh = !begun[size_t(i)];
-          begun[size_t(i)] = 1;
-          tile.startStride = fresh ? 0 : lanes;
-          for (int64_t r = 0; r < rows_; ++r) {
-            const float* in_row = packed_ + r * g_.axes[1].step * plan_.rowFloats;
-            for (const auto& t : plan_.tiles[out.NV]) {
-              tile.in = in_row + t.at * plan_.voxelFloats;
-              tile.sum = sums + (r * width + t.at) * lanes;
-              tile.start = fresh ? biases_ + out.bias : tile.sum;
-              t.run(tile);
-            }
-          }
+          const bool last = empty || (b == inBlocks - 1 && end == high);
+          sumRows(out, tile, d, i, empty || (b == 0 && begin == low), last);
         }
-      weights += int64_t(plan_.taps.size()) * plan_.run(in) * lanes;
+      weights += taps * plan_.run(in) * lanes;
     }
-    for (int64_t i = 0; i < count; ++i)
-      if (!begun[size_t(i)]) {
-        float* sums = sums_ + i * rows_ * width * lanes;
-        for (int64_t v = 0; v < rows_ * width; ++v)
-          std::copy_n(biases_ + out.bias, lanes, sums + v * lanes);
+  }
+
+  // One pass over the rows of plane d + i.
+  void sumRows(const GatherPlan::OutBlock& out, TilePass tile, int64_t d, int64_t i, bool first,
+               bool last) {
+    const int64_t lanes = out.NV * plan_.lanes, width = plan_.tiledWidth[out.NV];
+    const int64_t directly = last ? directWidth(out) : 0, stride = g_.axes[2].spread * g_.cout;
+    tile.startStride = first ? 0 : lanes;
+    for (int64_t r = 0; r < rows_; ++r) {
+      const float* packed = packed_ + r * g_.axes[1].step * plan_.rowFloats;
+      float* sums = sums_ + (i * rows_ + r) * width * lanes;
+      float* y = directly ? rowOf(out, d + i, rowBegin_ + r) : nullptr;
+      for (const auto& t : plan_.tiles[out.NV]) {
+        tile.in = packed + t.at * plan_.voxelFloats;
+        tile.start = first ? biases_ + out.bias : sums + t.at * lanes;
+        tile.sum = t.at < directly ? y + t.at * stride : sums + t.at * lanes;
+        tile.sumStride = t.at < directly ? stride : lanes;
+        t.run(tile);
       }
+    }
   }
 
   bool outside(int64_t d, int64_t tap) const {
@@ -230,34 +253,33 @@ class Strip {
   }
 
   void finishBlock(const GatherPlan::OutBlock& out, int64_t d, int64_t count, Moments* moments) {
-    const auto &ad = g_.axes[0], &ah = g_.axes[1], &aw = g_.axes[2];
-    const int P = plan_.interleave, part = plan_.lanes / P;
     const int64_t lanes = out.NV * plan_.lanes, width = plan_.tiledWidth[out.NV];
+    const int P = plan_.interleave, part = plan_.lanes / P;
     UnpackRow job;
     job.P = P;
     job.NV = out.NV;
-    job.width = aw.outputs;
-    job.stride = aw.spread * g_.cout;
+    job.from = directWidth(out);
+    job.width = g_.axes[2].outputs;
+    job.stride = g_.axes[2].spread * g_.cout;
     job.channels = out.count;
+    if (job.from == job.width && !moments) return;
     auto rowsBefore = double((d - planeBegin_) * (rowEnd_ - rowBegin_));
     for (int64_t i = 0; i < count; ++i)
       for (int64_t r = 0; r < rows_; ++r) {
         float* rows[4];
         for (int p = 0; p < P; ++p) {
           const int64_t h = rowBegin_ + p * rows_ + r;
-          const int64_t line =
-              (n_ * g_.outSize[0] + ad.start + (d + i) * ad.spread) * g_.outSize[1] + ah.start +
-              h * ah.spread;
-          rows[p] = h < rowEnd_ ? g_.y + (line * g_.outSize[2] + aw.start) * g_.cout +
-                                      g_.parts[out.part].y + out.first
-                                : nullptr;
+          rows[p] = h < rowEnd_ ? rowOf(out, d + i, h) : nullptr;
         }
         job.sum = sums_ + (i * rows_ + r) * width * lanes;
         job.rows = rows;
         RVX_ISA_CALL(unpackRow)(job);
         if (!moments) continue;
         alignas(64) float mean[32], m2[32];
-        RVX_ISA_CALL(laneMoments)(job.sum, job.width, lanes, mean, m2);
+        if (job.from)
+          RVX_ISA_CALL(laneMoments)(rows[0], job.width, job.stride, lanes, mean, m2);
+        else
+          RVX_ISA_CALL(laneMoments)(job.sum, job.width, lanes, lanes, mean, m2);
         const auto added = double(job.width);
         for (int p = 0; p < P; ++p) {
           if (!rows[p]) continue;

@@ -7,6 +7,10 @@ namespace {
 
 inline Vec leaky(Vec x, Vec slope) { return select(x > Vec{}, x, x * slope); }
 
+// Stands for rows outside.
+constexpr int64_t kMostChannels = 64;
+alignas(64) const float kZeros[kMostChannels] = {};
+
 // Rows without gaps are one long array: no need to look at columns.
 template <int P>
 void packFlat(const PackRow& j, int64_t from, int64_t count, float* out) {
@@ -14,63 +18,53 @@ void packFlat(const PackRow& j, int64_t from, int64_t count, float* out) {
   const float* rows[P];
   for (int p = 0; p < P; ++p) rows[p] = j.rows[p] ? j.rows[p] + from : nullptr;
   int64_t i = 0;
-  for (; i + part <= count; i += part) {
-    float parts[kLanes];
-    for (int p = 0; p < P; ++p)
-      if (rows[p])
-        std::memcpy(parts + p * part, rows[p] + i, sizeof(float) * part);
-      else
-        std::memset(parts + p * part, 0, sizeof(float) * part);
-    store(out + i * P, interleave<P>(load(parts)));
-  }
+  bool all = true;
+  for (int p = 0; p < P; ++p) all = all && rows[p];
+  if (all)
+    for (; i + part <= count; i += part) store(out + i * P, interleave<P>(gatherParts<P>(rows, i)));
   for (; i < count; ++i)
     for (int p = 0; p < P; ++p) out[i * P + p] = rows[p] ? rows[p][i] : 0;
 }
 
-template <int P>
-void packColumn(const PackRow& j, int64_t column, float* out) {
+// Columns first..last-1 of the input, from `place` on, `step` places apart.
+template <int P, bool Normalize>
+void packColumns(const PackRow& j, int64_t first, int64_t last) {
   constexpr int part = kLanes / P;
-  const int64_t at = column * j.stride;
-  int64_t c = 0;
-  for (; c + part <= j.channels; c += part) {
-    Vec v;
-    if constexpr (P == 1) {
-      v = load(j.rows[0] + at + c);
-    } else {
-      float parts[kLanes] = {};
-      for (int p = 0; p < P; ++p)
-        if (j.rows[p]) std::memcpy(parts + p * part, j.rows[p] + at + c, sizeof(float) * part);
-      v = load(parts);
-    }
-    if (j.scale) {
-      float scale[kLanes], shift[kLanes];
-      for (int p = 0; p < P; ++p) {
-        std::memcpy(scale + p * part, j.scale + c, sizeof(float) * part);
-        std::memcpy(shift + p * part, j.shift + c, sizeof(float) * part);
-      }
-      v = leaky(v * load(scale) + load(shift), splat(j.slope));
-      if constexpr (P > 1) {
-        // Rows outside stay zero.
-        store(scale, v);
-        for (int p = 0; p < P; ++p)
-          if (!j.rows[p]) std::memset(scale + p * part, 0, sizeof(float) * part);
-        v = load(scale);
-      }
-    }
-    store(out + c * P, interleave<P>(v));
+  const Vec slope = splat(j.slope);
+  const float* rows[P];
+  int64_t strides[P];
+  IntVec inside{};
+  for (int p = 0; p < P; ++p) {
+    rows[p] = j.rows[p] ? j.rows[p] + first * j.stride : kZeros;
+    strides[p] = j.rows[p] ? j.stride : 0;
+    for (int l = 0; l < part; ++l) inside[p * part + l] = j.rows[p] ? -1 : 0;
   }
-  for (; c < j.channels; ++c)
-    for (int p = 0; p < P; ++p) {
-      float v = 0;
-      if (j.rows[p]) {
-        v = j.rows[p][at + c];
-        if (j.scale) {
+  for (int64_t column = first - j.firstColumn; column < last - j.firstColumn; ++column) {
+    float* out =
+        j.out + (j.phases == 1 ? column : column % j.phases * j.phaseSize + column / j.phases) *
+                    j.outStride;
+    int64_t c = 0;
+    for (; c + part <= j.channels; c += part) {
+      Vec v = gatherParts<P>(rows, c);
+      if constexpr (Normalize) {
+        const float *scale[P], *shift[P];
+        for (int p = 0; p < P; ++p) scale[p] = j.scale, shift[p] = j.shift;
+        v = leaky(v * gatherParts<P>(scale, c) + gatherParts<P>(shift, c), slope);
+        if constexpr (P > 1) v = select(inside, v, Vec{});
+      }
+      store(out + c * P, interleave<P>(v));
+    }
+    for (; c < j.channels; ++c)
+      for (int p = 0; p < P; ++p) {
+        float v = rows[p][c];
+        if (Normalize && j.rows[p]) {
           v = v * j.scale[c] + j.shift[c];
           v = v > 0 ? v : v * j.slope;
         }
+        out[c * P + p] = v;
       }
-      out[c * P + p] = v;
-    }
+    for (int p = 0; p < P; ++p) rows[p] += strides[p];
+  }
 }
 
 template <int P>
@@ -90,13 +84,11 @@ void pack(const PackRow& j) {
   if (j.phases == 1 && !j.scale && j.stride == j.channels && j.outStride == j.channels * P) {
     packFlat<P>(j, (j.firstColumn + begin) * j.stride, (end - begin) * j.stride,
                 j.out + begin * j.outStride);
-  } else if (j.phases == 1) {
-    for (int64_t c = begin; c < end; ++c)
-      packColumn<P>(j, j.firstColumn + c, j.out + c * j.outStride);
-  } else {
-    for (int64_t c = begin; c < end; ++c)
-      packColumn<P>(j, j.firstColumn + c,
-                    j.out + (c % j.phases * j.phaseSize + c / j.phases) * j.outStride);
+  } else if (begin < end) {
+    if (j.scale)
+      packColumns<P, true>(j, j.firstColumn + begin, j.firstColumn + end);
+    else
+      packColumns<P, false>(j, j.firstColumn + begin, j.firstColumn + end);
   }
   zero(begin < end ? end : begin, j.columns);
 }
@@ -107,7 +99,7 @@ void unpack(const UnpackRow& j) {
   for (int n = 0; n < j.NV; ++n) {
     const int64_t left = j.channels - n * part;
     const int64_t count = left < part ? left : part;
-    for (int64_t w = 0; w < j.width; ++w) {
+    for (int64_t w = j.from; w < j.width; ++w) {
       float parts[kLanes];
       store(parts, separate<P>(load(j.sum + (w * j.NV + n) * kLanes)));
       for (int p = 0; p < P; ++p) {
@@ -140,23 +132,67 @@ void unpackRow(const UnpackRow& job) {
   unpack<1>(job);
 }
 
-void laneMoments(const float* sum, int64_t width, int64_t lanes, float* mean, float* m2) {
+void laneMoments(const float* sum, int64_t width, int64_t stride, int64_t lanes, float* mean,
+                 float* m2) {
   // Two passes about a provisional mean that is itself found about the first value: no digit is
   // lost where the mean is far greater than the deviation.
   const Vec count = splat(float(width));
   for (int64_t l = 0; l < lanes; l += kLanes) {
     const Vec first = load(sum + l);
     Vec total{};
-    for (int64_t w = 0; w < width; ++w) total += load(sum + w * lanes + l) - first;
+    for (int64_t w = 0; w < width; ++w) total += load(sum + w * stride + l) - first;
     const Vec middle = first + total / count;
     Vec rest{}, squares{};
     for (int64_t w = 0; w < width; ++w) {
-      const Vec d = load(sum + w * lanes + l) - middle;
+      const Vec d = load(sum + w * stride + l) - middle;
       rest += d;
       squares = fma(d, d, squares);
     }
     store(mean + l, middle + rest / count);
     store(m2 + l, squares - rest * rest / count);
+  }
+}
+
+namespace {
+
+// The transpose of kLanes vectors, by log2(kLanes) rounds of zipping halves.
+inline void transpose(Vec* rows) {
+  IntVec low, high;
+  for (int l = 0; l < kLanes; ++l) {
+    low[l] = l / 2 + l % 2 * kLanes;
+    high[l] = low[l] + kLanes / 2;
+  }
+  Vec next[kLanes];
+  for (int round = 1; round < kLanes; round *= 2) {
+    for (int i = 0; i < kLanes / 2; ++i) {
+      next[2 * i] = __builtin_shuffle(rows[i], rows[i + kLanes / 2], low);
+      next[2 * i + 1] = __builtin_shuffle(rows[i], rows[i + kLanes / 2], high);
+    }
+    for (int i = 0; i < kLanes; ++i) rows[i] = next[i];
+  }
+}
+
+}  // namespace
+
+void packLanes(const float* from, int64_t stride, int64_t valid, int P, int64_t length,
+               int64_t taps, const int64_t* place, int64_t step, float* to) {
+  int64_t tap = 0, base = 0;
+  const auto put = [&](Vec v) {
+    if (place[tap] >= 0) store(to + place[tap] + base, v);
+    if (++tap == taps) tap = 0, base += step;
+  };
+  int64_t j = 0;
+  for (; j + kLanes <= length; j += kLanes) {
+    Vec rows[kLanes];
+    for (int l = 0; l < kLanes; ++l)
+      rows[l] = l / P < valid ? load(from + l / P * stride + j) : Vec{};
+    transpose(rows);
+    for (int l = 0; l < kLanes; ++l) put(rows[l]);
+  }
+  for (; j < length; ++j) {
+    Vec v{};
+    for (int l = 0; l < kLanes && l / P < valid; ++l) v[l] = from[l / P * stride + j];
+    put(v);
   }
 }
 

@@ -14,7 +14,8 @@ struct TilePass {
   const float* weight;       // [taps][run][NV][lanes]
   const float* start;        // sums to begin with, startStride floats from voxel to voxel
   int64_t startStride;
-  float* sum;  // [S][NV][lanes]
+  float* sum;  // where they go, sumStride floats from voxel to voxel
+  int64_t sumStride;
 };
 using TileFunction = void (*)(const TilePass&);
 

@@ -36,10 +36,13 @@ void tile(const TilePass& pass) {
       x += P;
     } while (x != end);
   }
+  float* out = pass.sum;
 #pragma GCC unroll 32
-  for (int s = 0; s < S; ++s)
+  for (int s = 0; s < S; ++s) {
 #pragma GCC unroll 2
-    for (int n = 0; n < NV; ++n) store(pass.sum + (s * NV + n) * kLanes, sum[s][n]);
+    for (int n = 0; n < NV; ++n) store(out + n * kLanes, sum[s][n]);
+    out += pass.sumStride;
+  }
 }
 
 template <int P, int NV, int VS, int... S>

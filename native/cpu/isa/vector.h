@@ -61,6 +61,32 @@ static inline Vec broadcast(const float* p) {
 #endif
 }
 
+// P parts of kLanes / P floats from P places, one after the other.
+template <int P>
+static inline Vec gatherParts(const float* const* from, int64_t at) {
+  if constexpr (P == 1) return load(from[0] + at);
+#if RVX_ISA_LANES == 16
+  if constexpr (P == 2)
+    return (Vec)_mm512_insertf32x8(_mm512_castps256_ps512(_mm256_loadu_ps(from[0] + at)),
+                                   _mm256_loadu_ps(from[1] + at), 1);
+  if constexpr (P == 4) {
+    __m512 v = _mm512_castps128_ps512(_mm_loadu_ps(from[0] + at));
+    v = _mm512_insertf32x4(v, _mm_loadu_ps(from[1] + at), 1);
+    v = _mm512_insertf32x4(v, _mm_loadu_ps(from[2] + at), 2);
+    return (Vec)_mm512_insertf32x4(v, _mm_loadu_ps(from[3] + at), 3);
+  }
+#elif RVX_ISA_LANES == 8
+  if constexpr (P == 2)
+    return (Vec)_mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(from[0] + at)),
+                                     _mm_loadu_ps(from[1] + at), 1);
+  if constexpr (P == 4) {
+    double two[4];
+    for (int p = 0; p < 4; ++p) std::memcpy(two + p, from[p] + at, sizeof(double));
+    return (Vec)_mm256_setr_pd(two[0], two[1], two[2], two[3]);
+  }
+#endif
+}
+
 // Between P parts of kLanes / P floats, one after the other, and the same interleaved.
 template <int P>
 static inline Vec interleave(Vec parts) {
