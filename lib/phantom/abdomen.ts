@@ -51,8 +51,9 @@ export interface Abdomen {
   readonly masses: readonly PlannedMass[];
   readonly pose: Pose;
   readonly field: Field;
-  /** y of the middle of the trunk, in scene mm. */
+  /** y of the middle of the trunk, and half its width, in scene mm. */
   readonly middle: number;
+  readonly halfWidth: number;
 }
 
 const massLabels: Record<MassClass, number> = {
@@ -101,5 +102,6 @@ export function drawAbdomen(seed: number, options: AbdomenOptions): Abdomen {
     [stretch(), stretch(), 1 + (size - 1) * 0.5],
   );
   const field = drawField(random, r.uniform(0, 14) * variation);
-  return { seed, scene, palette, kidneys, masses, pose, field, middle: body.middle };
+  const { middle, halfWidth } = body;
+  return { seed, scene, palette, kidneys, masses, pose, field, middle, halfWidth };
 }

@@ -1,6 +1,6 @@
 /** Where a patient lies and how he or she is bent: a pose, and a smooth field of displacements on coarse nodes. */
 import type { Random } from './random.js';
-import { turned } from './vector.js';
+import { plus, turned, type Vector } from './vector.js';
 
 /** A field of displacements: nodes of [x, y, z] mm. */
 export interface Field {
@@ -129,4 +129,36 @@ export function toPatient(
     }
     return sum;
   }) as [number, number, number];
+}
+
+/** The displacement at a point of the scene's space, trilinear between nodes: as the native drawScene reads the field. */
+export function displacementAt(field: Field, q: Vector): Vector {
+  const [nz, ny, nx] = field.nodes;
+  const n = [nx, ny, nz];
+  const base: number[] = [];
+  const part: number[] = [];
+  for (let k = 0; k < 3; k++) {
+    const last = (n[k] as number) - 1;
+    const at = ((q[k] as number) - (field.start[k] as number)) / (field.step[k] as number);
+    const held = Math.min(Math.max(at, 0), last);
+    base.push(Math.min(Math.floor(held), last - 1));
+    part.push(held - (base[k] as number));
+  }
+  const u: [number, number, number] = [0, 0, 0];
+  for (let corner = 0; corner < 8; corner++) {
+    const bit = [corner & 1, (corner >> 1) & 1, corner >> 2];
+    let weight = 1;
+    for (let k = 0; k < 3; k++) weight *= bit[k] ? (part[k] as number) : 1 - (part[k] as number);
+    const [x, y, z] = base.map((b, k) => b + (bit[k] as number)) as [number, number, number];
+    const node = 3 * ((z * ny + y) * nx + x);
+    for (let k = 0; k < 3; k++) (u[k] as number) += weight * (field.data[node + k] as number);
+  }
+  return u;
+}
+
+/** Where a point of the undeformed scene lies in the patient, LPS mm: the q with q + displacement(q) = point, then the pose. */
+export function placeInPatient(pose: Pose, field: Field, point: Vector): [number, number, number] {
+  let q = point;
+  for (let i = 0; i < 6; i++) q = plus(point, displacementAt(field, q), -1);
+  return toPatient(pose, q);
 }

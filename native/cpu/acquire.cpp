@@ -128,7 +128,8 @@ void run(const RaggedMask& op, Context& cx) {
   const Shape& s = op.map.shape();
   const int64_t row = s[2] * s[3];
   const auto bytes = static_cast<size_t>(s.size()) * sizeof(float);
-  const std::vector<float> kernels[3] = {kernelOf(1), kernelOf(1), kernelOf(1)};
+  const std::vector<float> kernel = kernelOf(op.blur);
+  const std::vector<float> kernels[3] = {kernel, kernel, kernel};
   Workspace a(cx, bytes), b(cx, bytes);
   const auto* map = op.map.data<uint8_t>();
   float* region = a.data();
@@ -139,7 +140,7 @@ void run(const RaggedMask& op, Context& cx) {
   const float* soft = blurAll(region, b.data(), s, kernels);
   const auto seed = static_cast<uint32_t>(op.seed);
   const auto rate = static_cast<float>(1 / op.scale), shift = static_cast<float>(op.shift),
-             ragged = static_cast<float>(op.ragged);
+             ragged = static_cast<float>(op.ragged), slope = static_cast<float>(0.38 / op.blur);
   auto* mask = op.mask.data<uint8_t>();
   parallelFor(s[1], [&](int64_t d) {
     for (int64_t h = 0, i = d * row; h < s[2]; ++h)
@@ -150,7 +151,8 @@ void run(const RaggedMask& op, Context& cx) {
         }
         const float n = latticeNoise(static_cast<float>(w) * rate, static_cast<float>(h) * rate,
                                      static_cast<float>(d) * rate, seed);
-        mask[i] = soft[i] > 0.5f - 0.38f * (shift + ragged * n) ? 1 : 0;
+        const float level = 0.5f - slope * (shift + ragged * n);
+        mask[i] = soft[i] > std::min(std::max(level, 0.1f), 0.9f) ? 1 : 0;
       }
   });
 }

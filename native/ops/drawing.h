@@ -88,24 +88,28 @@ struct Acquire {
 };
 
 // The region where `map` lies in first..last, with its outline moved as a person's or a network's
-// would be: mask = 1 where the region, blurred by one voxel, exceeds 1/2 - 0.38 (shift + ragged n),
-// n = smooth noise of `scale` voxels. 0.38 is close to the slope per voxel of a blurred straight
-// edge, so shift and ragged are in voxels (outward positive) for amounts up to about one.
+// would be: mask = 1 where the region, blurred by `blur` voxels, exceeds
+// 1/2 - 0.38 / blur (shift + ragged n), n = smooth noise of `scale` voxels. 0.38 / blur is close to
+// the slope per voxel of a blurred straight edge, so shift and ragged are in voxels (outward
+// positive) for amounts up to about `blur`; the level is held within 0.1..0.9. A greater blur rounds what is thin, as a coarse grid
+// does.
 struct RaggedMask {
   static constexpr const char* name = "raggedMask";
   Input map;    // u8 [1, D, H, W]
   Output mask;  // u8 [1, D, H, W]
   int64_t first = 1, last = 255;
-  double shift = 0, ragged = 0, scale = 4, seed = 0;
+  double shift = 0, ragged = 0, scale = 4, blur = 1, seed = 0;
 
   template <class V>
   void fields(V& v) {
     v(map, "map"), v(mask, "mask"), v(first, "first"), v(last, "last");
-    v(shift, "shift"), v(ragged, "ragged"), v(scale, "scale"), v(seed, "seed");
+    v(shift, "shift"), v(ragged, "ragged"), v(scale, "scale"), v(blur, "blur");
+    v(seed, "seed");
   }
   void infer() {
     requireType(map, DType::u8, "map");
     requireRank(map, 4, "map");
+    require(blur > 0 && scale > 0, "InvalidArgument", "Expected blur and scale above 0");
     mask.like(map);
   }
 };

@@ -21,11 +21,11 @@ export interface Body {
 
 export function drawBody(random: Random, scene: Scene, palette: Palette, voxel: number): Body {
   const r = random.stream('body');
-  const fatLayer = r.logUniform(6, 42);
+  const fatLayer = r.logUniform(5, 50);
   const wall = r.uniform(8, 14);
-  const halfWidth = r.normal(140, 11, 118, 165) + fatLayer * 0.9;
+  const halfWidth = r.normal(142, 12, 118, 170) + fatLayer * 0.9;
   const back = r.uniform(76, 86) + fatLayer * 0.5;
-  const halfDepth = r.normal(92, 9, 76, 115) + fatLayer * 0.75;
+  const halfDepth = r.normal(98, 12, 78, 128) + fatLayer * 0.75;
   return {
     ...{ scene, palette, random, voxel, halfWidth, halfDepth },
     ...{ middle: back - halfDepth, fatLayer, wall },

@@ -5,27 +5,11 @@ import { type Abdomen, drawAbdomen } from '../../phantom/abdomen.js';
 import { toPatient } from '../../phantom/deformation.js';
 import { Random } from '../../phantom/random.js';
 import { renderAbdomen } from '../../phantom/render.js';
-import type { Tensor } from '../../tensor.js';
 import { fixedGrid } from '../../volume/index.js';
-
-/** Voxels and mm along [D, H, W] of a network's input. */
-export interface SampleGrid {
-  readonly shape: readonly [number, number, number];
-  readonly spacing: readonly [number, number, number];
-}
+import { type Sample, type SampleGrid, sampleWindow, voxelOf } from './sample.js';
 
 /** 240 x 288 x 384 mm. */
 export const kidneyGrid: SampleGrid = { shape: [40, 48, 64], spacing: [6, 6, 6] };
-
-/** HU of the window that networks see as -1..1. */
-export const sampleWindow = { low: -160, high: 240 };
-
-export interface Sample {
-  /** f32 [1, D, H, W, C], HU of {@link sampleWindow} as -1..1. */
-  image: Tensor;
-  /** u8 [1, D, H, W]. */
-  target: Tensor;
-}
 
 /**
  * A phantom and where its kidneys are: 1 is a kidney with its masses. Half have free HU. The caller disposes both tensors (or has a scope).
@@ -34,7 +18,7 @@ export interface Sample {
 export function kidneySample(device: Device, seed: number, grid: SampleGrid = kidneyGrid): Sample {
   const r = new Random(seed, 'kidney sample');
   const abdomen = drawAbdomen(seed, {
-    voxel: Math.cbrt(grid.spacing[0] * grid.spacing[1] * grid.spacing[2]),
+    voxel: voxelOf(grid),
     free: r.chance(0.5),
     blobs: 14,
     labels: () => ({ kidney: 1, mass: () => 1 }),

@@ -1,0 +1,74 @@
+/** Samples for the classifier: a mass, cut out along a contour that errs a little, everything else removed. */
+import type { Device } from '../../device.js';
+import { acquire } from '../../ops/acquire.js';
+import { raggedMask } from '../../ops/raggedMask.js';
+import { drawAbdomen } from '../../phantom/abdomen.js';
+import { type MassClass, massClasses } from '../../phantom/anatomy/masses.js';
+import { phases } from '../../phantom/palette.js';
+import { Random } from '../../phantom/random.js';
+import { renderAbdomen } from '../../phantom/render.js';
+import type { Tensor } from '../../tensor.js';
+import { boxOf, type CropPlan, cropGridOf } from './crop.js';
+import { sampleWindow } from './sample.js';
+
+/** 32 mm; larger voxels for larger masses. */
+export const classCrop: CropPlan = { shape: [32, 32, 32], step: 1, margin: 2 };
+
+export interface ClassSample {
+  /** f32 [1, s, s, s, 1], HU of `sampleWindow` as -1..1, -1 outside of the contour. The caller disposes it, or has a scope. */
+  image: Tensor;
+  /** 0 aml, 1 cystic, 2 solid. */
+  class: number;
+  className: MassClass;
+  /** Mean of the mass's three diameters, as drawn. */
+  diameterMm: number;
+}
+
+/**
+ * A mass with real HU. Classes and phases follow the seed, so that twelve seeds in a row hold each pair once.
+ */
+export function classSample(device: Device, seed: number, crop: CropPlan = classCrop): ClassSample {
+  const r = new Random(seed, 'class sample');
+  const wanted = seed % 3;
+  const abdomen = drawAbdomen(seed, {
+    voxel: crop.step,
+    phase: phases[Math.floor(seed / 3) % 4],
+    masses: {
+      counts: [0, 0.7, 0.3],
+      classes: [+(wanted === 0), +(wanted === 1), +(wanted === 2)],
+      diameters: [4, 80],
+    },
+    variation: 0.8,
+  });
+  const mass = r.pick(abdomen.masses);
+  const { grid, step } = cropGridOf(boxOf(abdomen, mass.centre, mass.radii), crop);
+  const drawn = renderAbdomen(device, abdomen, grid);
+  const radius = Math.min(...mass.radii);
+  // As far as the contours of a mass network err, but never so far in that a small mass is lost.
+  const shift = Math.max(r.uniform(-1.2, 1.4), -0.3 * (radius - 0.8)) / step;
+  const mask = raggedMask(drawn.instance, {
+    labels: [mass.instance, mass.instance],
+    shift,
+    ragged: (r.uniform(0, 0.25) * Math.min(2.5, radius)) / step,
+    scale: Math.max(2, 4 / step),
+    blur: Math.min(2, Math.max(0.5, (0.25 * radius) / step, Math.abs(shift))),
+    seed: r.bits(),
+  });
+  const slice = r.pick([1, 1.5, 2.5, 3, 5]);
+  const across = r.uniform(0.4, 0.9) / step;
+  const image = acquire(drawn.hu, {
+    blur: [(0.38 * slice) / step, across, across],
+    noise: r.logUniform(3, 25),
+    noiseBlur: [(0.38 * slice) / step, across, across],
+    seed: r.bits(),
+    window: sampleWindow,
+    mask: { tensor: mask, use: 'keep' },
+  });
+  for (const t of [drawn.hu, drawn.label, drawn.instance, mask]) t.dispose();
+  return {
+    image,
+    class: wanted,
+    className: massClasses[wanted] as MassClass,
+    diameterMm: (2 * (mass.radii[0] + mass.radii[1] + mass.radii[2])) / 3,
+  };
+}

@@ -1,0 +1,83 @@
+/** Samples for the mass network: one kidney with its masses, and the mask that the kidney network would give. */
+import type { Device } from '../../device.js';
+import { acquire } from '../../ops/acquire.js';
+import { raggedMask } from '../../ops/raggedMask.js';
+import { drawAbdomen } from '../../phantom/abdomen.js';
+import { planKidneys } from '../../phantom/anatomy/kidney.js';
+import type { MassPlan } from '../../phantom/anatomy/masses.js';
+import { Random } from '../../phantom/random.js';
+import { renderAbdomen } from '../../phantom/render.js';
+import { type Box, boxOf, type CropPlan, cropGridOf, joined } from './crop.js';
+import { type Sample, sampleWindow } from './sample.js';
+
+/** 130 x 100 x 100 mm; larger voxels where a kidney with its masses is larger. */
+export const massCrop: CropPlan = { shape: [52, 40, 40], step: 2.5, margin: 8 };
+
+const plan: MassPlan = {
+  counts: [0.12, 0.34, 0.26, 0.16, 0.08, 0.04],
+  classes: [0.25, 0.4, 0.35],
+  diameters: [4, 80],
+};
+
+/**
+ * One kidney, the left one mirrored to look like a right one. The image has two channels: CT, and a mask of kidney and masses whose outline
+ * errs by a voxel or so. Target: 0 background, 1 kidney, 2 mass. Half have free HU, in which masses differ from the cortex by 30 HU at least.
+ */
+export function massSample(device: Device, seed: number, crop: CropPlan = massCrop): Sample {
+  const r = new Random(seed, 'mass sample');
+  const wanted = r.pick(['left', 'right'] as const);
+  const sides = planKidneys(new Random(seed)).map((kidney) => kidney.side);
+  // Where the wanted kidney is missing, the other one is drawn.
+  const side = sides.includes(wanted) ? wanted : (sides[0] as 'left' | 'right');
+  const abdomen = drawAbdomen(seed, {
+    voxel: crop.step,
+    free: r.chance(0.5),
+    blobs: 6,
+    masses: plan,
+    labels: (s) => ({ kidney: s === side ? 1 : 0, mass: () => (s === side ? 2 : 0) }),
+  });
+  let box: Box | undefined;
+  for (const kidney of abdomen.kidneys)
+    if (kidney.side === side) box = boxOf(abdomen, kidney.centre, kidney.radii, kidney.axes);
+  for (const mass of abdomen.masses)
+    if (mass.side === side && box) box = joined(box, boxOf(abdomen, mass.centre, mass.radii));
+  const jitter = [r.normal(0, 3), r.normal(0, 3), r.normal(0, 3)];
+  const moved = (x: number, k: number): number => x + (jitter[k] as number);
+  const { low, high } = box as Box;
+  const { grid, step } = cropGridOf(
+    {
+      low: low.map(moved) as unknown as Box['low'],
+      high: high.map(moved) as unknown as Box['high'],
+    },
+    crop,
+    side === 'left',
+  );
+  const drawn = renderAbdomen(device, abdomen, grid, cut(r, crop.shape[0]));
+  const mask = raggedMask(drawn.label, {
+    shift: r.normal(0.1, 0.35),
+    ragged: r.uniform(0, 0.6),
+    scale: r.uniform(2.5, 7),
+    blur: r.uniform(0.7, 1.8),
+    seed: r.bits(),
+  });
+  // Slices of a scan are often thicker than the voxels of the crop.
+  const slice = r.pick([1, 1.5, 2.5, 3, 5]);
+  const across = r.uniform(0.2, 0.6);
+  const image = acquire(drawn.hu, {
+    blur: [Math.max(0.2, (0.4 * slice) / step), across, across],
+    noise: r.uniform(1, 25),
+    noiseBlur: [(0.3 * slice) / step, 0.4, 0.4],
+    seed: r.bits(),
+    window: sampleWindow,
+    mask: { tensor: mask, use: 'channel' },
+  });
+  for (const t of [drawn.hu, drawn.instance, mask]) t.dispose();
+  return { image, target: drawn.label };
+}
+
+/** A third of the scans end within the kidney. */
+function cut(r: Random, slices: number): [number, number] {
+  if (!r.chance(1 / 3)) return [0, slices];
+  const part = Math.round(r.uniform(0.1, 0.5) * slices);
+  return r.chance(0.5) ? [part, slices] : [0, slices - part];
+}
