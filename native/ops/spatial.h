@@ -191,6 +191,7 @@ struct MaskEquals {
 
 using SpatialOperations =
     OperationList<Resample, ResampleGrad, ResampleArgmax, ResampleArgmaxInto, RandomNormal,
-                  RandomUniform, GaussianBlur, Crop, Flip, HounsfieldWindow>;
+                  RandomUniform, GaussianBlur, Crop, Flip, HounsfieldWindow, Stack, SliceBatch,
+                  MaskOutside, MaskEquals>;
 
 }  // namespace rvx
