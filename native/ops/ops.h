@@ -1,6 +1,7 @@
 // The one list of operations that both backends implement. See operation.h for what each is made
 // of.
 #pragma once
+#include "ops/arithmetic.h"
 #include "ops/backend.h"
 #include "ops/cascade.h"
 #include "ops/convolution.h"
@@ -12,8 +13,8 @@
 
 namespace rvx {
 
-using AllOperations =
-    Concatenate<ElementwiseOperations, ConvolutionOperations, NetworkOperations, SpatialOperations,
-                LabelOperations, DrawingOperations, CascadeOperations>::type;
+using AllOperations = Concatenate<ElementwiseOperations, ArithmeticOperations,
+                                  ConvolutionOperations, NetworkOperations, SpatialOperations,
+                                  LabelOperations, DrawingOperations, CascadeOperations>::type;
 
 }  // namespace rvx
