@@ -1,0 +1,19 @@
+/** Networks and their weights files. */
+export { type ForwardOptions, Network, type Weights } from './network.js';
+export { ResNet3D, type ResNet3DConfig } from './resnet3d.js';
+export {
+  formatSafetensors,
+  parseSafetensors,
+  type SafetensorsFile,
+  type StoredTensor,
+} from './safetensors.js';
+export { UNet3D, type UNet3DConfig } from './unet3d.js';
+export {
+  type LoadedNetwork,
+  loadNetwork,
+  makeNetwork,
+  saveNetwork,
+  storedTensors,
+  uploadTensors,
+  type WeightsMetadata,
+} from './weights.js';

@@ -1,0 +1,151 @@
+import { type Device, defaultDevice } from '../device.js';
+import { invalidArgument } from '../errors.js';
+import {
+  add,
+  batchNorm,
+  conv3d,
+  dropout,
+  globalAveragePool,
+  linear,
+  maxPool3d,
+  relu,
+} from '../ops/index.js';
+import type { Tensor } from '../tensor.js';
+import { Blueprint, checkImage, checkInteger, type ForwardOptions, Network } from './network.js';
+
+/** What a {@link ResNet3D} is made of: plain data. */
+export interface ResNet3DConfig {
+  inputChannels?: number;
+  classes: number;
+  /** Channels of the four stages. MedicalNet: 64, 128, 256, 512. */
+  widths: readonly number[];
+  /**
+   * `dilated` is MedicalNet's own: stages 3 and 4 keep the resolution of stage 2 and dilate by 2 and 4. `strided` halves at each stage, as
+   * MONAI's. The same weights are two different functions.
+   */
+  geometry?: 'dilated' | 'strided';
+  /** Units of the hidden linear layer between the pooled features and the classes. The study: 128. */
+  hidden?: number;
+  /** Probability of dropout between the two linear layers. The study: 0.1. */
+  dropout?: number;
+}
+
+type Complete = Required<ResNet3DConfig>;
+
+const EPSILON = 1e-5;
+
+/**
+ * 3D ResNet of depth 10 as MedicalNet's (Chen et al. 2019, arXiv 1904.00625): conv 7x7x7 stride 2, batch norm, ReLU, max pool 3 stride 2, four
+ * stages of one basic block, shortcut by 1x1x1 convolution where the shape changes; then global average pool, linear, ReLU, dropout,
+ * linear. Input [N, D, H, W, inputChannels], logits [N, classes].
+ */
+export class ResNet3D extends Network<Complete> {
+  readonly kind = 'resnet3d';
+
+  /**
+   * @param seed - of the initial weights
+   * @throws RenvoxError InvalidArgument
+   */
+  constructor(config: ResNet3DConfig, options: { device?: Device; seed?: number } = {}) {
+    const complete = completed(config);
+    super(options.device ?? defaultDevice(), complete, blueprint(complete), options.seed ?? 0);
+  }
+
+  override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
+    return this.classify(this.features(x, options), options);
+  }
+
+  /** Logits [N, classes] of what {@link features} returned: pooling and the two linear layers. */
+  classify(features: Tensor, { training = false, seed = 0 }: ForwardOptions = {}): Tensor {
+    const pooled = globalAveragePool(features);
+    const hidden = relu(linear(pooled, this.tensor('head.0.weight'), this.tensor('head.0.bias')));
+    const kept =
+      training && this.config.dropout > 0 ? dropout(hidden, this.config.dropout, { seed }) : hidden;
+    return linear(kept, this.tensor('head.2.weight'), this.tensor('head.2.bias'));
+  }
+
+  /** The activations of the last stage [N, d, h, w, widths[3]], what Grad-CAM looks at. */
+  features(x: Tensor, { training = false }: ForwardOptions = {}): Tensor {
+    checkImage('ResNet3D', x, this.config.inputChannels, 1);
+    let y = conv3d(x, this.tensor('conv1.weight'), { stride: 2, padding: 3 });
+    y = maxPool3d(this.#norm('bn1', y, training, 0), { kernel: 3, stride: 2, padding: 1 });
+    for (let stage = 1; stage <= 4; stage++) y = this.#basicBlock(stage, y, training);
+    return y;
+  }
+
+  #basicBlock(stage: number, x: Tensor, training: boolean): Tensor {
+    const name = `layer${stage}.0`;
+    const { stride, dilation } = strides(stage, this.config.geometry);
+    let y = conv3d(x, this.tensor(`${name}.conv1.weight`), { stride, padding: dilation, dilation });
+    y = this.#norm(`${name}.bn1`, y, training, 0);
+    y = conv3d(y, this.tensor(`${name}.conv2.weight`), { padding: dilation, dilation });
+    y = this.#norm(`${name}.bn2`, y, training, 1);
+    let shortcut = x;
+    if (stage > 1) {
+      shortcut = conv3d(x, this.tensor(`${name}.downsample.0.weight`), { stride });
+      shortcut = this.#norm(`${name}.downsample.1`, shortcut, training, 1);
+    }
+    return relu(add(y, shortcut));
+  }
+
+  #norm(name: string, x: Tensor, training: boolean, slope: number): Tensor {
+    return batchNorm(
+      x,
+      this.tensor(`${name}.weight`),
+      this.tensor(`${name}.bias`),
+      this.tensor(`${name}.running_mean`),
+      this.tensor(`${name}.running_var`),
+      { training, eps: EPSILON, slope },
+    );
+  }
+}
+
+function strides(
+  stage: number,
+  geometry: 'dilated' | 'strided',
+): { stride: number; dilation: number } {
+  if (stage === 1) return { stride: 1, dilation: 1 };
+  if (stage === 2 || geometry === 'strided') return { stride: 2, dilation: 1 };
+  return { stride: 1, dilation: stage === 3 ? 2 : 4 };
+}
+
+function completed(config: ResNet3DConfig): Complete {
+  const complete: Complete = {
+    inputChannels: 1,
+    geometry: 'dilated',
+    hidden: 128,
+    dropout: 0.1,
+    ...config,
+  };
+  checkInteger('inputChannels', complete.inputChannels, 1, 64);
+  checkInteger('classes', complete.classes, 2, 1000);
+  checkInteger('hidden', complete.hidden, 1, 4096);
+  if (!Array.isArray(complete.widths) || complete.widths.length !== 4)
+    throw invalidArgument('widths', 'four integers', complete.widths);
+  for (const w of complete.widths) checkInteger('widths', w, 1, 2048);
+  if (complete.geometry !== 'dilated' && complete.geometry !== 'strided')
+    throw invalidArgument('geometry', "'dilated' or 'strided'", complete.geometry);
+  if (!(complete.dropout >= 0 && complete.dropout < 1))
+    throw invalidArgument('dropout', 'a number from 0 to below 1', complete.dropout);
+  return complete;
+}
+
+function blueprint({ inputChannels, classes, widths, hidden }: Complete): Blueprint {
+  const b = new Blueprint();
+  const gain = Math.SQRT2;
+  let cin = widths[0] as number;
+  b.conv('conv1', inputChannels, cin, 7, false, gain).norm('bn1', cin, true);
+  widths.forEach((width, i) => {
+    const name = `layer${i + 1}.0`;
+    b.conv(`${name}.conv1`, cin, width, 3, false, gain).norm(`${name}.bn1`, width, true);
+    b.conv(`${name}.conv2`, width, width, 3, false, gain).norm(`${name}.bn2`, width, true);
+    if (i > 0)
+      b.conv(`${name}.downsample.0`, cin, width, 1, false, 1).norm(
+        `${name}.downsample.1`,
+        width,
+        true,
+      );
+    cin = width;
+  });
+  return b.linear('head.0', cin, hidden, gain).linear('head.2', hidden, classes, 1);
+}

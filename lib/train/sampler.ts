@@ -1,0 +1,33 @@
+/** Where training samples come from. */
+import type { Device } from '../device.js';
+import type { Tensor } from '../tensor.js';
+
+export interface Sample {
+  /** [1, D, H, W, C] f32. */
+  image: Tensor;
+  /** [1, D, H, W] u8 for segmentation, [1] i32 for classification. */
+  target: Tensor;
+}
+
+/**
+ * A source of samples. A training sample depends on its seed alone, so that a run can stop and go on and any sample can be made again;
+ * what validation sees is never trained on.
+ */
+export interface Sampler {
+  /** What it draws from, for the log and the weights file. */
+  readonly source: string;
+  training(device: Device, seed: number): Sample;
+  validation(device: Device, index: number): Sample;
+  /** How many validation samples there are; without it, any number. */
+  readonly validationCount?: number;
+}
+
+/** The seed of sample `index` of a step's batch: no two steps of a run share one. */
+export function trainingSeed(runSeed: number, step: number, index: number, batch: number): number {
+  return runSeed * 1e9 + step * batch + index;
+}
+
+/** Seeds of validation never meet those of training, up to 5e8 samples. */
+export function validationSeed(runSeed: number, index: number): number {
+  return runSeed * 1e9 + 5e8 + index;
+}

@@ -1,0 +1,101 @@
+/** Evaluation on samples that training never sees. */
+import type { Device } from '../device.js';
+import type { Network } from '../nn/index.js';
+import { argmax, overlapCounts, reshape } from '../ops/index.js';
+import { keep, scope } from '../scope.js';
+import type { Preset } from './preset.js';
+import type { Sample, Sampler } from './sampler.js';
+
+export interface ValidationResult {
+  /** The figure that decides which weights are best: mean Dice of the last class, or accuracy. */
+  score: number;
+  /** Mean Dice of each class but the background over the samples that have it, or recall of each class. */
+  perClass: (number | null)[];
+}
+
+/** The validation samples of a run, made at the first use and kept on the device, so that all evaluations see the same. */
+export class ValidationSet {
+  readonly #samples: Sample[] = [];
+
+  constructor(
+    readonly preset: Preset,
+    readonly sampler: Sampler,
+    readonly device: Device,
+  ) {}
+
+  async evaluate(network: Network): Promise<ValidationResult> {
+    const { preset, sampler } = this;
+    const size = Math.min(
+      preset.validation.samples,
+      sampler.validationCount ?? Number.POSITIVE_INFINITY,
+    );
+    const classes = preset.architecture.config.classes;
+    const counts: number[][] = [];
+    for (let i = 0; i < size; i++) {
+      const sample = this.#samples[i] ?? this.#make(i);
+      const table = scope(() => {
+        const found = argmax(network.infer(sample.image));
+        const voxels = [1, 1, found.size];
+        const labels = { labels: classes };
+        return overlapCounts(reshape(sample.target, voxels), reshape(found, voxels), labels).counts;
+      });
+      // One at a time, so that what waits in the queue does not hold the memory of all.
+      counts.push(Array.from(await table.data()));
+      table.dispose();
+    }
+    return preset.task === 'class' ? accuracy(counts, classes) : dice(counts, classes);
+  }
+
+  #make(index: number): Sample {
+    const sample = scope(() => this.sampler.validation(this.device, index));
+    keep(sample.image);
+    keep(sample.target);
+    this.#samples[index] = sample;
+    return sample;
+  }
+
+  dispose(): void {
+    for (const { image, target } of this.#samples) {
+      image.dispose();
+      target.dispose();
+    }
+  }
+}
+
+/** counts[truth * classes + found] of each sample. */
+function dice(samples: number[][], classes: number): ValidationResult {
+  const perClass: (number | null)[] = [];
+  for (let c = 1; c < classes; c++) {
+    let sum = 0;
+    let n = 0;
+    for (const counts of samples) {
+      let truth = 0;
+      let found = 0;
+      for (let k = 0; k < classes; k++) {
+        truth += counts[c * classes + k] as number;
+        found += counts[k * classes + c] as number;
+      }
+      if (truth === 0) continue;
+      sum += (2 * (counts[c * classes + c] as number)) / (truth + found);
+      n++;
+    }
+    perClass.push(n > 0 ? sum / n : null);
+  }
+  return { score: perClass[perClass.length - 1] ?? 0, perClass };
+}
+
+function accuracy(samples: number[][], classes: number): ValidationResult {
+  const total = new Array<number>(classes * classes).fill(0);
+  for (const counts of samples)
+    counts.forEach((n, i) => {
+      total[i] = (total[i] as number) + n;
+    });
+  const cell = (truth: number, found: number) => total[truth * classes + found] as number;
+  const all = Array.from({ length: classes }, (_, c) => c);
+  const perClass = all.map((c) => {
+    const size = all.reduce((sum, k) => sum + cell(c, k), 0);
+    return size > 0 ? cell(c, c) / size : null;
+  });
+  const right = all.reduce((sum, c) => sum + cell(c, c), 0);
+  return { score: samples.length > 0 ? right / samples.length : 0, perClass };
+}

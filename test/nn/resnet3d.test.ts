@@ -1,0 +1,75 @@
+import { gradients, ops, scope, type Tensor } from 'renvox';
+import { ResNet3D } from 'renvox/nn';
+import t from 'tap';
+import { channelsFirst, onEveryDevice, ReferenceCount, sameBits } from '../ops/harness.js';
+import { Fixture } from './fixture.js';
+
+const references = new ReferenceCount(t);
+const widths = [8, 16, 32, 64];
+
+onEveryDevice(t, 'resnet10_narrow of PyTorch', async (tap, device) => {
+  const fixture = new Fixture('resnet10_narrow');
+  for (const geometry of ['dilated', 'strided'] as const) {
+    using net = new ResNet3D({ classes: 3, widths, geometry, hidden: 16 }, { device });
+    net.load(fixture.weights(device, '', net.shapes.keys()));
+    using x = fixture.image(device, 'input');
+    const [features, logits] = scope(() => [net.features(x), net.forward(x)] as const);
+    const layer4 = fixture.get(`${geometry}/layer4`);
+    const own = channelsFirst(await features.data(), features.shape);
+    references.compare(tap, own, layer4.data, 1e-5, `${geometry}/layer4`);
+    const expected = fixture.get(`${geometry}/logits`).data;
+    references.compare(tap, await logits.data(), expected, 1e-5, `${geometry}/logits`);
+
+    // Grad-CAM by the public parts: mean gradient of a class's logit as the weight of each channel.
+    for (let c = 0; c < 3; c++) {
+      const oneHot = device.tensor(Float32Array.from({ length: 3 }, (_, i) => Number(i === c)));
+      const seed = ops.reshape(oneHot, [1, 3]);
+      const held = net.features(x);
+      const { gradients: made } = gradients(() => net.classify(held), [held], seed);
+      const g = await (made[0] as Tensor).data();
+      const a = await held.data();
+      const channels = held.shape[4] as number;
+      const voxels = a.length / channels;
+      const weight = new Float64Array(channels);
+      for (let i = 0; i < a.length; i++) {
+        const c = i % channels;
+        weight[c] = (weight[c] as number) + (g[i] as number) / voxels;
+      }
+      const map = Float64Array.from({ length: voxels }, (_, v) => {
+        let sum = 0;
+        for (let k = 0; k < channels; k++)
+          sum += (weight[k] as number) * (a[v * channels + k] as number);
+        return Math.max(sum, 0);
+      });
+      const cam = fixture.get(`${geometry}/gradcam_${c}`).data;
+      references.compare(tap, map, cam, 1e-4, `${geometry}/gradcam_${c}`);
+    }
+  }
+});
+
+onEveryDevice(t, 'training mode', async (tap, device) => {
+  using net = new ResNet3D(
+    { classes: 3, widths: [4, 4, 8, 8], hidden: 8, dropout: 0.5 },
+    { device },
+  );
+  using x = ops.randomNormal(device, { shape: [3, 20, 16, 24, 1], seed: 5 });
+  const mean = await net.tensor('bn1.running_mean').data();
+  const run = async (seed: number) => scope(() => net.forward(x, { training: true, seed })).data();
+  const first = await run(1);
+  const again = await run(1);
+  const other = await run(2);
+  sameBits(tap, first, again, 'the same seed drops the same units');
+  tap.notSame(first, other, 'another seed drops others');
+  tap.notSame(await net.tensor('bn1.running_mean').data(), mean, 'running statistics moved');
+  using plain = net.infer(x);
+  using eager = scope(() => net.forward(x));
+  sameBits(tap, await plain.data(), await eager.data(), 'inference');
+});
+
+t.test('what does not fit is refused', async (tap) => {
+  const make = (config: object) => () => new ResNet3D({ classes: 3, widths, ...config });
+  tap.throws(make({ widths: [1, 2, 3] }), { code: 'InvalidArgument', message: /four integers/ });
+  tap.throws(make({ classes: 1 }), { code: 'InvalidArgument' });
+  tap.throws(make({ dropout: 1 }), { code: 'InvalidArgument' });
+  tap.throws(make({ geometry: 'other' }), { code: 'InvalidArgument' });
+});

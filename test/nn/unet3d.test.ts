@@ -1,0 +1,154 @@
+import { gradients, isRenvoxError, ops, scope, type Tensor } from 'renvox';
+import { UNet3D } from 'renvox/nn';
+import t from 'tap';
+import { agrees, channelsFirst, onEveryDevice, ReferenceCount } from '../ops/harness.js';
+import { Fixture } from './fixture.js';
+
+const references = new ReferenceCount(t);
+const config = { inputChannels: 1, classes: 3, channels: [4, 8, 16] };
+
+/** Under an instance norm a convolution's bias has a true gradient of 0; what is left is rounding, which Adam would blow up. */
+const undone = (name: string) => name.endsWith('.conv.bias');
+
+onEveryDevice(t, 'unet_small of PyTorch', async (tap, device) => {
+  const fixture = new Fixture('unet_small');
+  const net = new UNet3D(config, { device });
+  const names = [...net.parameters.keys()];
+  net.load(fixture.weights(device, 'before/', net.shapes.keys()));
+  const x = fixture.image(device, 'input');
+  const { data, shape } = fixture.get('target');
+  const target = device.tensor(Int32Array.from(data), { shape });
+  const losses = [1.8559576935697821, 1.837442266422392, 1.822413500464919, 1.8096788928195995];
+  losses.push(1.798196786333217);
+
+  const zeros = () => names.map((name) => device.full(net.tensor(name).shape));
+  const [first, second] = [zeros(), zeros()];
+  for (const [step, expected] of losses.entries()) {
+    const parameters = names.map((name) => net.tensor(name));
+    const { value, gradients: made } = gradients(() => {
+      const logits = net.forward(x, { training: true });
+      const loss = ops.add(ops.crossEntropy(logits, target), ops.softDice(logits, target));
+      return { loss, logits };
+    }, parameters);
+    const loss = await value.loss.item();
+    tap.ok(Math.abs(loss - expected) <= 1e-5, `loss ${step}: ${loss} for ${expected}`);
+    if (step === 0) {
+      const { data: logits, shape: torchShape } = fixture.get('logits');
+      tap.same(value.logits.shape, [2, 16, 16, 16, 3]);
+      tap.same(torchShape, [2, 3, 16, 16, 16]);
+      const own = channelsFirst(await value.logits.data(), value.logits.shape);
+      references.compare(tap, own, logits, 1e-5, 'logits');
+      for (const [i, name] of names.entries()) {
+        const own = await (made[i] as Tensor).data();
+        if (undone(name)) {
+          const most = Math.max(...Array.from(own, Math.abs));
+          tap.ok(most <= 1e-6, `grad/${name}: |gradient| ${most.toExponential(1)} of at most 1e-6`);
+        } else references.compare(tap, own, fixture.get(`grad/${name}`).data, 1e-4, `grad/${name}`);
+      }
+    }
+    ops.adam(parameters, made, first, second, { lr: 1e-3, step: step + 1 });
+  }
+  for (const name of names.filter((n) => !undone(n))) {
+    const own = await net.tensor(name).data();
+    references.compare(tap, own, fixture.get(`after/${name}`).data, 1e-4, `after/${name}`);
+  }
+  net.dispose();
+});
+
+onEveryDevice(t, 'the plan for inference equals the eager form', async (tap, device) => {
+  const cases = [
+    { inputChannels: 1, classes: 2, channels: [8, 16, 32], size: [16, 24, 20] },
+    {
+      ...{ inputChannels: 2, classes: 3, channels: [5, 7], size: [6, 10, 4], slope: 0.1 },
+      convolutions: { encoder: 1, decoder: 3 },
+    },
+    {
+      ...{ inputChannels: 3, classes: 2, channels: [4, 4, 6, 9], size: [8, 16, 24] },
+      ...{ convolutions: { encoder: 3, decoder: 1 }, convolutionBias: false },
+    },
+  ];
+  for (const norm of ['instance', 'batch'] as const) {
+    for (const [k, { size, ...rest }] of cases.entries()) {
+      using net = new UNet3D({ ...rest, norm }, { device, seed: k });
+      const named = [...net.tensors].filter(([name]) => /norm|bias|running/.test(name));
+      // A fresh network's norms are the identity; give them something to do.
+      net.load(
+        new Map([
+          ...net.tensors,
+          ...named.map(([name, tensor], i): [string, Tensor] => {
+            const base = /weight|var/.test(name) ? 1 : 0;
+            const { shape } = tensor;
+            const low = base - 0.4;
+            const draw = { shape, seed: 7 * k + 1, stream: i, low, high: base + 0.4 };
+            return [name, ops.randomUniform(device, draw)];
+          }),
+        ]),
+      );
+      const shape = [2, ...size, rest.inputChannels];
+      using x = ops.randomNormal(device, { shape, seed: 99 + k });
+      using plan = net.infer(x);
+      using eager = scope(() => net.forward(x));
+      tap.same(plan.shape, eager.shape);
+      agrees(tap, await plan.data(), await eager.data(), 2e-5, `${norm} ${k}`);
+    }
+  }
+});
+
+onEveryDevice(t, 'the plan needs less memory', async (tap, device) => {
+  using net = new UNet3D({ inputChannels: 1, classes: 2, channels: [8, 16, 32] }, { device });
+  using x = device.full([1, 32, 32, 32, 1], 0.5);
+  const finest = 32 ** 3 * 8 * 4;
+  const peak = async (body: () => Tensor) => {
+    await device.drain();
+    device.resetPeak();
+    const { live } = device.memory;
+    await scope(async () => {
+      await body().data();
+    });
+    return (device.memory.peak - live) / finest;
+  };
+  // The scope ends when the logits are there: the eager form holds all activations until then.
+  const eager = await peak(() => net.forward(x));
+  const plan = await peak(() => net.infer(x));
+  tap.ok(plan < 0.4 * eager, `${plan} tensors of the finest level against ${eager}`);
+  tap.ok(plan < 3.2, 'no more than three, and what the convolutions need beside');
+});
+
+onEveryDevice(t, 'what does not fit is refused', async (tap, device) => {
+  using net = new UNet3D(config, { device });
+  const refused = (body: () => unknown, code: string, message: RegExp) =>
+    tap.throws(body, { code, message });
+  refused(() => net.forward(device.full([1, 16, 16, 18, 1])), 'ShapeMismatch', /multiples of 4/);
+  refused(() => net.infer(device.full([1, 16, 16, 16, 2])), 'ShapeMismatch', /\[N, D, H, W, 1\]/);
+  refused(() => new UNet3D({ ...config, channels: [4] }), 'InvalidArgument', /channels/);
+  refused(() => new UNet3D({ ...config, classes: 1 }), 'InvalidArgument', /classes/);
+  refused(() => net.tensor('nonsense'), 'InvalidWeights', /nonsense/);
+  const some = new Map([
+    ['head.bias', device.full([4])],
+    ['extra', device.full([1])],
+  ]);
+  try {
+    net.load(some);
+    tap.fail('loaded');
+  } catch (error) {
+    tap.ok(isRenvoxError(error, 'InvalidWeights'));
+    const { faults } = (error as { details: { faults: string[] } }).details;
+    tap.equal(faults.length, net.shapes.size + 1, 'every fault is listed');
+    tap.match(faults.join(), /head.bias has shape \[4\], expected \[3\].*extra is not part/);
+  }
+});
+
+onEveryDevice(t, 'dispose frees all', async (tap, device) => {
+  await device.drain();
+  const { live } = device.memory;
+  const net = new UNet3D(config, { device });
+  using x = device.full([1, 8, 8, 8, 1]);
+  const y = net.infer(x);
+  await y.data();
+  y.dispose();
+  x.dispose();
+  net.dispose();
+  await device.drain();
+  tap.equal(device.memory.live, live);
+  tap.throws(() => net.tensor('head.weight'), { code: 'DisposedError' });
+});

@@ -1,0 +1,55 @@
+import { device, scope } from 'renvox';
+import { makeNetwork } from 'renvox/nn';
+import { checkPreset, type Preset, presets } from 'renvox/train';
+import t from 'tap';
+
+t.test('the presets of the package are sound', async (tap) => {
+  using d = device('cpu');
+  for (const [name, preset] of Object.entries(presets)) {
+    tap.equal(preset.name, name);
+    tap.same(checkPreset(JSON.parse(JSON.stringify(preset))), preset, 'plain data');
+    const net = makeNetwork(preset.architecture, { device: d });
+    tap.ok(net.parameterCount > 0);
+    // The study's own takes seconds; its forward pass is measured in bench/unet.bench.ts.
+    if (!name.startsWith('paper')) {
+      const { config } = preset.architecture;
+      const shape = [1, ...preset.grid.shape, config.inputChannels ?? 1];
+      using y = scope(() => net.infer(d.full(shape)));
+      tap.equal(y.shape[y.shape.length - 1], config.classes, 'its grid fits its network');
+      await y.data();
+      tap.ok(net.parameterCount * 2 < 8e6, `${net.parameterCount} values: under 8 MB in 16 bits`);
+    }
+    net.dispose();
+  }
+});
+
+t.test('every wrong field is named', async (tap) => {
+  const kidney = presets.kidney as Preset;
+  const wrong: [Record<string, unknown>, RegExp][] = [
+    [{ version: 2 }, /for version/],
+    [{ task: 'lung' }, /for task/],
+    [{ architecture: null }, /for architecture/],
+    [{ architecture: { kind: 'transformer', config: {} } }, /for architecture/],
+    [{ grid: { shape: [1, 2], spacing: [1, 1, 1] } }, /grid.shape/],
+    [{ grid: { shape: [16, 16, 16.5], spacing: [1, 1, 1] } }, /grid.shape/],
+    [{ grid: { shape: [16, 16, 16], spacing: [1, 0, 1] } }, /grid.spacing/],
+    [{ window: { level: 'x' } }, /window.level/],
+    [{ window: { level: 0, width: 0, low: 0, high: 1 } }, /window.width/],
+    [{ seed: -1 }, /for seed/],
+    [{ steps: 0 }, /for steps/],
+    [{ batch: 1.5 }, /for batch/],
+    [{ loss: null }, /for loss/],
+    [{ loss: { classWeights: { first: [1], last: [1, 1] } } }, /loss.classWeights.first/],
+    [{ loss: { dice: { classWeights: [1, 'a'] } } }, /loss.dice.classWeights/],
+    [{ optimiser: { kind: 'adam', learningRate: 0 } }, /learningRate/],
+    [{ optimiser: { kind: 'lion', learningRate: 1 } }, /optimiser.kind/],
+    [{ schedule: { constant: 2, end: 0 } }, /schedule.constant/],
+    [{ clip: 0 }, /for clip/],
+    [{ average: 1 }, /for average/],
+    [{ validation: { every: 0, samples: 1 } }, /for validation/],
+  ];
+  for (const [change, message] of wrong)
+    tap.throws(() => checkPreset({ ...kidney, ...change }), { code: 'InvalidArgument', message });
+  tap.throws(() => checkPreset(null), { code: 'InvalidArgument' });
+  tap.throws(() => checkPreset('kidney'), { code: 'InvalidArgument' });
+});

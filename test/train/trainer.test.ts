@@ -1,0 +1,152 @@
+import { appendFile, mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { device, isRenvoxError, liveBytes, threads } from 'renvox';
+import { loadNetwork, parseSafetensors } from 'renvox/nn';
+import { type TrainOptions, type TrainProgress, train } from 'renvox/train';
+import t from 'tap';
+import { toyClasses, toyPreset, toySampler } from './toy.js';
+
+const d = device('cpu');
+t.teardown(() => d.dispose());
+
+const sampler = toySampler(toyPreset);
+
+async function logOf(folder: string): Promise<Record<string, unknown>[]> {
+  const text = await readFile(join(folder, 'log.jsonl'), 'utf8');
+  const lines = text.trim().split('\n');
+  return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+function run(out: string, options: Partial<TrainOptions> = {}, steps = toyPreset.steps) {
+  return train({ ...toyPreset, steps }, { out, sampler, device: d, ...options });
+}
+
+t.test('a run leaves weights, log, preset and checkpoint, and learns', async (tap) => {
+  const out = tap.testdir();
+  const seen: TrainProgress[] = [];
+  const live = liveBytes();
+  const result = await run(out, { onProgress: (p) => seen.push(p) }, 100);
+  await d.drain();
+  tap.equal(liveBytes(), live, 'no native memory is left');
+  const { score, perClass } = result.validation;
+  tap.ok(score > 0.7, `Dice ${score} of balls never trained on`);
+  tap.equal(perClass.length, 1);
+  const lines = await logOf(out);
+  const [first, last] = [lines[0], lines[lines.length - 1]].map((line) => line?.loss as number);
+  tap.ok((last as number) < 0.7 * (first as number), `the loss fell from ${first} to ${last}`);
+  tap.same(lines[lines.length - 1]?.step, 100);
+  tap.match(seen[seen.length - 1], { done: 100, total: 100, secondsLeft: 0 });
+  tap.ok(
+    seen.some((p) => p.validation),
+    'validation is reported',
+  );
+  const preset: unknown = JSON.parse(await readFile(join(out, 'preset.json'), 'utf8'));
+  tap.same(preset, { ...toyPreset, steps: 100 });
+  const { network, metadata, sha256 } = await loadNetwork(result.weights, { device: d });
+  tap.equal(network.kind, 'unet3d');
+  tap.match(sha256, /^[0-9a-f]{64}$/);
+  tap.match(metadata.preprocessing, { task: 'kidney', grid: toyPreset.grid });
+  tap.match(metadata.training, { steps: 100, source: 'toy balls', preset: { seed: 1 } });
+  network.dispose();
+});
+
+t.test('a stopped and resumed run ends with the same bits', async (tap) => {
+  for (const preset of [toyPreset, toyClasses]) {
+    const folder = tap.testdir();
+    const [whole, parts] = [`${preset.name}-whole`, `${preset.name}-parts`].map((name) =>
+      join(folder, name),
+    ) as [string, string];
+    const base = { sampler: toySampler(preset), device: d };
+    threads(1);
+    await train(preset, { ...base, out: whole });
+    threads(2);
+    const stop = new AbortController();
+    const stopped = train(preset, {
+      ...{ ...base, out: parts, signal: stop.signal },
+      onProgress: ({ done }) => done === 6 && stop.abort(),
+    });
+    await tap.rejects(stopped, { code: 'AbortError', message: /after step 6 of 12/ });
+    const lines = (await logOf(parts)).length;
+    await appendFile(join(parts, 'log.jsonl'), '{"step":7,"loss":1}\n{"step":8,"lo');
+    await train(preset, { ...base, out: parts, resume: true });
+    const log = await logOf(parts);
+    tap.ok(log.length > lines, 'the log goes on');
+    tap.notOk(
+      log.some((l) => l.step === 7),
+      'what was logged after the checkpoint is gone',
+    );
+    for (const file of ['weights.safetensors', 'checkpoint.safetensors']) {
+      const read = async (from: string) => parseSafetensors(await readFile(join(from, file)));
+      const [a, b] = [await read(whole), await read(parts)];
+      tap.equal(a.tensors.size, b.tensors.size);
+      for (const [name, { bytes }] of a.tensors)
+        if (!Buffer.from(bytes).equals(Buffer.from(b.tensors.get(name)?.bytes ?? [])))
+          tap.fail(`${preset.name} ${file}: ${name} differs`);
+    }
+    tap.pass(`${preset.name}: same bits`);
+  }
+});
+
+t.test('a run can be stopped at once, and lengthened', async (tap) => {
+  const out = tap.testdir();
+  await tap.rejects(run(out, { signal: AbortSignal.abort() }), { code: 'AbortError' });
+  await run(out, {}, 3);
+  const { steps } = await run(out, { resume: true }, 5);
+  tap.equal(steps, 5);
+});
+
+t.test('a damaged checkpoint falls back to the one before', async (tap) => {
+  const out = tap.testdir();
+  await run(out);
+  tap.same((await readdir(out)).sort(), [
+    'checkpoint.previous.safetensors',
+    'checkpoint.safetensors',
+    'log.jsonl',
+    'preset.json',
+    'weights.safetensors',
+  ]);
+  const newest = join(out, 'checkpoint.safetensors');
+  const bytes = await readFile(newest);
+  bytes[bytes.length - 5] = (bytes[bytes.length - 5] as number) ^ 1;
+  await writeFile(newest, bytes);
+  const seen: number[] = [];
+  await run(out, { resume: true, onProgress: (p) => seen.push(p.done) });
+  tap.same(seen, [12], 'resumed at step 9, one look at the end');
+  tap.same(
+    (await logOf(out)).map((l) => l.step),
+    [3, 4, 6, 8, 9, 12],
+  );
+  for (const name of ['checkpoint', 'checkpoint.previous'])
+    await truncate(join(out, `${name}.safetensors`), 100);
+  await tap.rejects(run(out, { resume: true }), { code: 'InvalidFile', message: /damaged/ });
+});
+
+t.test('what would lose a run is refused', async (tap) => {
+  const out = join(tap.testdir(), 'new', 'folder');
+  await mkdir(out, { recursive: true });
+  await run(out, {}, 3);
+  await tap.rejects(run(out, {}, 3), { code: 'InvalidArgument', message: /resume/ });
+  const other = { ...toyPreset, seed: 99 };
+  const resumed = train(other, { out, sampler, device: d, resume: true });
+  await tap.rejects(resumed, { code: 'InvalidArgument', message: /another preset/ });
+});
+
+t.test('divergence names the step and keeps the checkpoint', async (tap) => {
+  const out = tap.testdir();
+  // The first sample of the eighth step.
+  const bad = toyPreset.seed * 1e9 + 7 * toyPreset.batch;
+  const spoiled = toySampler(toyPreset, (seed) => seed === bad);
+  const live = liveBytes();
+  const error = await run(out, { sampler: spoiled }).then(
+    () => undefined,
+    (e: unknown) => e,
+  );
+  tap.ok(isRenvoxError(error, 'Diverged'));
+  tap.match(error, { message: /became NaN in step 8/, details: { step: 8 } });
+  await d.drain();
+  tap.equal(liveBytes(), live, 'no native memory is left');
+  const { metadata } = parseSafetensors(await readFile(join(out, 'checkpoint.safetensors')));
+  tap.equal(metadata.step, '6');
+  const { steps } = await run(out, { resume: true });
+  tap.equal(steps, 12, 'with sound samples it goes on');
+});
