@@ -1,5 +1,5 @@
 /** What the operations on label maps check: a grid of one sample with integer values. */
-import { RenvoxError } from '../errors.js';
+import { invalidArgument, RenvoxError } from '../errors.js';
 import type { DType, Tensor } from '../tensor.js';
 import { checkTensor, text } from './check.js';
 
@@ -46,5 +46,22 @@ export function checkSameGrid(
       'ShapeMismatch',
       `Expected spatial size ${text(wanted)} for parameter ${parameter} of ${operation} but received ${text(grid)}`,
       { operation, parameter, expected: wanted, shape: grid },
+    );
+}
+
+/**
+ * Checks a spacing [d, h, w] in mm.
+ * @throws RenvoxError InvalidArgument
+ */
+export function checkSpacing(
+  operation: string,
+  spacing: unknown,
+): asserts spacing is readonly [number, number, number] {
+  const good = (n: unknown) => typeof n === 'number' && n > 0 && Number.isFinite(n);
+  if (!Array.isArray(spacing) || spacing.length !== 3 || !spacing.every(good))
+    throw invalidArgument(
+      `spacing of ${operation}`,
+      'three positive numbers (mm along d, h, w)',
+      spacing,
     );
 }

@@ -160,7 +160,86 @@ struct OverlapCounts {
   }
 };
 
+// distance[v] = distance in mm from voxel v's centre to the nearest site's centre, exact; infinite
+// where there is no site. Sites are the zero voxels, or, with toForeground, the others (0 at a site).
+// What lies outside the volume is no site. Squared distances are formed in double; with squared = true
+// they are what is returned.
+struct DistanceTransform {
+  static constexpr const char* name = "distanceTransform";
+  Input mask;
+  Output distance;
+  Real3 spacing{1, 1, 1};
+  bool toForeground = false, squared = false;
+  std::string dtype = "f32";
+
+  template <class V>
+  void fields(V& v) {
+    v(mask, "mask"), v(distance, "distance"), v(spacing, "spacing"),
+        v(toForeground, "toForeground"), v(squared, "squared"), v(dtype, "dtype");
+  }
+  void infer() {
+    requireLabels(mask, "mask");
+    volumeSize(mask.shape(), "mask");
+    const DType type = dtypeFromName(dtype);
+    require(type == DType::f32 || type == DType::f64, "InvalidArgument",
+            "Expected f32 or f64 for parameter dtype");
+    distance.is(mask.shape(), type);
+  }
+};
+
+// The places of SurfaceDistances' figures in its summary. Behind them come, for each percentile and
+// then for each tolerance, the figure from a to b and the one from b to a.
+enum SurfaceFigure : int64_t {
+  kVoxelsA,
+  kVoxelsB,
+  kVoxelsBoth,
+  kSurfaceA,  // voxels
+  kSurfaceB,
+  kSumAB,  // of distances, mm
+  kSumBA,
+  kMaximumAB,
+  kMaximumBA,
+  kSurfaceFigures
+};
+
+// Distances in mm between the surfaces of two masks: from the centre of each surface voxel of a to
+// the nearest one of b, and the other way. A surface voxel is a foreground voxel with one of its six
+// neighbours in the background or outside the volume. `labels` are the values (1..255) that count as
+// foreground; none: all but 0. Percentiles are interpolated linearly between order statistics;
+// within(tolerance) counts distances <= tolerance. One mask empty: sums, maxima, percentiles are
+// infinite, nothing is within a tolerance; both empty: NaN. distancesAB, distancesBA [capacity]: the
+// distances in raster order of the surface voxels, NaN behind the last; not made for capacity 0.
+struct SurfaceDistances {
+  static constexpr const char* name = "surfaceDistances";
+  Input a, b;
+  Output summary, distancesAB, distancesBA;
+  Real3 spacing{1, 1, 1};
+  std::vector<double> labels, percentiles, tolerances;
+  int64_t capacity = 0;
+
+  template <class V>
+  void fields(V& v) {
+    v(a, "a"), v(b, "b"), v(summary, "summary"), v(distancesAB, "distancesAB"),
+        v(distancesBA, "distancesBA"), v(spacing, "spacing"), v(labels, "labels"),
+        v(percentiles, "percentiles"), v(tolerances, "tolerances"), v(capacity, "capacity");
+  }
+  void infer() {
+    requireLabels(a, "a");
+    requireLabels(b, "b");
+    require(volumeSize(a.shape(), "a") == volumeSize(b.shape(), "b"), "ShapeMismatch",
+            "Expected the grid of a " + a.shape().text() + " for tensor b but received " +
+                b.shape().text());
+    const auto figures = static_cast<int64_t>(percentiles.size() + tolerances.size());
+    summary.is({kSurfaceFigures + 2 * figures}, DType::f64);
+    for (Output* o : {&distancesAB, &distancesBA}) {
+      o->is({capacity}, DType::f64);
+      o->wanted = capacity > 0;
+    }
+  }
+};
+
 using LabelOperations =
-    OperationList<ConnectedComponents, ComponentTable, KeepComponents, KidneySides, OverlapCounts>;
+    OperationList<ConnectedComponents, ComponentTable, KeepComponents, KidneySides, OverlapCounts,
+                  DistanceTransform, SurfaceDistances>;
 
 }  // namespace rvx
