@@ -1,0 +1,167 @@
+/** What the metrics take for a label map: a volume, a tensor, or an array with a shape beside it. */
+import type { Device } from '../device.js';
+import { invalidArgument, RenvoxError } from '../errors.js';
+import { Tensor } from '../tensor.js';
+import { sameGrid, type Triple, Volume, type VoxelArray } from '../volume/index.js';
+
+/** A label map with its geometry, as {@link Volume} is one. */
+export interface LabelVolume {
+  readonly data: VoxelArray;
+  /** Voxels along [d, h, w]. */
+  readonly shape: Triple;
+  /** mm along [d, h, w]. */
+  readonly spacing: Triple;
+}
+
+/** Non-negative integers up to 255, 0 the background. A tensor: u8, i16 or i32. */
+export type LabelSource = LabelVolume | Tensor | VoxelArray;
+
+/** Where `source` lies: its shape [d, h, w] and spacing in mm, as far as it knows them. */
+export function geometryOf(
+  parameter: string,
+  source: LabelSource,
+): { shape?: Triple; spacing?: Triple } {
+  if (ArrayBuffer.isView(source)) return {};
+  if (source instanceof Tensor) {
+    const { shape } = source;
+    const space = shape.length === 3 ? shape : shape.slice(1, 4);
+    const single = shape.length === 3 || shape.reduce((a, b) => a * b, 1) === product(space);
+    if (space.length !== 3 || !single)
+      throw new RenvoxError(
+        'ShapeMismatch',
+        `Expected [D, H, W], [1, D, H, W] or [1, D, H, W, 1] for parameter ${parameter} but received [${shape.join(', ')}]`,
+        { parameter, shape },
+      );
+    return { shape: [space[0] as number, space[1] as number, space[2] as number] };
+  }
+  if (typeof source === 'object' && source !== null && ArrayBuffer.isView(source.data)) {
+    const { shape, spacing } = source;
+    checkTriple(`shape of ${parameter}`, shape, true);
+    checkTriple(`spacing of ${parameter}`, spacing, false);
+    return { shape, spacing };
+  }
+  throw invalidArgument(parameter, 'a Volume, a Tensor or a typed array', source);
+}
+
+/** Checks three positive numbers along d, h, w. */
+export function checkTriple(
+  parameter: string,
+  value: unknown,
+  whole: boolean,
+): asserts value is Triple {
+  const good = (n: unknown) =>
+    typeof n === 'number' && n > 0 && Number.isFinite(n) && (!whole || Number.isSafeInteger(n));
+  if (!Array.isArray(value) || value.length !== 3 || !value.every(good))
+    throw invalidArgument(
+      parameter,
+      whole ? 'three positive integers [d, h, w]' : 'three positive numbers [d, h, w] in mm',
+      value,
+    );
+}
+
+/**
+ * The one shape and spacing of two maps: what they say themselves must agree with each other and with the options.
+ * @throws RenvoxError ShapeMismatch with both figures; InvalidArgument where nobody says
+ */
+export function commonGeometry(
+  truth: LabelSource,
+  prediction: LabelSource,
+  options: { shape?: Triple | undefined; spacing?: Triple | undefined },
+): { shape: Triple; spacing: Triple } {
+  const [a, b] = [geometryOf('truth', truth), geometryOf('prediction', prediction)];
+  if (options.shape !== undefined) checkTriple('shape', options.shape, true);
+  if (options.spacing !== undefined) checkTriple('spacing', options.spacing, false);
+  const shape = agreed('shape', [a.shape, b.shape, options.shape], (x, y) => x === y);
+  // Headers keep spacing as 32-bit floats, and tools derive it from an affine now and then.
+  const spacing = agreed(
+    'spacing',
+    [a.spacing, b.spacing, options.spacing],
+    (x, y) => Math.abs(x - y) <= 1e-3 * y,
+  );
+  if (truth instanceof Volume && prediction instanceof Volume && !sameGrid(truth, prediction))
+    throw new RenvoxError(
+      'ShapeMismatch',
+      `Expected truth and prediction on one grid but their affines differ: [${truth.affine.slice(0, 12).join(', ')}] (${truth.orientation}) and [${prediction.affine.slice(0, 12).join(', ')}] (${prediction.orientation})`,
+      { truth: truth.affine, prediction: prediction.affine },
+    );
+  return { shape, spacing };
+}
+
+function agreed(
+  name: 'shape' | 'spacing',
+  candidates: readonly (Triple | undefined)[],
+  same: (x: number, y: number) => boolean,
+): Triple {
+  const known = candidates.filter((c) => c !== undefined);
+  const [first] = known;
+  if (first === undefined)
+    throw invalidArgument(name, `[d, h, w]${name === 'spacing' ? ' in mm' : ''}`, undefined);
+  for (const other of known)
+    if (first.some((n, axis) => !same(n, other[axis] as number)))
+      throw new RenvoxError(
+        'ShapeMismatch',
+        `Expected one ${name} [d, h, w] for truth and prediction but received [${first.join(', ')}] and [${other.join(', ')}]`,
+        { [name]: first, other },
+      );
+  return first;
+}
+
+/** The map as a tensor on `device`; a tensor that is one already comes back itself. */
+export function labelTensor(
+  parameter: string,
+  source: LabelSource,
+  shape: Triple,
+  device: Device,
+): Tensor {
+  if (source instanceof Tensor) {
+    if (!['u8', 'i16', 'i32'].includes(source.dtype))
+      throw new RenvoxError(
+        'DtypeMismatch',
+        `Expected u8, i16 or i32 for parameter ${parameter} but received ${source.dtype}`,
+        { parameter, dtype: source.dtype },
+      );
+    if (source.device !== device)
+      throw new RenvoxError(
+        'DeviceMismatch',
+        `Expected ${parameter} on the ${device.kind} device of the comparison but it lives on another (${source.device.kind})`,
+        { parameter },
+      );
+    return source;
+  }
+  const voxels =
+    source instanceof Volume
+      ? storedLabels(source)
+      : ArrayBuffer.isView(source)
+        ? source
+        : source.data;
+  if (voxels.length !== product(shape))
+    throw new RenvoxError(
+      'ShapeMismatch',
+      `Expected ${product(shape)} voxels (shape [${shape.join(', ')}]) for parameter ${parameter} but received ${voxels.length}`,
+      { parameter, shape, length: voxels.length },
+    );
+  return device.tensor(integers(parameter, voxels), { shape, borrow: true });
+}
+
+/** A volume's values: mostly the stored ones; those of a file with a slope are scaled. */
+function storedLabels(volume: Volume): VoxelArray {
+  return volume.slope === 1 && volume.inter === 0 ? volume.data : volume.values();
+}
+
+/** The array in a type that the label operations take. */
+function integers(parameter: string, data: VoxelArray): Uint8Array | Int16Array | Int32Array {
+  if (data instanceof Uint8Array || data instanceof Int16Array || data instanceof Int32Array)
+    return data;
+  if (data instanceof Int8Array || data instanceof Uint16Array) return Int32Array.from(data);
+  const result = new Int32Array(data.length);
+  for (let i = 0; i < data.length; i++) {
+    result[i] = data[i] as number;
+    if (result[i] !== data[i])
+      throw invalidArgument(parameter, 'integers (labels) as voxels', data[i]);
+  }
+  return result;
+}
+
+function product(shape: readonly number[]): number {
+  return shape.reduce((a, b) => a * b, 1);
+}
