@@ -1,11 +1,11 @@
-import { gradients, ops } from 'renvox';
+import { gradients, ops, type Tensor } from 'renvox';
 import t from 'tap';
-import { generator, onEveryDevice, product, randomArray } from './harness.js';
+import { generator, onEveryDevice, product, randomArray, sameBits } from './harness.js';
 
 onEveryDevice(t, 'maskOutside and its gradient', async (t, device) => {
   for (const shape of [
     [2, 3, 4, 5, 3],
-    [1, 5, 60, 300],
+    [1, 5, 60, 250],
     [1, 2, 2, 7, 1],
   ]) {
     const c = shape[4] ?? 1;
@@ -21,13 +21,15 @@ onEveryDevice(t, 'maskOutside and its gradient', async (t, device) => {
       [x],
       device.tensor(dy, { shape }),
     );
-    t.strictSame(
+    sameBits(
+      t,
       await value.data(),
       values.map((v, i) => (at(i) ? v : -2)),
       `${shape}`,
     );
-    t.strictSame(
-      await made[0]?.data(),
+    sameBits(
+      t,
+      await (made as [Tensor])[0].data(),
       dy.map((v, i) => (at(i) ? v : 0)),
       'gradient',
     );
@@ -39,16 +41,17 @@ onEveryDevice(t, 'maskOutside and its gradient', async (t, device) => {
 onEveryDevice(t, 'maskEquals', async (t, device) => {
   const next = generator(9);
   for (const Kind of [Uint8Array, Int16Array, Int32Array]) {
-    const labels = Kind.from(Array.from({ length: 300_001 }, () => Math.floor(next() * 6)));
+    const labels = Kind.from(Array.from({ length: 70_001 }, () => Math.floor(next() * 6)));
     const x = device.tensor(labels);
     const expected = (list: number[]) => Uint8Array.from(labels, (v) => (list.includes(v) ? 1 : 0));
-    t.strictSame(await ops.maskEquals(x, 2).data(), expected([2]), `${Kind.name}, one`);
-    t.strictSame(
+    sameBits(t, await ops.maskEquals(x, 2).data(), expected([2]), `${Kind.name}, one`);
+    sameBits(
+      t,
       await ops.maskEquals(x, [1, 5, 2 ** 40, -1]).data(),
       expected([1, 5]),
       `${Kind.name}, some that the type cannot hold`,
     );
-    t.strictSame(await ops.maskEquals(x, []).data(), expected([]), 'none');
+    sameBits(t, await ops.maskEquals(x, []).data(), expected([]), 'none');
   }
   const x = device.full([3], 1, 'u8');
   t.throws(() => ops.maskEquals(x, 1.5), { code: 'InvalidArgument' });
