@@ -79,14 +79,14 @@ const kidney: Preset = {
   grid: { shape: [48, 48, 64], spacing: [6, 6, 6] },
   window: abdomen,
   seed: 1,
-  steps: 3000,
+  steps: 4000,
   batch: 1,
   loss: { classWeights: { first: [1, 4], last: [1, 1] }, dice: {} },
   optimiser: { kind: 'adam', learningRate: 3e-3 },
   schedule: { constant: 0.6, end: 0.05 },
   clip: 2,
-  average: 0.99,
-  validation: { every: 250, samples: 8 },
+  average: 0.995,
+  validation: { every: 500, samples: 16 },
   checkpoint: 250,
 };
 
@@ -115,7 +115,7 @@ const mass: Preset = {
   clip: 2,
   average: 0.99,
   validation: { every: 250, samples: 16 },
-  checkpoint: 250,
+  checkpoint: 100,
 };
 
 const classifier: Preset = {
@@ -135,14 +135,14 @@ const classifier: Preset = {
   grid: { shape: [32, 32, 32], spacing: [1, 1, 1], margin: 2 },
   window: abdomen,
   seed: 3,
-  steps: 800,
+  steps: 3000,
   batch: 12,
   loss: {},
   optimiser: { kind: 'adam', learningRate: 2e-3 },
   schedule: { constant: 0.5, end: 0.05 },
   clip: 5,
-  average: 0.98,
-  validation: { every: 100, samples: 120 },
+  average: 0.995,
+  validation: { every: 250, samples: 240 },
   checkpoint: 100,
 };
 

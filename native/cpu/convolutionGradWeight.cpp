@@ -37,7 +37,8 @@ Plan makePlan(const WeightGradient& g) {
   for (const int64_t* v = RVX_ISA_CALL(outerProductVectors)(); *v; ++v)
     for (const bool fine : {false, true}) {
       const int64_t cost = rounded(fine ? b : a, *v) / *v * (fine ? a : b);
-      if (least >= 0 && cost >= least) continue;
+      // Of equals the shorter vector, which needs less padding.
+      if (least >= 0 && (cost > least || (cost == least && *v == p.vector))) continue;
       least = cost;
       p.vector = *v, p.fineInLanes = fine;
     }
