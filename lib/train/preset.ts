@@ -107,14 +107,14 @@ const mass: Preset = {
   grid: { shape: [56, 40, 40], spacing: [2.5, 2.5, 2.5], margin: 8 },
   window: abdomen,
   seed: 2,
-  steps: 2500,
+  steps: 4000,
   batch: 1,
   loss: { classWeights: { first: [1, 1, 10], last: [1, 1, 1] }, dice: { classWeights: [0, 1, 2] } },
   optimiser: { kind: 'adam', learningRate: 3e-3 },
   schedule: { constant: 0.5, end: 0.05 },
   clip: 2,
-  average: 0.99,
-  validation: { every: 250, samples: 16 },
+  average: 0.995,
+  validation: { every: 500, samples: 32 },
   checkpoint: 100,
 };
 

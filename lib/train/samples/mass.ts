@@ -14,7 +14,7 @@ import { type Sample, sampleWindow } from './sample.js';
 export const massCrop: CropPlan = { shape: [52, 40, 40], step: 2.5, margin: 8 };
 
 const plan: MassPlan = {
-  counts: [0.12, 0.34, 0.26, 0.16, 0.08, 0.04],
+  counts: [0.3, 0.28, 0.2, 0.12, 0.06, 0.04],
   classes: [0.25, 0.4, 0.35],
   diameters: [4, 80],
 };
@@ -53,11 +53,13 @@ export function massSample(device: Device, seed: number, crop: CropPlan = massCr
     side === 'left',
   );
   const drawn = renderAbdomen(device, abdomen, grid, cut(r, crop.shape[0]));
+  // A kidney network's coarse grid closes the sinus now and then, a wide pelvis most of all.
+  const closed = r.chance(0.3);
   const mask = raggedMask(drawn.label, {
-    shift: r.normal(0.1, 0.35),
+    shift: closed ? r.uniform(0.2, 1.2) : r.normal(0.1, 0.35),
     ragged: r.uniform(0, 0.6),
     scale: r.uniform(2.5, 7),
-    blur: r.uniform(0.7, 1.8),
+    blur: closed ? r.uniform(2, 4) : r.uniform(0.7, 1.8),
     seed: r.bits(),
   });
   // Slices of a scan are often thicker than the voxels of the crop.
