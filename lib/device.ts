@@ -152,7 +152,7 @@ export class Device {
     return result;
   }
 
-  /** Bytes of this device: in use, kept for reuse, the most ever in use, and the limit (Infinity if none). */
+  /** Bytes of this device: in use, kept for reuse, the most ever in use, and the limit: the machine's memory unless one is set (Infinity: none). */
   get memory(): NativeMemory {
     return call((addon) => addon.memory(this.handle));
   }

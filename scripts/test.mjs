@@ -32,7 +32,10 @@ function build() {
   const tsc = join(root, 'node_modules', '.bin', 'tsc');
   // RENVOX_PREBUILD names another build of the addon (the sanitizers'): then this one is not used.
   const native = process.env.RENVOX_PREBUILD !== undefined || step(process.execPath, 'install.mjs');
-  return native && step(tsc, '-p', 'tsconfig.json') && step(tsc, '-p', 'tsconfig.test.json');
+  const library = native && step(tsc, '-p', 'tsconfig.json');
+  return (
+    library && step(process.execPath, 'scripts/commit.mjs') && step(tsc, '-p', 'tsconfig.test.json')
+  );
 }
 
 /** Passes on what a person wants to see of a TAP stream and collects its sums. */

@@ -1,8 +1,12 @@
 // The CPU as a device: memory from the system, copies by the work pool.
 #include <sys/mman.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <limits>
 
 #include "core/device.h"
 #include "core/pool.h"
@@ -33,9 +37,25 @@ class SystemMemory : public MemorySource {
   }
 };
 
+// What this process may use: the machine's memory, or its container's (control groups version 2).
+// Asking for more would be granted, and end the process when it is touched.
+uint64_t machineMemory() {
+  uint64_t bytes = std::numeric_limits<uint64_t>::max();
+#if defined(_SC_PHYS_PAGES)
+  const int64_t pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+  if (pages > 0 && page > 0) bytes = static_cast<uint64_t>(pages) * static_cast<uint64_t>(page);
+#endif
+  std::ifstream file("/sys/fs/cgroup/memory.max");
+  uint64_t limit = 0;
+  if (file >> limit && limit > 0) bytes = std::min(bytes, limit);
+  return bytes;
+}
+
 class CpuDevice : public Device {
  public:
-  CpuDevice() : Device(DeviceKind::cpu, std::make_unique<SystemMemory>()) {}
+  CpuDevice() : Device(DeviceKind::cpu, std::make_unique<SystemMemory>()) {
+    allocator().setLimit(machineMemory());
+  }
   ~CpuDevice() override { close(); }
 
   void copyIn(void* device, const void* host, size_t bytes) override { copy(device, host, bytes); }
