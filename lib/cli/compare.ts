@@ -1,7 +1,27 @@
 /** What `renvox compare` does: two label maps in, their agreement out. */
+import type { Command } from 'commander';
 import { invalidArgument } from '../errors.js';
 import { type Agreement, type Comparison, compare, comparisonJson } from '../metrics/index.js';
 import { readVolume } from '../volume/index.js';
+import { interruptSignal } from './exit.js';
+
+/** Declares the command. */
+export function register(program: Command): void {
+  program
+    .command('compare')
+    .description('Dice, IoU, Hausdorff and surface distances of two label maps on one grid')
+    .argument('<truth>', 'label map as .nii or .nii.gz')
+    .argument('<prediction>', 'label map on the same grid')
+    .option('--labels <list>', 'labels to compare, as 1,2 (default: all that occur)', parseLabels)
+    .option('--json', 'figures as JSON on stdout; what is infinite or undefined is null')
+    .action(
+      async (truth: string, prediction: string, options: { labels?: number[]; json?: boolean }) => {
+        process.stdout.write(
+          await compareCommand(truth, prediction, { ...options, signal: interruptSignal() }),
+        );
+      },
+    );
+}
 
 export interface CompareCommandOptions {
   /** Default: all labels that occur. */

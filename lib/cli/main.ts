@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The command line. Each command is a file that exports `register(program)`; it declares its options there and imports what it needs when it
- * runs, so that a quick command stays quick.
+ * The command line. Each command is a file that exports `register(program)`; only the one that is asked for is loaded (all of them for help),
+ * so that a quick command stays quick.
  *
  * Exit codes: 0 done, 1 renvox failed, 2 bad usage, 3 bad or missing input, 4 device, 130 interrupted. People read stderr; with --json,
  * stdout holds the JSON and nothing else.
@@ -10,7 +10,6 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 
 import { EXIT, reportError } from './exit.js';
-import { register as info } from './info.js';
 
 const manifest = JSON.parse(
   readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
@@ -27,7 +26,14 @@ const program = new Command('renvox')
   .exitOverride()
   .showHelpAfterError('(renvox --help lists the commands)');
 
-for (const register of [info]) register(program);
+const commands: Record<string, () => Promise<{ register(program: Command): void }>> = {
+  analyze: () => import('./analyze.js'),
+  phantom: () => import('./phantom.js'),
+  compare: () => import('./compare.js'),
+  info: () => import('./info.js'),
+};
+const wanted = commands[process.argv[2] ?? ''];
+for (const load of wanted ? [wanted] : Object.values(commands)) (await load()).register(program);
 // Commands take their parent's settings when they are made; those of this program come later.
 for (const command of program.commands) command.exitOverride().showHelpAfterError();
 

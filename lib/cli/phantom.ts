@@ -2,10 +2,52 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Command } from 'commander';
 import { writeFileAtomic } from '../atomic-write.js';
 import type { Device } from '../device.js';
 import { invalidArgument, RenvoxError } from '../errors.js';
 import { type Phantom, type PhantomOptions, phantom } from '../phantom/index.js';
+import { interruptSignal } from './exit.js';
+
+/** Declares the command. */
+export function register(program: Command): void {
+  program
+    .command('phantom')
+    .description('draw CTs of phantoms with known kidneys and masses')
+    .requiredOption(
+      '--out <dir>',
+      'folder for case_0000/{ct.nii.gz,labels.nii.gz,case.json} and so on',
+    )
+    .option('--count <n>', 'how many', Number, 1)
+    .option('--seed <n>', 'of the first; the next one is one more', Number, 0)
+    .option('--quiet', 'no progress')
+    .action(
+      async ({
+        out,
+        count,
+        seed,
+        quiet,
+      }: {
+        out: string;
+        count: number;
+        seed: number;
+        quiet?: boolean;
+      }) => {
+        const onProgress = quiet
+          ? undefined
+          : ({ done, total }: { done: number; total: number }) =>
+              console.error(`[${done}/${total}] phantom`);
+        const folders = await phantomCommand({
+          out,
+          count,
+          seed,
+          signal: interruptSignal(),
+          onProgress,
+        });
+        for (const folder of folders) console.log(folder);
+      },
+    );
+}
 
 export interface PhantomCommandOptions extends Omit<PhantomOptions, 'device' | 'grid'> {
   /** Folder that receives case_0000, case_0001, ... */

@@ -35,6 +35,7 @@ export * from './leakyRelu.js';
 export * from './linear.js';
 export * from './maskOutside.js';
 export * from './maxPool3d.js';
+export { type LabelMeasure, labelMeasures, measureLabels } from './measureLabels.js';
 export * from './multiply.js';
 export * from './overlapCounts.js';
 export * from './raggedMask.js';

@@ -238,8 +238,34 @@ struct SurfaceDistances {
   }
 };
 
+// Columns of MeasureLabels: voxels; mean d, h, w; lowest d, h, w; highest d, h, w (inclusive), all in
+// voxels; greatest diameter in mm.
+constexpr int64_t kMeasures = 11;
+
+// measures [labels, 11] f64 (columns above): row i - 1 is label i. Without voxels: 0 and NaN. The
+// greatest (Feret) diameter is the largest distance between the centres of two of the label's voxels.
+struct MeasureLabels {
+  static constexpr const char* name = "measureLabels";
+  Input map;
+  Output measures;
+  Real3 spacing{1, 1, 1};
+  int64_t labels = 1;
+
+  template <class V>
+  void fields(V& v) {
+    v(map, "map"), v(measures, "measures"), v(spacing, "spacing"), v(labels, "labels");
+  }
+  void infer() {
+    requireLabels(map, "map");
+    volumeSize(map.shape(), "map");
+    require(labels >= 1 && labels <= 255, "InvalidArgument",
+            "Expected 1 to 255 for parameter labels");
+    measures.is({labels, kMeasures}, DType::f64);
+  }
+};
+
 using LabelOperations =
     OperationList<ConnectedComponents, ComponentTable, KeepComponents, KidneySides, OverlapCounts,
-                  DistanceTransform, SurfaceDistances>;
+                  DistanceTransform, SurfaceDistances, MeasureLabels>;
 
 }  // namespace rvx

@@ -24,7 +24,7 @@ export function kidneySample(device: Device, seed: number, grid: SampleGrid = ki
     labels: () => ({ kidney: 1, mass: () => 1 }),
   });
   const view = fieldOfView(r, abdomen, grid);
-  const drawn = renderAbdomen(device, abdomen, view, cut(r, grid.shape[0]));
+  const drawn = renderAbdomen(device, abdomen, view, cut(r, grid.shape[0], grid.spacing[0]));
   const blur = r.uniform(0.25, 0.8);
   const image = acquire(drawn.hu, {
     blur: [blur, blur * r.uniform(0.7, 1), blur * r.uniform(0.7, 1)],
@@ -44,7 +44,8 @@ function fieldOfView(r: Random, abdomen: Abdomen, { shape, spacing }: SampleGrid
   const [x, y, z] = toPatient(abdomen.pose, [0, abdomen.middle, 0]);
   // Top of the field 40-175 mm above the kidneys, for a field of 240 mm.
   let lift = r.uniform(40, 175) - height / 2;
-  if (r.chance(0.03)) lift = r.pick([-1, 1]) * r.uniform(190, 260);
+  // Scans of the chest or of the pelvis.
+  if (r.chance(0.06)) lift = r.pick([-1, 1]) * r.uniform(190, 260);
   return fixedGrid({
     shape,
     spacing,
@@ -52,8 +53,16 @@ function fieldOfView(r: Random, abdomen: Abdomen, { shape, spacing }: SampleGrid
   });
 }
 
-/** Which slices the scan has: mostly all, else a part, down to 60 mm of a field of 240. */
-function cut(r: Random, slices: number): [number, number] {
+/**
+ * Which slices the scan has: mostly all; else a part, down to 60 mm of a field of 240; or a slab of 20 to 110 mm anywhere in the field,
+ * which may hold a piece of kidney or none.
+ */
+function cut(r: Random, slices: number, spacing: number): [number, number] {
+  if (r.chance(0.2)) {
+    const thickness = Math.min(slices, Math.round(r.logUniform(20, 110) / spacing));
+    const from = Math.floor(r.uniform(0, slices - thickness + 1));
+    return [from, from + thickness];
+  }
   if (!r.chance(0.25)) return [0, slices];
   const [below, above] = r.pick([
     [1, 0],

@@ -1,0 +1,88 @@
+/** `renvox analyze`: a CT in, label map, report and preview out. */
+import { type Command, Option } from 'commander';
+import { EXIT, interruptSignal } from './exit.js';
+
+interface Options {
+  out?: string;
+  weights?: string;
+  device: 'auto' | 'cpu' | 'cuda';
+  dryRun?: boolean;
+  json?: boolean;
+  quiet?: boolean;
+}
+
+export function register(program: Command): void {
+  program
+    .command('analyze')
+    .description(
+      'find kidneys and masses on an abdominal CT and name each mass (not a medical device)',
+    )
+    .argument('<input>', 'CT as .nii or .nii.gz')
+    .option('--out <dir>', 'folder for labels.nii.gz, report.json and preview.png')
+    .option(
+      '--weights <dir>',
+      'folder with kidney, mass and class.safetensors (default: the shipped ones)',
+    )
+    .addOption(
+      new Option('--device <kind>', 'where to compute')
+        .choices(['auto', 'cpu', 'cuda'])
+        .default('auto'),
+    )
+    .option('--dry-run', 'say what would be done and the memory it would take')
+    .option('--json', 'the report on stdout, and nothing else there')
+    .option('--quiet', 'no progress')
+    .action(run);
+}
+
+async function run(input: string, options: Options, command: Command): Promise<void> {
+  const say = (line: string) => {
+    if (!options.quiet) console.error(line);
+  };
+  const pipeline = await import('../pipeline/index.js');
+  if (options.dryRun) {
+    const plan = await pipeline.planAnalysis(input);
+    console.log(options.json ? JSON.stringify(plan, null, 2) : planText(plan));
+    return;
+  }
+  if (options.out === undefined)
+    command.error("error: required option '--out <dir>' not specified", { exitCode: EXIT.usage });
+  const out = options.out as string;
+  const { device } = await import('../device.js');
+  const { readVolume } = await import('../volume/index.js');
+  const { softwareVersion } = await import('./version.js');
+  const signal = interruptSignal();
+  const gpu = device(options.device);
+  try {
+    say(`reading ${input}`);
+    const ct = await readVolume(input, { signal });
+    if (ct.affineSource === 'pixdim')
+      say('warning: the file has no affine, so left and right are an assumption');
+    const finding = await pipeline.analyze(ct, {
+      device: gpu,
+      signal,
+      ...(options.weights === undefined ? {} : { weights: options.weights }),
+      onProgress: ({ stage, done, total }) => say(`[${done}/${total}] ${stage}`),
+    });
+    const report = pipeline.makeReport(ct, finding, softwareVersion());
+    await pipeline.writeFinding(out, ct, finding, report, { signal });
+    if (options.json) console.log(JSON.stringify(report, null, 2));
+    else console.log(pipeline.reportText(report));
+    say(
+      `wrote ${pipeline.OUTPUT_FILES.join(', ')} to ${out} in ${report.timings_s.total.toFixed(1)} s`,
+    );
+  } finally {
+    gpu.dispose();
+  }
+}
+
+function planText(
+  plan: Awaited<ReturnType<typeof import('../pipeline/index.js')['planAnalysis']>>,
+): string {
+  const { input, stages, memory_mb: memory, outputs } = plan;
+  return [
+    `input: ${input.shape.join(' x ')} voxels of ${input.spacing_mm.map((mm) => mm.toFixed(2)).join(' x ')} mm`,
+    ...stages.map((s, i) => `${i + 1}. ${s}`),
+    `memory: about ${memory.total} MB (CT ${memory.ct}, labels ${memory.labels}, networks ${memory.networks})`,
+    `would write: ${outputs.join(', ')}`,
+  ].join('\n');
+}

@@ -1,0 +1,19 @@
+/** From a CT to findings. */
+export { type AnalyzeOptions, type AnalyzeProgress, analyze } from './analyze.js';
+export {
+  type Finding,
+  type KidneyFinding,
+  LABELS,
+  MASS_CLASSES,
+  type MassClass,
+  type MassFinding,
+  type Provenance,
+  type Timings,
+} from './finding.js';
+export { type CascadeNetworks, loadCascade, type Stage, shippedWeights } from './networks.js';
+export { OUTPUT_FILES, writeFinding } from './output.js';
+export { type AnalysisPlan, planAnalysis } from './plan.js';
+export { encodePng } from './png.js';
+export { type PreviewMass, type PreviewOptions, previewPng } from './preview.js';
+export { DISCLAIMER, makeReport, REPORT_SCHEMA, type Report, reportText } from './report.js';
+export type { Side } from './stages.js';

@@ -1,0 +1,58 @@
+/** The output folder of an analysis: it appears whole or not at all. */
+import { randomBytes } from 'node:crypto';
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { writeFileAtomic } from '../atomic-write.js';
+import { RenvoxError } from '../errors.js';
+import type { Volume } from '../volume/index.js';
+import type { Finding } from './finding.js';
+import { previewPng } from './preview.js';
+import type { Report } from './report.js';
+
+/** The files of an output folder. */
+export const OUTPUT_FILES = ['labels.nii.gz', 'report.json', 'preview.png'] as const;
+
+/**
+ * Writes labels.nii.gz, report.json and preview.png. A new folder appears with all three at once; in one that is there, each file
+ * is replaced in one step, after all were written.
+ * @throws RenvoxError WriteFailed, AbortError
+ */
+export async function writeFinding(
+  folder: string,
+  ct: Volume,
+  finding: Finding,
+  report: Report,
+  options: { signal?: AbortSignal | undefined } = {},
+): Promise<void> {
+  const target = resolve(folder);
+  const temporary = join(dirname(target), `.renvox-${randomBytes(8).toString('hex')}`);
+  try {
+    await mkdir(temporary, { recursive: true });
+    await finding.labels.write(join(temporary, OUTPUT_FILES[0]), options);
+    await writeFileAtomic(
+      join(temporary, OUTPUT_FILES[1]),
+      [Buffer.from(`${JSON.stringify(report, null, 2)}\n`)],
+      options,
+    );
+    const picture = previewPng(ct, finding.labels.data as Uint8Array, finding.masses);
+    await writeFileAtomic(join(temporary, OUTPUT_FILES[2]), [picture], options);
+    if (await isFolder(target)) {
+      for (const name of OUTPUT_FILES) await rename(join(temporary, name), join(target, name));
+    } else await rename(temporary, target);
+  } catch (error) {
+    if (error instanceof RenvoxError) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new RenvoxError(
+      'WriteFailed',
+      `Cannot write ${folder}: ${reason}`,
+      { folder },
+      { cause: error },
+    );
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
+}

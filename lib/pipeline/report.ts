@@ -1,0 +1,114 @@
+/** The report of an analysis: a contract that other tools read. Keys are snake_case; what is not known is null. */
+
+import type { Volume } from '../volume/index.js';
+import { type Finding, type KidneyFinding, MASS_CLASSES, type Timings } from './finding.js';
+
+export const DISCLAIMER =
+  'Research software. Not a medical device, not for clinical use. The networks were trained on synthetic phantoms only.';
+
+/** Version of the report's layout. */
+export const REPORT_SCHEMA = 1;
+
+interface KidneyReport {
+  voxels: number;
+  volume_ml: number;
+  centroid_lps_mm: [number, number, number] | null;
+}
+
+export interface Report {
+  schema_version: number;
+  package_version: string;
+  commit: string | null;
+  input: {
+    sha256: string | null;
+    /** Voxels and mm in the file's axis order. */
+    shape: number[];
+    spacing_mm: number[];
+    /** The letters toward which each axis of the file increases. */
+    orientation: string;
+  };
+  device: string;
+  weights: { name: string; sha256: string }[];
+  kidneys: { left: KidneyReport; right: KidneyReport };
+  masses: {
+    id: number;
+    side: string;
+    class: string;
+    probabilities: { aml: number; cystic: number; solid: number };
+    voxels: number;
+    volume_ml: number;
+    average_diameter_mm: number;
+    max_diameter_mm: number;
+    centroid_lps_mm: [number, number, number];
+  }[];
+  masses_truncated: boolean;
+  timings_s: Timings;
+  disclaimer: string;
+}
+
+/** Makes the report of a finding on a CT. */
+export function makeReport(
+  ct: Volume,
+  finding: Finding,
+  software: { version: string; commit: string | null },
+): Report {
+  return {
+    schema_version: REPORT_SCHEMA,
+    package_version: software.version,
+    commit: software.commit,
+    input: {
+      sha256: ct.sha256 ?? null,
+      shape: ct.fileShape,
+      spacing_mm: ct.fileSpacing,
+      orientation: ct.orientation,
+    },
+    device: finding.provenance.device,
+    weights: finding.provenance.weights,
+    kidneys: { left: kidney(finding.kidneys.left), right: kidney(finding.kidneys.right) },
+    masses: finding.masses.map((m) => ({
+      id: m.id,
+      side: m.side,
+      class: m.class,
+      probabilities: m.probabilities,
+      voxels: m.voxels,
+      volume_ml: m.volumeMl,
+      average_diameter_mm: m.averageDiameterMm,
+      max_diameter_mm: m.maxDiameterMm,
+      centroid_lps_mm: m.centroidLpsMm,
+    })),
+    masses_truncated: finding.truncated,
+    timings_s: finding.timings,
+    disclaimer: DISCLAIMER,
+  };
+}
+
+function kidney(k: KidneyFinding): KidneyReport {
+  return { voxels: k.voxels, volume_ml: k.volumeMl, centroid_lps_mm: k.centroidLpsMm };
+}
+
+const CLASS_NAMES = { aml: 'AML', cystic: 'cystic', solid: 'solid' } as const;
+
+/** The report for people: a few lines. */
+export function reportText(report: Report): string {
+  const lines: string[] = [];
+  for (const side of ['left', 'right'] as const) {
+    const k = report.kidneys[side];
+    const name = `${side} kidney`.padEnd(14);
+    lines.push(
+      k.voxels > 0 ? `${name}${k.volume_ml.toFixed(0).padStart(4)} mL` : `${name}not found`,
+    );
+  }
+  if (report.masses.length === 0) lines.push('no masses found');
+  for (const m of report.masses) {
+    const p = MASS_CLASSES.map((c) => `${CLASS_NAMES[c]} ${m.probabilities[c].toFixed(2)}`).join(
+      ', ',
+    );
+    lines.push(
+      `mass ${m.id}: ${m.side}, ${CLASS_NAMES[m.class as keyof typeof CLASS_NAMES]}, ${m.average_diameter_mm.toFixed(1)} mm (longest ${m.max_diameter_mm.toFixed(1)} mm), ${m.volume_ml.toFixed(2)} mL; ${p}`,
+    );
+  }
+  if (report.masses_truncated)
+    lines.push('one side has more masses than are told apart; the smallest were left out');
+  lines.push(report.disclaimer);
+  return lines.join('\n');
+}

@@ -1,0 +1,199 @@
+/**
+ * The stages of the cascade. Each only enqueues: what was found decides on the device what is done next (conditions and affines
+ * in device tensors), so nothing comes back to JS in between.
+ */
+
+import type { CropFinding } from '../ops/index.js';
+import {
+  add,
+  argmax,
+  boxAffine,
+  cast,
+  componentTable,
+  concatChannels,
+  connectedComponents,
+  crop,
+  keepComponents,
+  kidneySides,
+  maskEquals,
+  maskOutside,
+  resample,
+  resampleArgmax,
+  reshape,
+  softmax,
+} from '../ops/index.js';
+import { scope } from '../scope.js';
+import type { Tensor } from '../tensor.js';
+import { type Grid, gridToVolume, type Volume } from '../volume/index.js';
+import { abdomenTiles } from './body.js';
+import type { CascadeNetworks } from './networks.js';
+
+/** Most masses that are told apart on one side. */
+export const CAPACITY = 16;
+/** mm that the second stage sees around a kidney. */
+const KIDNEY_MARGIN = 8;
+/** mm that the classifier sees around a mass. */
+const MASS_MARGIN = 2;
+/** mL below which a kidney component is a crumb. */
+const KIDNEY_CRUMB = 4;
+/** mL below which a mass component is noise: a ball of 3.6 mm. */
+const MASS_CRUMB = 0.025;
+
+export const SIDES = ['left', 'right'] as const;
+export type Side = (typeof SIDES)[number];
+
+/** A CT on the device. */
+export interface LoadedCt {
+  /** [1, D, H, W, 1], i16 or f32, HU. */
+  image: Tensor;
+  volume: Volume;
+}
+
+/** The first stage's result, on the kidney network's grid. */
+export interface KidneyStage {
+  grid: Grid;
+  /** [1, D, H, W, 2] f32. */
+  logits: Tensor;
+  /** u8: 1 left, 2 right. */
+  sides: Tensor;
+  /** i32 [2, 8]: voxels and box of each side. */
+  table: Tensor;
+}
+
+/** Finds both kidneys. */
+export function findKidneys(ct: LoadedCt, { kidney }: CascadeNetworks): KidneyStage {
+  return scope(() => {
+    const { whole, tiles } = abdomenTiles(ct.volume, kidney.shape, kidney.spacing);
+    let logits: Tensor | undefined;
+    let body: Tensor | undefined;
+    for (const tile of tiles) {
+      const image = resample(ct.image, {
+        size: kidney.shape,
+        affine: gridToVolume(tile.grid, ct.volume),
+        outside: kidney.window.low,
+        window: kidney.window,
+        prefilter: 'box',
+      });
+      const place = (t: Tensor, fill: number) => {
+        if (tiles.length === 1) return t;
+        const kept = crop(t, {
+          start: [tile.keepFrom, 0, 0],
+          size: [tile.keepTo - tile.keepFrom, kidney.shape[1], kidney.shape[2]],
+        });
+        // Tiles fill disjoint slices of the whole, so their sum is their union.
+        return crop(kept, {
+          start: [-(tile.start + tile.keepFrom), 0, 0],
+          size: [...whole.shape],
+          fill,
+        });
+      };
+      const placed = place(kidney.network.infer(image), 0);
+      logits = logits ? add(logits, placed) : placed;
+      const shown = place(image, 0);
+      body = body ? add(body, shown) : shown;
+    }
+    const found = logits as Tensor;
+    const components = connectedComponents(argmax(found), { connectivity: 6 });
+    const voxel = (kidney.spacing[0] * kidney.spacing[1] * kidney.spacing[2]) / 1000;
+    const { sides, table } = kidneySides(components, body as Tensor, {
+      bodyThreshold: kidney.window.low + 0.01 * (kidney.window.high - kidney.window.low),
+      minimumVoxels: Math.max(1, Math.round(KIDNEY_CRUMB / voxel)),
+    });
+    return { grid: whole, logits: found, sides, table };
+  });
+}
+
+/** The second stage's result for one side. */
+export interface MassStage extends CropFinding {
+  /** i32 [CAPACITY]: voxels of each kept mass, largest first, 0 where there is none. */
+  voxels: Tensor;
+}
+
+/** Delineates the masses of one kidney, if there is one. */
+export function findMasses(
+  ct: LoadedCt,
+  kidneys: KidneyStage,
+  side: Side,
+  { kidney, mass }: CascadeNetworks,
+): MassStage {
+  const row = SIDES.indexOf(side);
+  const { device } = ct.image;
+  return device.under({ when: { counts: kidneys.table, index: row * 8 } }, () =>
+    scope(() => {
+      const box = {
+        row,
+        size: mass.shape,
+        spacing: kidney.spacing,
+        step: mass.spacing[0],
+        margin: KIDNEY_MARGIN,
+        // The network has seen right kidneys and mirrored left ones.
+        mirror: side === 'left',
+      };
+      const toKidneyGrid = boxAffine(kidneys.table, box);
+      const affine = boxAffine(kidneys.table, {
+        ...box,
+        base: gridToVolume(kidneys.grid, ct.volume),
+      });
+      const image = resample(ct.image, {
+        size: mass.shape,
+        affine,
+        outside: mass.window.low,
+        window: mass.window,
+      });
+      const inKidney = resampleArgmax(kidneys.logits, {
+        size: mass.shape,
+        affine: toKidneyGrid,
+        components: kidneys.sides,
+      });
+      const mask = cast(maskEquals(inKidney, row + 1), 'f32');
+      const logits = mass.network.infer(concatChannels([image, reshape(mask, image.shape)]));
+      const massMask = maskEquals(argmax(logits), 2);
+      const components = connectedComponents(massMask, { connectivity: 26 });
+      const voxel = (mass.spacing[0] * mass.spacing[1] * mass.spacing[2]) / 1000;
+      const { kept, voxels } = keepComponents(components, {
+        minimumVoxels: Math.max(1, Math.round(MASS_CRUMB / voxel)),
+        largest: CAPACITY,
+      });
+      return { logits, masses: kept, affine, voxels };
+    }),
+  );
+}
+
+/** Probabilities [CAPACITY, 3] (aml, cystic, solid) of one side's masses; zeros where there is none. */
+export function classifyMasses(
+  ct: LoadedCt,
+  found: MassStage,
+  { mass, classifier }: CascadeNetworks,
+): Tensor[] {
+  const { device } = ct.image;
+  return scope(() => {
+    const table = componentTable(found.masses, { capacity: CAPACITY });
+    return Array.from({ length: CAPACITY }, (_, k) =>
+      device.under({ when: { counts: found.voxels, index: k } }, () =>
+        scope(() => {
+          const box = {
+            row: k + 1,
+            size: classifier.shape,
+            spacing: mass.spacing,
+            step: classifier.spacing[0],
+            margin: MASS_MARGIN,
+          };
+          const image = resample(ct.image, {
+            size: classifier.shape,
+            affine: boxAffine(table, { ...box, through: found.affine }),
+            outside: classifier.window.low,
+            window: classifier.window,
+          });
+          const inside = resample(maskEquals(found.masses, k + 1), {
+            size: classifier.shape,
+            affine: boxAffine(table, box),
+            mode: 'nearest',
+          });
+          return softmax(
+            classifier.network.infer(maskOutside(image, inside, classifier.window.low)),
+          );
+        }),
+      ),
+    );
+  });
+}
