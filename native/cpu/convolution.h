@@ -10,6 +10,7 @@
 #include <array>
 #include <vector>
 
+#include "cpu/packed_planes.h"
 #include "ops/convolution.h"
 
 namespace rvx::cpu {
@@ -20,13 +21,6 @@ struct GatherAxis {
   int64_t start = 0, spread = 1;  // where j is written
   std::vector<int64_t> offset;    // of each tap
   std::vector<int64_t> kernel;    // index of each tap along this axis of the weight
-};
-
-// A tensor that is read, normalised while loading: leaky(x * scale + shift) where scale is given.
-struct GatherSource {
-  const float* x = nullptr;
-  int64_t channels = 0;
-  const float *scale = nullptr, *shift = nullptr;  // [N, channels]
 };
 
 struct Gather {

@@ -35,14 +35,14 @@ struct Moments {
 
 // [output block][input block][tap][run][NV][lanes], zero where there is no output channel.
 void packWeights(const Gather& g, const GatherPlan& plan, float* weights, float* biases) {
-  const auto inBlocks = int64_t(plan.inBlocks.size());
-  const int P = plan.interleave, part = plan.lanes / P;
+  const auto inBlocks = int64_t(plan.packed.blocks.size());
+  const int P = plan.packed.interleave, part = plan.lanes / P;
   const int64_t size = g.kernel[0] * g.kernel[1] * g.kernel[2];
   const auto& kw = g.axes[2].kernel;
   const size_t together = plan.merged ? kw.size() : 1;
   parallelFor(int64_t(plan.outBlocks.size()) * inBlocks, [&](int64_t task) {
     const auto& out = plan.outBlocks[size_t(task / inBlocks)];
-    const auto& in = plan.inBlocks[size_t(task % inBlocks)];
+    const auto& in = plan.packed.blocks[size_t(task % inBlocks)];
     const int64_t width = out.NV * plan.lanes;
     float* to = weights + out.weight + int64_t(plan.taps.size() * together) * in.first * width;
     // Where each position of the kernel goes; some have no tap (gradients with a stride).
@@ -80,19 +80,23 @@ class Strip {
  public:
   Strip(const Gather& g, const GatherPlan& plan, const float* weights, const float* biases,
         int64_t n, int64_t rowBlock, int64_t planeChunk)
-      : g_(g), plan_(plan), weights_(weights), biases_(biases), n_(n) {
-    rowBegin_ = rowBlock * plan.rowsPerBlock;
-    rowEnd_ = std::min(rowBegin_ + plan.rowsPerBlock, g.axes[1].outputs);
-    rows_ = (rowEnd_ - rowBegin_ + plan.interleave - 1) / plan.interleave;
-    planeBegin_ = planeChunk * plan.planesPerChunk;
-    planeEnd_ = std::min(planeBegin_ + plan.planesPerChunk, g.axes[0].outputs);
-    packed_ = static_cast<float*>(
-        threadScratch(0, size_t(plan.planes * plan.planeFloats()) * sizeof(float)));
+      : g_(g),
+        plan_(plan),
+        weights_(weights),
+        biases_(biases),
+        n_(n),
+        rowBegin_(rowBlock * plan.rowsPerBlock),
+        rowEnd_(std::min(rowBegin_ + plan.rowsPerBlock, g.axes[1].outputs)),
+        rows_((rowEnd_ - rowBegin_ + plan.packed.interleave - 1) / plan.packed.interleave),
+        planeBegin_(planeChunk * plan.planesPerChunk),
+        planeEnd_(std::min(planeBegin_ + plan.planesPerChunk, g.axes[0].outputs)),
+        planes_(plan.packed, g.sources, g.slope, g.inSize, n,
+                rowBegin_ * g.axes[1].step + plan.firstRow, rows_ * g.axes[1].step,
+                (rows_ - 1) * g.axes[1].step + plan.extent[1] + 1),
+        offsets_(plan.taps.size()) {
     const int64_t width = std::max(plan.tiledWidth[1], 2 * plan.tiledWidth[2]) * plan.lanes;
     sums_ = static_cast<float*>(
         threadScratch(1, size_t(plan.planesPerStep * rows_ * width) * sizeof(float)));
-    held_.assign(size_t(plan.planes), -1);
-    offsets_.resize(plan.taps.size());
   }
 
   double voxels() const {
@@ -103,7 +107,7 @@ class Strip {
   void run(size_t first, size_t last, Moments* moments) {
     for (int64_t d = planeBegin_; d < planeEnd_; d += plan_.planesPerStep) {
       const int64_t count = std::min(plan_.planesPerStep, planeEnd_ - d);
-      for (int64_t i = 0; i < count; ++i) packPlanes(d + i);
+      for (int64_t i = 0; i < count; ++i) needPlanes(d + i);
       for (size_t b = first; b < last; ++b) {
         sumBlock(plan_.outBlocks[b], d, count);
         finishBlock(plan_.outBlocks[b], d, count, moments);
@@ -112,67 +116,16 @@ class Strip {
   }
 
  private:
-  void packPlanes(int64_t d) {
+  void needPlanes(int64_t d) {
     for (int64_t offset : g_.axes[0].offset) {
       const int64_t z = d * g_.axes[0].step + offset;
-      if (z < 0 || z >= g_.inSize[0]) continue;
-      const int64_t slot = slotOf(z);
-      if (held_[size_t(slot)] == z) continue;
-      held_[size_t(slot)] = z;
-      packPlane(z, packed_ + slot * plan_.planeFloats());
-    }
-  }
-
-  int64_t slotOf(int64_t z) const { return (z - plan_.least[0]) % plan_.planes; }
-
-  void packPlane(int64_t z, float* plane) {
-    const int P = plan_.interleave;
-    const int64_t rows = (rows_ - 1) * g_.axes[1].step + plan_.extent[1] + 1;
-    PackRow job;
-    job.P = P;
-    job.width = g_.inSize[2];
-    job.slope = g_.slope;
-    job.firstColumn = plan_.least[2];
-    job.columns = plan_.columns;
-    job.phases = plan_.phases;
-    job.phaseSize = plan_.phaseSize;
-    job.outStride = plan_.columnFloats;
-    for (const auto& block : plan_.inBlocks) {
-      int64_t sourceFirst = 0;
-      for (const GatherSource& s : g_.sources) {
-        const int64_t from = std::max(block.first, sourceFirst) - sourceFirst;
-        const int64_t to =
-            std::min(block.first + block.count, sourceFirst + s.channels) - sourceFirst;
-        if (from < to) {
-          job.stride = s.channels;
-          job.channels = to - from;
-          job.scale = s.scale ? s.scale + n_ * s.channels + from : nullptr;
-          job.shift = s.shift ? s.shift + n_ * s.channels + from : nullptr;
-          for (int64_t r = 0; r < rows; ++r) {
-            const float* sources[4];
-            for (int p = 0; p < P; ++p) {
-              const int64_t y = (rowBegin_ + p * rows_) * g_.axes[1].step + plan_.least[1] + r;
-              sources[p] = y < 0 || y >= g_.inSize[1]
-                               ? nullptr
-                               : s.x +
-                                     ((n_ * g_.inSize[0] + z) * g_.inSize[1] + y) * g_.inSize[2] *
-                                         s.channels +
-                                     from;
-            }
-            job.rows = sources;
-            job.out = plane + r * plan_.rowFloats + (sourceFirst + from - block.first) * P;
-            RVX_ISA_CALL(packRow)(job);
-          }
-        }
-        sourceFirst += s.channels;
-      }
-      plane += plan_.blockFloats();
+      if (planes_.inside(z)) planes_.need(z);
     }
   }
 
   // Whole vectors of one row each go to y from the last tile; the rest by way of sums_.
   bool direct(const GatherPlan::OutBlock& out) const {
-    return plan_.interleave == 1 && out.count == out.NV * plan_.lanes;
+    return plan_.packed.interleave == 1 && out.count == out.NV * plan_.lanes;
   }
   // Width of a row that is written directly: the tiles that do not reach beyond its end.
   int64_t directWidth(const GatherPlan::OutBlock& out) const {
@@ -189,11 +142,11 @@ class Strip {
 
   void sumBlock(const GatherPlan::OutBlock& out, int64_t d, int64_t count) {
     const int64_t lanes = out.NV * plan_.lanes;
-    const auto inBlocks = int64_t(plan_.inBlocks.size());
+    const auto inBlocks = int64_t(plan_.packed.blocks.size());
     const auto taps = int64_t(plan_.taps.size());
     const float* weights = weights_ + out.weight;
     for (int64_t b = 0; b < inBlocks; ++b) {
-      const auto& in = plan_.inBlocks[size_t(b)];
+      const auto& in = plan_.packed.blocks[size_t(b)];
       const int64_t passes = plan_.passes(in, out.NV);
       for (int64_t pass = 0; pass < passes; ++pass)
         for (int64_t i = 0; i < count; ++i) {
@@ -211,7 +164,7 @@ class Strip {
           tile.run = plan_.run(in);
           tile.weight = weights + begin * tile.run * lanes;
           for (int64_t t = begin; t < end; ++t)
-            offsets_[size_t(t - begin)] = offsetOf(d + i, t) + b * plan_.blockFloats();
+            offsets_[size_t(t - begin)] = offsetOf(d + i, t) + b * plan_.packed.blockFloats();
           const bool last = empty || (b == inBlocks - 1 && end == high);
           sumRows(out, tile, d, i, empty || (b == 0 && begin == low), last);
         }
@@ -226,7 +179,7 @@ class Strip {
     const int64_t directly = last ? directWidth(out) : 0, stride = g_.axes[2].spread * g_.cout;
     tile.startStride = first ? 0 : lanes;
     for (int64_t r = 0; r < rows_; ++r) {
-      const float* packed = packed_ + r * g_.axes[1].step * plan_.rowFloats;
+      const float* packed = planes_.data() + r * g_.axes[1].step * plan_.packed.rowFloats;
       float* sums = sums_ + (i * rows_ + r) * width * lanes;
       float* y = directly ? rowOf(out, d + i, rowBegin_ + r) : nullptr;
       for (const auto& t : plan_.tiles[out.NV]) {
@@ -239,22 +192,19 @@ class Strip {
     }
   }
 
-  bool outside(int64_t d, int64_t tap) const {
-    const int64_t z = planeOf(d, tap);
-    return z < 0 || z >= g_.inSize[0];
-  }
+  bool outside(int64_t d, int64_t tap) const { return !planes_.inside(planeOf(d, tap)); }
   int64_t planeOf(int64_t d, int64_t tap) const {
     return d * g_.axes[0].step + g_.axes[0].offset[size_t(plan_.taps[size_t(tap)].d)];
   }
   int64_t offsetOf(int64_t d, int64_t tap) const {
     const auto& t = plan_.taps[size_t(tap)];
-    return slotOf(planeOf(d, tap)) * plan_.planeFloats() + t.row * plan_.rowFloats +
-           t.column * plan_.columnFloats;
+    return plan_.packed.slot(planeOf(d, tap)) * plan_.packed.planeFloats() +
+           t.row * plan_.packed.rowFloats + t.column * plan_.packed.columnFloats;
   }
 
   void finishBlock(const GatherPlan::OutBlock& out, int64_t d, int64_t count, Moments* moments) {
     const int64_t lanes = out.NV * plan_.lanes, width = plan_.tiledWidth[out.NV];
-    const int P = plan_.interleave, part = plan_.lanes / P;
+    const int P = plan_.packed.interleave, part = plan_.lanes / P;
     UnpackRow job;
     job.P = P;
     job.NV = out.NV;
@@ -296,8 +246,9 @@ class Strip {
   const GatherPlan& plan_;
   const float *weights_, *biases_;
   int64_t n_, rowBegin_, rowEnd_, rows_, planeBegin_, planeEnd_;
-  float *packed_, *sums_;
-  std::vector<int64_t> held_, offsets_;
+  PackedPlanes planes_;
+  std::vector<int64_t> offsets_;
+  float* sums_;
 };
 
 }  // namespace

@@ -50,7 +50,7 @@ void GatherPlan::chooseInterleave(const Gather& g) {
     const int64_t part = lanes / p;
     const double used = double(g.cout) / double(ceilDivide(g.cout, part) * part) * double(rows) /
                         double(ceilDivide(rows, p) * p) * speed;
-    if (used > best) best = used, interleave = p;
+    if (used > best) best = used, packed.interleave = p;
   }
 }
 
@@ -58,7 +58,7 @@ void GatherPlan::chooseChannels(const Gather& g) {
   const int64_t cin = g.cin();
   const GatherAxis& w = g.axes[2];
   int64_t block;  // floats of a column, per interleaved row
-  if (cin <= 4 && interleave <= 2) {
+  if (cin <= 4 && packed.interleave <= 2) {
     thin = true;
     block = cin == 3 ? 4 : cin;
     bool consecutive = block == cin && w.offset.size() > 1 && block * w.step <= 4;
@@ -66,19 +66,19 @@ void GatherPlan::chooseChannels(const Gather& g) {
       consecutive = consecutive && w.offset[t] == w.offset[t - 1] + 1;
     merged = consecutive;
     mergedRun = int64_t(w.offset.size()) * cin;
-  } else if (interleave == 4) {
+  } else if (packed.interleave == 4) {
     block = 16;
   } else {
-    block = cin <= 8 ? 8 : cin <= 16 || interleave == 2 ? 16 : 32;
+    block = cin <= 8 ? 8 : cin <= 16 || packed.interleave == 2 ? 16 : 32;
   }
-  columnFloats = block * interleave;
-  for (int64_t c = 0; c < cin; c += block) inBlocks.push_back({c, std::min(block, cin - c)});
+  packed.columnFloats = block * packed.interleave;
+  for (int64_t c = 0; c < cin; c += block) packed.blocks.push_back({c, std::min(block, cin - c)});
 
   const auto taps = int64_t(g.axes[0].offset.size() * g.axes[1].offset.size() * w.offset.size());
-  const int64_t part = lanes / interleave;
+  const int64_t part = lanes / packed.interleave;
   for (size_t p = 0; p < g.parts.size(); ++p)
     for (int64_t first = 0; first < g.cout;) {
-      const int NV = !thin && interleave < 4 && g.cout - first > part ? 2 : 1;
+      const int NV = !thin && packed.interleave < 4 && g.cout - first > part ? 2 : 1;
       const int64_t count = std::min(NV * part, g.cout - first);
       outBlocks.push_back({NV, p, first, count, weightFloats, biasFloats});
       weightFloats += taps * cin * NV * lanes;
@@ -88,15 +88,19 @@ void GatherPlan::chooseChannels(const Gather& g) {
 }
 
 void GatherPlan::placeTaps(const Gather& g) {
+  int64_t least[3];
   for (size_t a = 0; a < 3; ++a) {
     const auto& offsets = g.axes[a].offset;
     const auto [low, high] = std::minmax_element(offsets.begin(), offsets.end());
     least[a] = offsets.empty() ? 0 : *low;
     extent[a] = offsets.empty() ? 0 : *high - *low;
   }
+  packed.firstPlane = least[0];
+  firstRow = least[1];
+  packed.firstColumn = least[2];
   const GatherAxis& w = g.axes[2];
-  phases = merged ? 1 : w.step;
-  voxelFloats = merged ? columnFloats * w.step : columnFloats;
+  packed.phases = merged ? 1 : w.step;
+  voxelFloats = merged ? packed.columnFloats * w.step : packed.columnFloats;
   for (size_t d = 0; d < g.axes[0].offset.size(); ++d)
     for (size_t h = 0; h < g.axes[1].offset.size(); ++h)
       for (size_t k = 0; k < (merged ? 1 : w.offset.size()); ++k) {
@@ -116,7 +120,7 @@ void GatherPlan::tileRows(const Gather& g) {
       continue;
     for (int S : splitRow(g.axes[2].outputs, NV, RVX_ISA_CALL(tileSizes)(NV, thin))) {
       const TileFunction run =
-          RVX_ISA_CALL(findTile)(TileKind{interleave, NV, S, int(voxelFloats)});
+          RVX_ISA_CALL(findTile)(TileKind{packed.interleave, NV, S, int(voxelFloats)});
       require(run != nullptr, "InternalError", "A convolution has no tile for its plan");
       tiles[NV].push_back({tiledWidth[NV], run});
       tiledWidth[NV] += S;
@@ -124,25 +128,27 @@ void GatherPlan::tileRows(const Gather& g) {
     widest = std::max(widest, tiledWidth[NV]);
   }
   const int64_t step = g.axes[2].step;
-  if (phases == 1) {
-    phaseSize = columns = (widest - 1) * (merged ? step : 1) + extent[2] + 1;
+  if (packed.phases == 1) {
+    packed.phaseSize = packed.columns = (widest - 1) * (merged ? step : 1) + extent[2] + 1;
   } else {
-    phaseSize = widest + extent[2] / step;
-    columns = phases * phaseSize;
+    packed.phaseSize = widest + extent[2] / step;
+    packed.columns = packed.phases * packed.phaseSize;
   }
-  for (Tap& t : taps) t.column = t.column % phases * phaseSize + t.column / phases;
-  rowFloats = ceilDivide(columns * columnFloats, 16) * 16;
+  for (Tap& t : taps)
+    t.column = t.column % packed.phases * packed.phaseSize + t.column / packed.phases;
+  packed.rowFloats = ceilDivide(packed.columns * packed.columnFloats, 16) * 16;
 }
 
 void GatherPlan::splitWork(const Gather& g) {
   const GatherAxis &d = g.axes[0], &h = g.axes[1];
   const auto strip = [&](int64_t rows, int64_t steps) {
-    packedRows = (ceilDivide(rows, interleave) - 1) * h.step + extent[1] + 1;
-    planes = (steps - 1) * d.step + extent[0] + 1;
-    return planes * planeFloats() * int64_t(sizeof(float));
+    packed.rows = (ceilDivide(rows, packed.interleave) - 1) * h.step + extent[1] + 1;
+    packed.planes = (steps - 1) * d.step + extent[0] + 1;
+    return packed.planes * packed.planeFloats() * int64_t(sizeof(float));
   };
-  int64_t rows = std::min(ceilDivide(h.outputs, interleave), kRowsPerBlock) * interleave;
-  while (rows > interleave && strip(rows, 1) > kStripBytes) rows -= interleave;
+  int64_t rows =
+      std::min(ceilDivide(h.outputs, packed.interleave), kRowsPerBlock) * packed.interleave;
+  while (rows > packed.interleave && strip(rows, 1) > kStripBytes) rows -= packed.interleave;
   rowBlocks = ceilDivide(h.outputs, rows);
   rowsPerBlock = ceilDivide(h.outputs, rowBlocks);
 
@@ -166,7 +172,7 @@ void GatherPlan::splitWork(const Gather& g) {
                                   int64_t(outBlocks.size()));
 }
 
-int64_t GatherPlan::passes(const InBlock& b, int NV) const {
+int64_t GatherPlan::passes(const PackedLayout::Block& b, int NV) const {
   const int64_t budget = lanes == 16 ? 40 << 10 : 20 << 10;
   const int64_t bytes = int64_t(taps.size()) * run(b) * NV * lanes * int64_t(sizeof(float));
   return std::clamp<int64_t>(ceilDivide(bytes, budget), 1,

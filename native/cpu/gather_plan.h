@@ -5,24 +5,19 @@
 
 #include "cpu/convolution.h"
 #include "cpu/isa/gather_tile.h"
+#include "cpu/packed_planes.h"
 
 namespace rvx::cpu {
 
 struct GatherPlan {
   explicit GatherPlan(const Gather& g);
 
-  // Lanes hold `interleave` output rows by lanes / interleave channels.
-  int lanes, interleave = 1;
+  int lanes;
 
-  // Input channels, in blocks that lie next to each other in a packed column of `columnFloats`.
-  struct InBlock {
-    int64_t first, count;
-  };
-  std::vector<InBlock> inBlocks;
-  int64_t columnFloats;
+  PackedLayout packed;
   // merged: the taps along W and the input channels are one run; columns are all in order.
   bool merged = false, thin = false;
-  int64_t run(const InBlock& b) const { return merged ? mergedRun : b.count; }
+  int64_t run(const PackedLayout::Block& b) const { return merged ? mergedRun : b.count; }
   int64_t mergedRun = 0;
 
   // Output channels, by part of the gather.
@@ -42,14 +37,10 @@ struct GatherPlan {
   };
   std::vector<Tap> taps;
   int64_t tapsPerPlane = 0;
-  int64_t least[3], extent[3];  // smallest tap offset; greatest minus smallest
+  int64_t firstRow = 0;  // smallest tap offset along H
+  int64_t extent[3];     // greatest tap offset minus smallest
 
-  // Packed input.
-  int64_t phases = 1, phaseSize = 0, columns = 0;
   int64_t voxelFloats;  // from one output voxel to the next
-  int64_t rowFloats = 0, packedRows = 0, planes = 0;
-  int64_t blockFloats() const { return packedRows * rowFloats; }
-  int64_t planeFloats() const { return blockFloats() * int64_t(inBlocks.size()); }
 
   // Tiles of a row, for NV = 1 and 2; their total width is at least the row's.
   struct Tile {
@@ -64,11 +55,11 @@ struct GatherPlan {
   int64_t planesPerChunk = 0, planeChunks = 0;  // output planes
   int64_t planesPerStep = 1;
   int64_t outGroups = 1;
-  int64_t rowsOfStep() const { return (rowsPerBlock + interleave - 1) / interleave; }
+  int64_t rowsOfStep() const { return (rowsPerBlock + packed.interleave - 1) / packed.interleave; }
 
   // Number of passes into which the taps of an input block are cut, so that their weights stay in
   // the first cache.
-  int64_t passes(const InBlock& b, int NV) const;
+  int64_t passes(const PackedLayout::Block& b, int NV) const;
 
  private:
   void chooseInterleave(const Gather& g);
