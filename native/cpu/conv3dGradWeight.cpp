@@ -13,23 +13,16 @@ void run(const Conv3dGradWeight& op, Context& cx) {
   g.samples = s[0];
   g.fineSize = {s[1], s[2], s[3]};
   g.coarseSize = {o[1], o[2], o[3]};
-  g.fine = op.x.data();
+  g.fine[0] = {op.x.data(), s[4], nullptr, nullptr};
+  if (op.second) g.fine[1] = {op.second.data(), op.second.shape()[4], nullptr, nullptr};
   g.coarse = op.dy.data();
-  g.fineChannels = s[4];
   g.coarseChannels = o[4];
   g.kernel = op.kernel;
   g.stride = op.stride;
   g.padding = op.padding;
   g.dilation = op.dilation;
   g.dw = op.dw.data();
-  g.dwChannels = op.dw.shape[1];
   runWeightGradient(g, cx);
-  if (op.second) {
-    g.fine = op.second.data();
-    g.dwFirst = g.fineChannels;
-    g.fineChannels = op.second.shape()[4];
-    runWeightGradient(g, cx);
-  }
   runBiasGradient(g.coarse, o[0] * o[1] * o[2] * o[3], o[4], op.db.data(), cx);
 }
 
@@ -41,16 +34,14 @@ void run(const ConvTranspose3dGradWeight& op, Context& cx) {
   g.samples = s[0];
   g.fineSize = {o[1], o[2], o[3]};
   g.coarseSize = {s[1], s[2], s[3]};
-  g.fine = op.dy.data();
+  g.fine[0] = {op.dy.data(), o[4], nullptr, nullptr};
   g.coarse = op.x.data();
-  g.fineChannels = o[4];
   g.coarseChannels = s[4];
   g.kernel = {2, 2, 2};
   g.stride = {2, 2, 2};
   g.dw = op.dw.data();
-  g.dwChannels = o[4];
   runWeightGradient(g, cx);
-  runBiasGradient(g.fine, o[0] * o[1] * o[2] * o[3], o[4], op.db.data(), cx);
+  runBiasGradient(op.dy.data(), o[0] * o[1] * o[2] * o[3], o[4], op.db.data(), cx);
 }
 
 }  // namespace rvx::cpu

@@ -48,6 +48,9 @@ struct Gather {
   int64_t cin() const { return sources[0].channels + sources[1].channels; }
 };
 
+// Output rows that share a vector, so that few channels do not leave lanes empty: 1, 2 or 4.
+int chooseInterleave(int lanes, int64_t channels, int64_t rows);
+
 void runGather(const Gather& g, Context& cx);
 
 // Axes of a convolution, and of class `rest` (0..stride-1) of its gradient.

@@ -1,19 +1,22 @@
 // The gradient of convolutions with respect to their weights, for conv3d and convTranspose3d alike.
 #pragma once
-#include "ops/convolution.h"
+#include "cpu/convolution.h"
 
 namespace rvx::cpu {
 
-// dw[a, dwFirst + b, k] = sum over n, o of coarse[n, o, a] * fine[n, o*stride - padding + k*dilation, b],
-// fine = 0 outside.
+// dw[a, b, k] = sum over n, o of coarse[n, o, a] * fine[n, o*stride - padding + k*dilation, b],
+// fine = 0 outside; two fine sources lie next to each other along b.
 struct WeightGradient {
   int64_t samples = 1;
   Int3 coarseSize{}, fineSize{};
-  const float *coarse = nullptr, *fine = nullptr;
-  int64_t coarseChannels = 0, fineChannels = 0;
+  const float* coarse = nullptr;
+  int64_t coarseChannels = 0;
+  std::array<GatherSource, 2> fine;
   Int3 kernel{1, 1, 1}, stride{1, 1, 1}, padding{0, 0, 0}, dilation{1, 1, 1};
   float* dw = nullptr;
-  int64_t dwFirst = 0, dwChannels = 0;  // where the fine channels lie in dw, and how many it has
+
+  int64_t fineChannels() const { return fine[0].channels + fine[1].channels; }
+  int64_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
 };
 
 void runWeightGradient(const WeightGradient& g, Context& cx);

@@ -35,23 +35,25 @@ std::vector<int> splitRow(int64_t width, int NV, const int* sizes) {
 }  // namespace
 
 GatherPlan::GatherPlan(const Gather& g) : lanes(RVX_ISA_CALL(vectorLanes)()) {
-  chooseInterleave(g);
+  packed.interleave = chooseInterleave(lanes, g.cout, g.axes[1].outputs);
   chooseChannels(g);
   placeTaps(g);
   tileRows(g);
   splitWork(g);
 }
 
-void GatherPlan::chooseInterleave(const Gather& g) {
-  if (lanes < 8) return;
+int chooseInterleave(int lanes, int64_t channels, int64_t rows) {
+  if (lanes < 8) return 1;
+  int chosen = 1;
   double best = 0;
-  const int64_t rows = std::max<int64_t>(1, g.axes[1].outputs);
+  rows = std::max<int64_t>(1, rows);
   for (auto [p, speed] : {std::pair{1, 1.0}, {2, 0.92}, {4, 0.8}}) {
     const int64_t part = lanes / p;
-    const double used = double(g.cout) / double(ceilDivide(g.cout, part) * part) * double(rows) /
-                        double(ceilDivide(rows, p) * p) * speed;
-    if (used > best) best = used, packed.interleave = p;
+    const double used = double(channels) / double(ceilDivide(channels, part) * part) *
+                        double(rows) / double(ceilDivide(rows, p) * p) * speed;
+    if (used > best) best = used, chosen = p;
   }
+  return chosen;
 }
 
 void GatherPlan::chooseChannels(const Gather& g) {

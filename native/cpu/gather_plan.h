@@ -62,7 +62,6 @@ struct GatherPlan {
   int64_t passes(const PackedLayout::Block& b, int NV) const;
 
  private:
-  void chooseInterleave(const Gather& g);
   void chooseChannels(const Gather& g);
   void placeTaps(const Gather& g);
   void tileRows(const Gather& g);

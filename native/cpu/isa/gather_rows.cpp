@@ -153,27 +153,6 @@ void laneMoments(const float* sum, int64_t width, int64_t stride, int64_t lanes,
   }
 }
 
-namespace {
-
-// The transpose of kLanes vectors, by log2(kLanes) rounds of zipping halves.
-inline void transpose(Vec* rows) {
-  IntVec low, high;
-  for (int l = 0; l < kLanes; ++l) {
-    low[l] = l / 2 + l % 2 * kLanes;
-    high[l] = low[l] + kLanes / 2;
-  }
-  Vec next[kLanes];
-  for (int round = 1; round < kLanes; round *= 2) {
-    for (int i = 0; i < kLanes / 2; ++i) {
-      next[2 * i] = __builtin_shuffle(rows[i], rows[i + kLanes / 2], low);
-      next[2 * i + 1] = __builtin_shuffle(rows[i], rows[i + kLanes / 2], high);
-    }
-    for (int i = 0; i < kLanes; ++i) rows[i] = next[i];
-  }
-}
-
-}  // namespace
-
 void packLanes(const float* from, int64_t stride, int64_t valid, int P, int64_t length,
                int64_t taps, const int64_t* place, int64_t step, float* to) {
   int64_t tap = 0, base = 0;

@@ -103,4 +103,21 @@ static inline Vec separate(Vec mixed) {
   return __builtin_shuffle(mixed, from);
 }
 
+// The transpose of kLanes vectors, by log2(kLanes) rounds of zipping halves.
+static inline void transpose(Vec* rows) {
+  IntVec low, high;
+  for (int l = 0; l < kLanes; ++l) {
+    low[l] = l / 2 + l % 2 * kLanes;
+    high[l] = low[l] + kLanes / 2;
+  }
+  Vec next[kLanes];
+  for (int round = 1; round < kLanes; round *= 2) {
+    for (int i = 0; i < kLanes / 2; ++i) {
+      next[2 * i] = __builtin_shuffle(rows[i], rows[i + kLanes / 2], low);
+      next[2 * i + 1] = __builtin_shuffle(rows[i], rows[i + kLanes / 2], high);
+    }
+    for (int i = 0; i < kLanes; ++i) rows[i] = next[i];
+  }
+}
+
 }  // namespace rvx::RVX_ISA

@@ -1,0 +1,172 @@
+// Convolutions against the multiply-add peak of the machine, which is measured before and after each case with the same threads and
+// instruction set. share_of_peak is of the time that passed; share_of_peak_cpu of the processor time of all threads, which other
+// programs on the machine disturb less (it does not see idle threads). More than one core's worth of multiplications is never saved
+// here: the convolutions are direct, so 1 is the limit, but for planes of padding that are left out.
+import Benchmark from 'benchmark';
+import { type Device, device, type Tensor, threads } from 'renvox';
+import { call } from '#lib/native.js';
+import type { Row } from './row.js';
+
+type Size = readonly [number, number, number];
+type Pass = 'forward' | 'dgrad' | 'wgrad';
+
+interface Layer {
+  name: string;
+  space: Size;
+  cin: number;
+  cout: number;
+  kernel?: number;
+  pass?: Pass;
+  stride?: number;
+}
+
+const cube = (n: number): Size => [n, n, n];
+const layer = (space: Size, cin: number, cout: number, more: Partial<Layer> = {}): Layer => {
+  const [d, h, w] = space;
+  const size = d === h && h === w ? `${d}^3` : `${d}x${h}x${w}`;
+  const kernel = more.kernel ? ` kernel ${more.kernel}` : '';
+  const stride = more.stride ? ` stride ${more.stride}` : '';
+  const pass = more.pass ? ` ${more.pass}` : '';
+  return {
+    name: `conv3d/${size} ${cin}->${cout}${kernel}${stride}${pass}`,
+    space,
+    cin,
+    cout,
+    ...more,
+  };
+};
+
+/** The layers of a U-Net 16..256 on 128^3, of a small one while training, and the odd ones of a ResNet. */
+const small: Size = [64, 48, 40];
+const layers: Layer[] = [
+  layer(cube(128), 16, 16),
+  layer(cube(64), 32, 32),
+  layer(cube(32), 64, 64),
+  layer(cube(16), 128, 128),
+  layer(cube(8), 256, 256),
+  layer(cube(128), 1, 16),
+  layer(cube(64), 32, 32, { pass: 'dgrad' }),
+  layer(cube(64), 32, 32, { pass: 'wgrad' }),
+  layer(cube(16), 128, 128, { pass: 'wgrad' }),
+  layer(small, 8, 8),
+  layer(small, 8, 8, { pass: 'dgrad' }),
+  layer(small, 8, 8, { pass: 'wgrad' }),
+  layer(small, 1, 8),
+  layer(small, 1, 8, { pass: 'wgrad' }),
+  layer([8, 6, 5], 64, 64),
+  layer([8, 6, 5], 64, 64, { pass: 'wgrad' }),
+  layer(small, 8, 2, { kernel: 1 }),
+  layer(cube(64), 1, 16, { kernel: 7, stride: 2 }),
+  layer(cube(32), 64, 64, { stride: 2 }),
+];
+
+interface Figures {
+  seconds: number;
+  cpuSeconds: number;
+}
+
+function peak(): number {
+  const rates = [0, 0, 0].map(() => {
+    const { flops, seconds } = call((addon) => addon.fmaPeak(0.02));
+    return flops / seconds;
+  });
+  return Math.max(...rates) / 1e9;
+}
+
+/** The peak per second of processor time of one thread. */
+function cpuPeak(): number {
+  const before = process.cpuUsage();
+  const { flops } = call((addon) => addon.fmaPeak(0.03));
+  const { user, system } = process.cpuUsage(before);
+  return flops / (user + system) / 1e3;
+}
+
+const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[values.length >> 1] as number;
+
+/** Runs `work` and waits for the device, again and again, by Benchmark; each sample is `batch` calls. */
+function measure(cpu: Device, work: () => void, batch: number): Promise<Figures[]> {
+  const samples: Figures[] = [];
+  const run = async () => {
+    const begin = performance.now();
+    const before = process.cpuUsage();
+    for (let i = 0; i < batch; i++) work();
+    await cpu.drain();
+    const { user, system } = process.cpuUsage(before);
+    samples.push({
+      seconds: (performance.now() - begin) / 1e3 / batch,
+      cpuSeconds: (user + system) / 1e6 / batch,
+    });
+  };
+  return new Promise((resolve, reject) => {
+    new Benchmark({
+      defer: true,
+      minSamples: 5,
+      minTime: 0.001,
+      maxTime: 0.8,
+      fn: (deferred: Benchmark.Deferred) => {
+        run().then(() => deferred.resolve(), reject);
+      },
+      // The first run touches fresh memory.
+      onComplete: () => resolve(samples.slice(1)),
+    }).run({ async: true });
+  });
+}
+
+async function measureLayer(cpu: Device, l: Layer): Promise<Row> {
+  const k = l.kernel ?? 3;
+  const stride = Array(3).fill(l.stride ?? 1) as number[];
+  const padding = Array(3).fill((k - 1) / 2) as number[];
+  const out = l.space.map((n) => Math.floor((n - 1) / (l.stride ?? 1)) + 1);
+  const random = (shape: readonly number[]): Tensor => {
+    const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
+    for (let i = 0; i < data.length; i++) data[i] = (Math.imul(i, 2654435761) >>> 8) / 2 ** 23 - 1;
+    return cpu.tensor(data, { shape });
+  };
+  using x = random([1, ...l.space, l.cin]);
+  using dy = random([1, ...out, l.cout]);
+  using weight = random([l.cout, l.cin, k, k, k]);
+  const geometry = { stride, padding };
+  const work = () => {
+    const results =
+      l.pass === 'dgrad'
+        ? cpu.run('conv3dGradInput', { dy, weight, size: l.space, ...geometry })
+        : l.pass === 'wgrad'
+          ? cpu.run('conv3dGradWeight', { x, dy, kernel: [k, k, k], ...geometry })
+          : cpu.run('conv3d', { x, weight, ...geometry });
+    for (const r of results) r?.dispose();
+  };
+  const flops = 2 * out.reduce((a, b) => a * b, 1) * l.cout * l.cin * k ** 3;
+  // A sample shall be much longer than the way to the device and back.
+  const batch = Math.max(1, Math.min(64, Math.round(3e9 / flops)));
+  const peaks = [peak()];
+  const cpuPeaks = [cpuPeak()];
+  const samples = await measure(cpu, work, batch);
+  peaks.push(peak());
+  cpuPeaks.push(cpuPeak());
+  const seconds = samples.map((s) => s.seconds);
+  const middle = median(seconds);
+  const gflops = flops / middle / 1e9;
+  const peakGflops = Math.max(...peaks);
+  return {
+    name: l.name,
+    isa: call((addon) => addon.instructionSet()),
+    threads: threads(),
+    median_s: middle,
+    spread: (Math.max(...seconds) - Math.min(...seconds)) / middle,
+    samples: samples.length,
+    gflops,
+    peak_gflops: peakGflops,
+    share_of_peak: gflops / peakGflops,
+    share_of_peak_cpu:
+      flops / median(samples.map((s) => s.cpuSeconds)) / 1e9 / Math.max(...cpuPeaks),
+  };
+}
+
+export async function* bench(): AsyncGenerator<Row> {
+  using cpu = device('cpu');
+  for (const l of layers) {
+    yield await measureLayer(cpu, l);
+    cpu.releaseCache();
+  }
+}
