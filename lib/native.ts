@@ -88,6 +88,8 @@ export interface NativeAddon {
   threads(count?: number): number;
   instructionSet(wanted?: InstructionSet): InstructionSet;
   instructionSets(): InstructionSet[];
+  /** All threads multiply and add on registers alone for about so many seconds: the peak that kernels are measured against. */
+  fmaPeak(seconds: number): { flops: number; seconds: number };
   cudaReason(): string;
   run(
     device: DeviceHandle,

@@ -4,6 +4,8 @@
 #endif
 #include <napi.h>
 
+#include <atomic>
+#include <chrono>
 #include <cstring>
 #include <limits>
 
@@ -13,6 +15,7 @@
 #include "addon/registry.h"
 #include "core/isa.h"
 #include "core/pool.h"
+#include "cpu/isa/fma_peak.h"
 #include "ops/ops.h"
 
 namespace rvx::addon {
@@ -268,6 +271,24 @@ Napi::Value instructionSets(const Napi::CallbackInfo& info) {
   return names;
 }
 
+// fmaPeak(seconds) -> {flops, seconds}: all threads of the pool multiply and add on
+// registers alone, at the instruction set of the moment, for about so long.
+Napi::Value fmaPeak(const Napi::CallbackInfo& info) {
+  const double wanted = info[0].As<Napi::Number>().DoubleValue();
+  const double seconds = wanted > 0 && wanted < 10 ? wanted : 0.05;
+  std::atomic<int64_t> operations{0};
+  using Clock = std::chrono::steady_clock;
+  const auto begin = Clock::now();
+  parallelFor(poolThreads(), [&](int64_t) {
+    do operations += static_cast<int64_t>(RVX_ISA_CALL(multiplyAdd)(20000));
+    while (std::chrono::duration<double>(Clock::now() - begin).count() < seconds);
+  });
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("flops", static_cast<double>(operations));
+  result.Set("seconds", std::chrono::duration<double>(Clock::now() - begin).count());
+  return result;
+}
+
 Napi::Value cudaReason(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), cuda::unavailableReason());
 }
@@ -308,6 +329,7 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
   add<threads>(exports, "threads");
   add<instructionSet>(exports, "instructionSet");
   add<instructionSets>(exports, "instructionSets");
+  add<fmaPeak>(exports, "fmaPeak");
   add<cudaReason>(exports, "cudaReason");
   add<runOperation>(exports, "run");
   add<operationNames>(exports, "operationNames");
