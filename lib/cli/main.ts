@@ -29,6 +29,7 @@ const program = new Command('renvox')
 const commands: Record<string, () => Promise<{ register(program: Command): void }>> = {
   analyze: () => import('./analyze.js'),
   phantom: () => import('./phantom.js'),
+  train: () => import('./train.js'),
   compare: () => import('./compare.js'),
   info: () => import('./info.js'),
 };

@@ -152,3 +152,16 @@ onEveryDevice(t, 'dispose frees all', async (tap, device) => {
   tap.equal(device.memory.live, live);
   tap.throws(() => net.tensor('head.weight'), { code: 'DisposedError' });
 });
+
+onEveryDevice(t, 'a scope frees a network whole or not at all', async (tap, device) => {
+  await device.drain();
+  const { live } = device.memory;
+  const made = scope(() => {
+    new UNet3D(config, { device });
+    return new UNet3D(config, { device });
+  });
+  tap.equal((await made.tensor('head.bias').data()).length, 3, 'what is returned lives');
+  made.dispose();
+  await device.drain();
+  tap.equal(device.memory.live, live, 'the other one was freed');
+});

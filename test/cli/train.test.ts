@@ -1,0 +1,96 @@
+import { spawn } from 'node:child_process';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { type Preset, presets } from 'renvox/train';
+import t from 'tap';
+
+const main = resolve('dist/cli/main.js');
+
+const tiny: Preset = {
+  ...(presets.kidney as Preset),
+  name: 'tiny',
+  architecture: { kind: 'unet3d', config: { inputChannels: 1, classes: 2, channels: [2, 4] } },
+  grid: { shape: [16, 16, 24], spacing: [16, 16, 16] },
+  steps: 20,
+  validation: { every: 10, samples: 2 },
+  checkpoint: 10,
+};
+
+interface Result {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs `renvox train`; `interruptAt` sends Ctrl-C as soon as stderr shows that text. */
+function run(args: string[], interruptAt?: RegExp): Promise<Result> {
+  const child = spawn(process.execPath, [main, 'train', ...args]);
+  const result: Result = { code: null, stdout: '', stderr: '' };
+  child.stdout.on('data', (piece: Buffer) => {
+    result.stdout += piece.toString();
+  });
+  let sent = false;
+  child.stderr.on('data', (piece: Buffer) => {
+    result.stderr += piece.toString();
+    if (interruptAt?.test(result.stderr) && !sent) sent = child.kill('SIGINT');
+  });
+  return new Promise((done) => child.on('close', (code) => done({ ...result, code })));
+}
+
+t.test('trains from a preset file, goes on, and says where the weights are', async (tap) => {
+  const folder = tap.testdir({ 'preset.json': JSON.stringify(tiny) });
+  const out = join(folder, 'run');
+  const args = ['--preset', join(folder, 'preset.json'), '--data', 'phantom', '--out', out];
+  const first = await run(args);
+  tap.equal(first.code, 0, first.stderr);
+  tap.equal(first.stdout, `${join(out, 'weights.safetensors')}\n`);
+  tap.match(
+    first.stderr,
+    /step 20\/20 {2}loss \d\.\d+ {2}Dice kidney (\d\.\d+|-) {2}\d+\.\d+ steps\/s/,
+  );
+  const again = await run(args);
+  tap.equal(again.code, 2, 'a finished run is not overwritten');
+  const longer = await run([...args, '--resume', '--steps', '25', '--quiet']);
+  tap.equal(longer.code, 0, longer.stderr);
+  tap.equal(longer.stderr, '');
+  const saved = JSON.parse(await readFile(join(out, 'preset.json'), 'utf8')) as Preset;
+  tap.equal(saved.steps, 25);
+});
+
+t.test('Ctrl-C stops with a checkpoint that can be resumed', async (tap) => {
+  const folder = tap.testdir({ 'preset.json': JSON.stringify(tiny) });
+  const out = join(folder, 'run');
+  const args = ['--preset', join(folder, 'preset.json'), '--data', 'phantom', '--out', out];
+  const stopped = await run([...args, '--steps', '100000'], /step \d+\//);
+  tap.equal(stopped.code, 130, stopped.stderr);
+  const step = Number(/stopped after step (\d+) of 100000/.exec(stopped.stderr)?.[1]);
+  tap.ok(step > 0, `stopped after step ${step}`);
+  tap.ok((await readdir(out)).includes('checkpoint.safetensors'));
+  const resumed = await run([...args, '--resume', '--steps', String(step + 5)]);
+  tap.equal(resumed.code, 0, resumed.stderr);
+});
+
+t.test('bad usage is 2, bad input is 3', async (tap) => {
+  const folder = tap.testdir({ 'broken.json': '{', 'wrong.json': JSON.stringify({ version: 9 }) });
+  const out = join(folder, 'run');
+  const cases: [number, RegExp, string[]][] = [
+    [2, /required option '--preset/, ['--data', 'phantom', '--out', out]],
+    [2, /at least 1/, ['--preset', 'kidney', '--data', 'phantom', '--out', out, '--steps', '0']],
+    [2, /for version/, ['--preset', join(folder, 'wrong.json'), '--data', 'phantom', '--out', out]],
+    [
+      3,
+      /is not JSON/,
+      ['--preset', join(folder, 'broken.json'), '--data', 'phantom', '--out', out],
+    ],
+    [3, /kidney, mass, class, paper/, ['--preset', 'lung', '--data', 'phantom', '--out', out]],
+    [3, /There is no folder/, ['--preset', 'kidney', '--data', join(folder, 'no'), '--out', out]],
+  ];
+  for (const [code, message, args] of cases) {
+    const result = await run(args);
+    tap.equal(result.code, code, result.stderr);
+    tap.match(result.stderr, message);
+    tap.equal(result.stdout, '');
+  }
+  await writeFile(join(folder, 'untouched'), '');
+  tap.notOk((await readdir(folder)).includes('run'), 'nothing was written');
+});

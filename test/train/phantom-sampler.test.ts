@@ -1,0 +1,45 @@
+import { device, scope } from 'renvox';
+import { type Preset, phantomSampler, presets, trainingSeed, validationSeed } from 'renvox/train';
+import t from 'tap';
+import { sameBits } from '../ops/harness.js';
+
+t.test('samples fit the preset and depend on the seed alone', async (tap) => {
+  using d = device('cpu');
+  for (const name of ['kidney', 'mass', 'class']) {
+    const preset = presets[name] as Preset;
+    const { grid, architecture, seed } = preset;
+    const sampler = phantomSampler(preset);
+    await scope(async () => {
+      const sample = sampler.training(d, trainingSeed(seed, 3, 0, preset.batch));
+      const again = sampler.training(d, trainingSeed(seed, 3, 0, preset.batch));
+      const held = sampler.validation(d, 0);
+      const channels = architecture.config.inputChannels ?? 1;
+      tap.same(sample.image.shape, [1, ...grid.shape, channels], name);
+      tap.same(sample.target.shape, name === 'class' ? [1] : [1, ...grid.shape]);
+      const values = await sample.image.data();
+      sameBits(tap, values, await again.image.data(), `${name}, the same seed`);
+      const other = await held.image.data();
+      tap.ok(
+        values.some((v, i) => v !== other[i]),
+        'validation sees others',
+      );
+      const labels = await sample.target.data();
+      tap.ok(labels.every((v) => v < architecture.config.classes));
+    });
+  }
+});
+
+t.test('seeds of training and validation never meet', async (tap) => {
+  const { seed, steps, batch } = presets.class as Preset;
+  const last = trainingSeed(seed, steps - 1, batch - 1, batch);
+  tap.ok(last < validationSeed(seed, 0));
+  tap.ok(validationSeed(seed, 1e6) < trainingSeed(seed + 1, 0, 0, batch));
+  tap.ok(Number.isSafeInteger(validationSeed(1e6, 1e6)));
+});
+
+t.test('another window is refused', async (tap) => {
+  tap.throws(() => phantomSampler(presets.paper as Preset), {
+    code: 'InvalidArgument',
+    message: /-160 to 240 HU as -1 to 1; the preset paper wants -120 to 180 HU as 0 to 1/,
+  });
+});
