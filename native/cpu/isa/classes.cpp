@@ -1,5 +1,9 @@
 // Softmax, argmax and the losses over blocks of voxels (cpu/classes.h). Sums are taken in double, in
 // sixteen interleaved lanes whatever the instruction set, so that they have the same bits on all.
+// GCC leaves loops with a choice (x > 0 ? x : slope * x) scalar unless no operation may trap.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-trapping-math")
+#endif
 #include "cpu/classes.h"
 
 #include "math/exponential.h"
@@ -111,8 +115,10 @@ inline double sumOf(int64_t voxels, Term&& term) {
 inline void weightsOf(const int32_t* labels, const float* weights, int64_t voxels, int64_t classes,
                       float* __restrict w) {
   for (int64_t v = 0; v < voxels; ++v) w[v] = 0;
-  for (int64_t c = 0; c < classes; ++c)
-    for (int64_t v = 0; v < voxels; ++v) w[v] = labels[v] == c ? weights[c] : w[v];
+  for (int64_t c = 0; c < classes; ++c) {
+    const float weight = weights[c];
+    for (int64_t v = 0; v < voxels; ++v) w[v] = labels[v] == c ? weight : w[v];
+  }
 }
 
 }  // namespace

@@ -1,4 +1,8 @@
 // Max pooling, vectorised over channels in blocks that stay in registers or the first cache.
+// GCC leaves loops with a choice (x > 0 ? x : slope * x) scalar unless no operation may trap.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-trapping-math")
+#endif
 #include "cpu/maxPool3d.h"
 
 #include "math/activation.h"
@@ -55,6 +59,16 @@ void poolRow(const PoolRow& r) {
   }
 }
 
+// What the windows that chose this voxel pass on.
+template <bool Add>
+inline void choose(const float* __restrict dy, const uint8_t* __restrict indices, int32_t tap,
+                   int64_t count, float* __restrict dx) {
+  for (int64_t c = 0; c < count; ++c) {
+    const float value = dy[c], passed = indices[c] == tap ? value : 0.0f;
+    dx[c] = Add ? dx[c] + passed : passed;
+  }
+}
+
 }  // namespace
 
 void maxPoolRow(const PoolRow& r) {
@@ -69,18 +83,26 @@ void maxPoolGradRow(const PoolGradRow& r) {
   // Windows o with o*s - p <= i < o*s - p + k.
   const auto from = [=](int64_t i) { return i + p < k ? 0 : (i + p - k) / s + 1; };
   const auto to = [=](int64_t i, int64_t n) { return smaller((i + p) / s + 1, n); };
+  const int64_t d0 = from(r.d), d1 = to(r.d, r.depth), h0 = from(r.h), h1 = to(r.h, r.height);
+  int64_t w0 = 0, w1 = 0;
   for (int64_t w = 0; w < r.columns; ++w) {
+    while (w0 * s - p + k <= w) ++w0;
+    while (w1 < r.width && w1 * s - p <= w) ++w1;
     float* __restrict dx = r.dx + w * r.channels;
-    for (int64_t c = 0; c < r.channels; ++c) dx[c] = 0;
-    for (int64_t od = from(r.d); od < to(r.d, r.depth); ++od)
-      for (int64_t oh = from(r.h); oh < to(r.h, r.height); ++oh)
-        for (int64_t ow = from(w); ow < to(w, r.width); ++ow) {
+    // Without overlap a voxel has at most one window, whose choice is written, not added.
+    const bool single = (d1 - d0) * (h1 - h0) * (w1 - w0) == 1;
+    if (!single)
+      for (int64_t c = 0; c < r.channels; ++c) dx[c] = 0;
+    for (int64_t od = d0; od < d1; ++od)
+      for (int64_t oh = h0; oh < h1; ++oh)
+        for (int64_t ow = w0; ow < w1; ++ow) {
           const int64_t kd = r.d + p - od * s, kh = r.h + p - oh * s, kw = w + p - ow * s;
-          const auto tap = static_cast<uint8_t>((kd * k + kh) * k + kw);
+          const auto tap = static_cast<int32_t>((kd * k + kh) * k + kw);
           const int64_t at = ((od * r.height + oh) * r.width + ow) * r.channels;
           const float* dy = r.dy + at;
           const uint8_t* indices = r.indices + at;
-          for (int64_t c = 0; c < r.channels; ++c) dx[c] += indices[c] == tap ? dy[c] : 0.0f;
+          single ? choose<false>(dy, indices, tap, r.channels, dx)
+                 : choose<true>(dy, indices, tap, r.channels, dx);
         }
   }
 }

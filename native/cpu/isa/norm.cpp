@@ -1,5 +1,9 @@
 // The loops of the norms over rows of one period (cpu/channels.h). All are bound by memory; the
 // compiler vectorises the inner loop, whose length is a multiple of 16 below 128 channels.
+// GCC leaves loops with a choice (x > 0 ? x : slope * x) scalar unless no operation may trap.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-trapping-math")
+#endif
 #include "cpu/norm.h"
 
 #include "math/activation.h"
