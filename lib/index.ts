@@ -4,6 +4,15 @@ export { gradients } from './autograd/index.js';
 export * from './device.js';
 export * from './errors.js';
 export * as ops from './ops/index.js';
+export {
+  type AnalyzeOptions,
+  type AnalyzeProgress,
+  analyze,
+  type Finding,
+  type KidneyFinding,
+  type MassClass,
+  type MassFinding,
+} from './pipeline/index.js';
 export { scope } from './scope.js';
 export * from './tensor.js';
 export {

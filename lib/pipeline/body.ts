@@ -54,7 +54,10 @@ export function abdomenTiles(
   shape: readonly [number, number, number],
   spacing: readonly [number, number, number],
 ): { whole: Grid; tiles: Tile[] } {
-  const centre = bodyCentre(ct);
+  // On a lattice of whole voxels, so that small differences (the file's orientation) do not shift the grid.
+  const [x, y, z] = bodyCentre(ct);
+  const snapped = (mm: number, step: number) => Math.round(mm / step) * step;
+  const centre: Point = [snapped(x, spacing[2]), snapped(y, spacing[1]), z];
   const extent = headToFoot(ct);
   const wanted = Math.ceil(extent / spacing[0]);
   const half = Math.floor(shape[0] / 2);
@@ -64,13 +67,13 @@ export function abdomenTiles(
   const whole = fixedGrid({ shape: [slices, shape[1], shape[2]], spacing: [...spacing], centre });
   const tiles = Array.from({ length: count }, (_, i): Tile => {
     const start = i * half;
-    const z = centre[2] + (start + shape[0] / 2 - slices / 2) * spacing[0];
+    const middle = centre[2] + (start + shape[0] / 2 - slices / 2) * spacing[0];
     const quarter = Math.floor(half / 2);
     return {
       grid: fixedGrid({
         shape: [...shape],
         spacing: [...spacing],
-        centre: [centre[0], centre[1], z],
+        centre: [centre[0], centre[1], middle],
       }),
       start,
       keepFrom: i === 0 ? 0 : quarter,

@@ -36,8 +36,8 @@ const KIDNEY_MARGIN = 8;
 const MASS_MARGIN = 2;
 /** mL below which a kidney component is a crumb. */
 const KIDNEY_CRUMB = 4;
-/** mL below which a mass component is noise: a ball of 3.6 mm. */
-const MASS_CRUMB = 0.025;
+/** mL below which a mass component is noise: a ball of 5 mm, four voxels of 2.5 mm. */
+const MASS_CRUMB = 0.065;
 
 export const SIDES = ['left', 'right'] as const;
 export type Side = (typeof SIDES)[number];
@@ -184,14 +184,17 @@ export function classifyMasses(
             outside: classifier.window.low,
             window: classifier.window,
           });
-          const inside = resample(maskEquals(found.masses, k + 1), {
-            size: classifier.shape,
-            affine: boxAffine(table, box),
-            mode: 'nearest',
-          });
-          return softmax(
-            classifier.network.infer(maskOutside(image, inside, classifier.window.low)),
+          // The contour is where the interpolated logits change class, not the steps of the crop's voxels.
+          const here = { size: classifier.shape, affine: boxAffine(table, box) };
+          const anyMass = maskEquals(resampleArgmax(found.logits, here), 2);
+          const nearest = resampleArgmax(found.logits, { ...here, components: found.masses });
+          const { low } = classifier.window;
+          const alone = maskOutside(
+            maskOutside(image, anyMass, low),
+            maskEquals(nearest, k + 1),
+            low,
           );
+          return softmax(classifier.network.infer(alone));
         }),
       ),
     );

@@ -23,8 +23,10 @@ export function kidneySample(device: Device, seed: number, grid: SampleGrid = ki
     blobs: 14,
     labels: () => ({ kidney: 1, mass: () => 1 }),
   });
-  const view = fieldOfView(r, abdomen, grid);
-  const drawn = renderAbdomen(device, abdomen, view, cut(r, grid.shape[0], grid.spacing[0]));
+  const slab = r.chance(0.3);
+  const view = slab ? slabView(r, abdomen, grid) : fieldOfView(r, abdomen, grid);
+  const slices = slab ? slabSlices(r, grid) : cut(r, grid.shape[0]);
+  const drawn = renderAbdomen(device, abdomen, view, slices);
   const blur = r.uniform(0.25, 0.8);
   const image = acquire(drawn.hu, {
     blur: [blur, blur * r.uniform(0.7, 1), blur * r.uniform(0.7, 1)],
@@ -54,15 +56,27 @@ function fieldOfView(r: Random, abdomen: Abdomen, { shape, spacing }: SampleGrid
 }
 
 /**
- * Which slices the scan has: mostly all; else a part, down to 60 mm of a field of 240; or a slab of 20 to 110 mm anywhere in the field,
- * which may hold a piece of kidney or none.
+ * A scan of few slices anywhere between chest and pelvis, which may hold a piece of kidney or none: without them, a network finds kidneys in the
+ * liver and spleen of a scan that ends above them.
  */
-function cut(r: Random, slices: number, spacing: number): [number, number] {
-  if (r.chance(0.2)) {
-    const thickness = Math.min(slices, Math.round(r.logUniform(20, 110) / spacing));
-    const from = Math.floor(r.uniform(0, slices - thickness + 1));
-    return [from, from + thickness];
-  }
+function slabView(r: Random, abdomen: Abdomen, { shape, spacing }: SampleGrid) {
+  const [x, y, z] = toPatient(abdomen.pose, [0, abdomen.middle, 0]);
+  return fixedGrid({
+    shape,
+    spacing,
+    centre: [x + r.normal(0, 14), y + r.normal(0, 14), z + r.uniform(-180, 220)],
+  });
+}
+
+/** The slab's slices, 20 to 110 mm in the middle of the field. */
+function slabSlices(r: Random, { shape, spacing }: SampleGrid): [number, number] {
+  const thickness = Math.min(shape[0], Math.round(r.logUniform(20, 110) / spacing[0]));
+  const from = Math.floor((shape[0] - thickness) / 2);
+  return [from, from + thickness];
+}
+
+/** Which slices a whole scan has: mostly all, else a part, down to 60 mm of a field of 240. */
+function cut(r: Random, slices: number): [number, number] {
   if (!r.chance(0.25)) return [0, slices];
   const [below, above] = r.pick([
     [1, 0],

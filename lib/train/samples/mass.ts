@@ -10,6 +10,8 @@ import { renderAbdomen } from '../../phantom/render.js';
 import { type Box, boxOf, type CropPlan, cropGridOf, joined } from './crop.js';
 import { type Sample, sampleWindow } from './sample.js';
 
+const enhanced = ['corticomedullary', 'nephrographic', 'excretory'] as const;
+
 /** 130 x 100 x 100 mm; larger voxels where a kidney with its masses is larger. */
 export const massCrop: CropPlan = { shape: [52, 40, 40], step: 2.5, margin: 8 };
 
@@ -32,6 +34,8 @@ export function massSample(device: Device, seed: number, crop: CropPlan = massCr
   const abdomen = drawAbdomen(seed, {
     voxel: crop.step,
     free: r.chance(0.5),
+    // Solid masses without contrast look like kidney; more than a few of them teach the network to see masses where there are none.
+    phase: r.chance(0.12) ? 'unenhanced' : r.pick(enhanced),
     blobs: 6,
     masses: plan,
     labels: (s) => ({ kidney: s === side ? 1 : 0, mass: () => (s === side ? 2 : 0) }),

@@ -1,0 +1,196 @@
+// `npm run measure [-- --weights DIR --phantoms N --seed S]`: how good the cascade is, on phantoms of seeds that no training uses and on the
+// labelled CTs of the data folder (RENVOX_DATA, default ../shared/data), which were never trained on.
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { analyze, device, readVolume } from '../dist/index.js';
+import { phantom } from '../dist/phantom/index.js';
+import { loadCascade, shippedWeights } from '../dist/pipeline/index.js';
+import { sameGrid } from '../dist/volume/index.js';
+
+const { values: options } = parseArgs({
+  options: {
+    weights: { type: 'string' },
+    phantoms: { type: 'string', default: '20' },
+    seed: { type: 'string', default: '31000000' },
+  },
+});
+const cpu = device('cpu');
+const networks = await loadCascade(cpu, options.weights ?? shippedWeights());
+const SIDES = ['left', 'right'];
+
+/** Dice of two sets of voxels. */
+function dice(truth, found) {
+  let [a, b, both] = [0, 0, 0];
+  for (let i = 0; i < truth.length; i++) {
+    if (truth[i]) a++;
+    if (found[i]) b++;
+    if (truth[i] && found[i]) both++;
+  }
+  return a + b > 0 ? (2 * both) / (a + b) : Number.NaN;
+}
+
+/** 26-connected components are not needed here: instances by side and mass come from the centroids' nearest labels. */
+const quantile = (sorted, q) => sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))];
+const summary = (list) => {
+  const s = [...list].sort((x, y) => x - y);
+  return `mean ${(s.reduce((x, y) => x + y, 0) / s.length).toFixed(3)}, median ${quantile(s, 0.5).toFixed(3)}, worst ${s[0].toFixed(3)} of ${s.length}`;
+};
+
+/** Kidney with its masses on one side: voxels nearer to that side's kidney centroid than to the other's. */
+function sideMask(labels, side, centroids, toWorld) {
+  const own = side === 'left' ? 1 : 2;
+  const [depth, height, width] = labels.shape;
+  const mask = new Uint8Array(labels.data.length);
+  let i = 0;
+  for (let d = 0; d < depth; d++)
+    for (let h = 0; h < height; h++)
+      for (let w = 0; w < width; w++, i++) {
+        const v = labels.data[i];
+        if (v === own) mask[i] = 1;
+        else if (v >= 3) {
+          const x = toWorld(d, h, w);
+          const far = (c) =>
+            c
+              ? (x[0] - c[0]) ** 2 + (x[1] - c[1]) ** 2 + (x[2] - c[2]) ** 2
+              : Number.POSITIVE_INFINITY;
+          if (far(centroids[side]) <= far(centroids[side === 'left' ? 'right' : 'left']))
+            mask[i] = 1;
+        }
+      }
+  return mask;
+}
+
+function worldOf(volume) {
+  const a = volume.affine;
+  return (d, h, w) =>
+    [0, 1, 2].map(
+      (r) => (r < 2 ? -1 : 1) * (a[4 * r] * w + a[4 * r + 1] * h + a[4 * r + 2] * d + a[4 * r + 3]),
+    );
+}
+
+const sizes = ['< 5', '5-10', '10-20', '> 20'];
+const sizeOf = (mm) => sizes[mm < 5 ? 0 : mm < 10 ? 1 : mm < 20 ? 2 : 3];
+const tally = Object.fromEntries(sizes.map((s) => [s, { all: 0, found: 0, right: 0 }]));
+const kidneys = [];
+let falseMasses = 0;
+let wrongSides = 0;
+const CLASS = { 3: 'aml', 4: 'cystic', 5: 'solid' };
+const count = Number(options.phantoms);
+for (let k = 0; k < count; k++) {
+  const p = await phantom(Number(options.seed) + k, { device: cpu });
+  const finding = await analyze(p.ct, { device: cpu, weights: networks });
+  const found = finding.labels;
+  const toWorld = worldOf(p.ct);
+  const truthCentroids = {
+    left: p.kidneys.left.centroidLpsMm,
+    right: p.kidneys.right.centroidLpsMm,
+  };
+  const foundCentroids = {
+    left: finding.kidneys.left.centroidLpsMm,
+    right: finding.kidneys.right.centroidLpsMm,
+  };
+  for (const side of SIDES) {
+    const truth = sideMask(p.labels, side, truthCentroids, toWorld);
+    if (!truth.some((v) => v)) continue;
+    const mask = sideMask(found, side, foundCentroids, toWorld);
+    kidneys.push(dice(truth, mask));
+    const other = sideMask(found, side === 'left' ? 'right' : 'left', foundCentroids, toWorld);
+    if (dice(truth, other) > dice(truth, mask)) wrongSides++;
+  }
+  const ids = p.instances.data;
+  for (const m of p.masses) {
+    const votes = {};
+    for (let i = 0; i < ids.length; i++)
+      if (ids[i] === m.id && found.data[i] >= 3)
+        votes[found.data[i]] = (votes[found.data[i]] ?? 0) + 1;
+    const t = tally[sizeOf(m.averageDiameterMm)];
+    t.all++;
+    const best = Object.entries(votes).sort((x, y) => y[1] - x[1])[0];
+    if (best) t.found++;
+    if (best && CLASS[best[0]] === m.class) t.right++;
+  }
+  for (const m of finding.masses) {
+    // False: no voxel of a true mass within the found one's sphere.
+    const r = m.averageDiameterMm / 2 + 2;
+    if (
+      !p.masses.some(
+        (q) =>
+          Math.hypot(...q.centroidLpsMm.map((c, a) => c - m.centroidLpsMm[a])) <
+          r + q.averageDiameterMm / 2,
+      )
+    )
+      falseMasses++;
+  }
+}
+if (count > 0) {
+  console.log(`${count} phantoms, seeds from ${options.seed} (phantoms, not patients)`);
+  console.log(`  kidney with masses, Dice: ${summary(kidneys)}; sides wrong: ${wrongSides}`);
+  for (const s of sizes) {
+    const t = tally[s];
+    if (t.all)
+      console.log(
+        `  masses ${s} mm: found (any overlap) ${t.found} of ${t.all}, class right in ${t.right} of the found`,
+      );
+  }
+  const large = [tally['10-20'], tally['> 20']];
+  const sum = (key) => large.reduce((n, t) => n + t[key], 0);
+  console.log(
+    `  masses >= 10 mm: recall ${(sum('found') / sum('all')).toFixed(2)}; false masses, any size: ${falseMasses} in ${kidneys.length} kidneys`,
+  );
+}
+
+// Real CTs with labels beside them: X.nii.gz and X_labels.nii.gz (1 left kidney, 2 right kidney, 3 mass).
+const data = process.env.RENVOX_DATA ?? '../shared/data';
+const folder = join(data, 'ct');
+if (!existsSync(folder)) console.log(`no CTs: ${folder} is not there`);
+else
+  for (const name of readdirSync(folder).filter(
+    (n) => n.endsWith('.nii.gz') && !n.endsWith('_labels.nii.gz'),
+  )) {
+    const ct = await readVolume(join(folder, name));
+    const {
+      labels,
+      kidneys: k,
+      masses,
+      timings,
+    } = await analyze(ct, { device: cpu, weights: networks });
+    const text = SIDES.map((s) => `${s} ${k[s].volumeMl.toFixed(0)} mL`).join(', ');
+    console.log(
+      `${name}: ${text}, ${masses.length} masses${masses.map((m) => ` [${m.side} ${m.class} ${m.averageDiameterMm.toFixed(0)} mm]`).join('')}, ${timings.total.toFixed(1)} s`,
+    );
+    const beside = join(folder, name.replace('.nii.gz', '_labels.nii.gz'));
+    if (!existsSync(beside)) continue;
+    const truth = await readVolume(beside);
+    if (!sameGrid(truth, ct)) continue;
+    const toWorld = worldOf(ct);
+    const centroids = Object.fromEntries(
+      SIDES.map((side, s) => {
+        let [n, sums] = [0, [0, 0, 0]];
+        const [depth, height, width] = truth.shape;
+        for (let d = 0, i = 0; d < depth; d++)
+          for (let h = 0; h < height; h++)
+            for (let w = 0; w < width; w++, i++)
+              if (truth.data[i] === s + 1) {
+                n++;
+                sums = toWorld(d, h, w).map((x, a) => x + sums[a]);
+              }
+        return [side, n ? sums.map((x) => x / n) : null];
+      }),
+    );
+    const own = Object.fromEntries(SIDES.map((s) => [s, k[s].centroidLpsMm]));
+    for (const side of SIDES)
+      console.log(
+        `  ${side} kidney with masses: Dice ${dice(sideMask(truth, side, centroids, toWorld), sideMask(labels, side, own, toWorld)).toFixed(3)}`,
+      );
+    const massTruth = truth.data.map((v) => (v === 3 ? 1 : 0));
+    if (massTruth.some((v) => v))
+      console.log(
+        `  mass: Dice ${dice(
+          massTruth,
+          labels.data.map((v) => (v >= 3 ? 1 : 0)),
+        ).toFixed(3)}`,
+      );
+  }
+networks.dispose();
+cpu.dispose();

@@ -1,0 +1,259 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { analyze, type Device, device, isRenvoxError, liveBytes, readVolume, Volume } from 'renvox';
+import { phantom } from 'renvox/phantom';
+import { type CascadeNetworks, loadCascade, makeReport, writeFinding } from 'renvox/pipeline';
+import { fixedGrid, reorient, reorientLike } from 'renvox/volume';
+import t from 'tap';
+import { dataFolder } from '../data-folder.js';
+
+let cpu: Device;
+let networks: CascadeNetworks;
+
+t.before(async () => {
+  cpu = device('cpu');
+  networks = await loadCascade(cpu);
+});
+t.teardown(() => {
+  networks.dispose();
+  cpu.dispose();
+});
+
+/** A phantom on a coarse grid, so that tests are quick. */
+const small = (seed: number) =>
+  phantom(seed, {
+    device: cpu,
+    grid: fixedGrid({ shape: [90, 96, 128], spacing: [3, 3, 3], centre: [0, 0, 0] }),
+  });
+
+function dice(
+  truth: ArrayLike<number>,
+  found: ArrayLike<number>,
+  inTruth: (v: number) => boolean,
+  inFound: (v: number) => boolean,
+): number {
+  let a = 0;
+  let b = 0;
+  let both = 0;
+  for (let i = 0; i < truth.length; i++) {
+    const x = inTruth(truth[i] as number);
+    const y = inFound(found[i] as number);
+    if (x) a++;
+    if (y) b++;
+    if (x && y) both++;
+  }
+  return (2 * both) / (a + b);
+}
+
+t.test('a phantom: one upload, one download, a few read-backs, sides and figures', async (t) => {
+  const p = await small(31000001);
+  await cpu.drain();
+  const before = cpu.transfers;
+  const stages: string[] = [];
+  const finding = await analyze(p.ct, {
+    device: cpu,
+    weights: networks,
+    onProgress: ({ stage }) => stages.push(stage),
+  });
+  const after = cpu.transfers;
+  t.equal(after.uploads - before.uploads, 1, 'one upload: the CT');
+  t.equal(after.uploadBytes - before.uploadBytes, p.ct.data.byteLength);
+  t.equal(after.downloads - before.downloads, 1, 'one download: labels and figures');
+  const readbacks = after.readbacks - before.readbacks;
+  const bytes = after.readbackBytes - before.readbackBytes;
+  t.ok(
+    readbacks > 0 && bytes === 4 * readbacks,
+    `${readbacks} read-backs of four bytes, unseen by JS`,
+  );
+  t.strictSame(stages, ['load', 'kidneys', 'masses', 'classes', 'compose', 'done']);
+
+  const labels = finding.labels.data;
+  for (const [side, label] of [
+    ['left', 1],
+    ['right', 2],
+  ] as const) {
+    const truth = p.kidneys[side];
+    if (truth.voxels < 500) continue;
+    const found = finding.kidneys[side];
+    t.ok(
+      found.centroidLpsMm &&
+        Math.hypot(...found.centroidLpsMm.map((x, a) => x - (truth.centroidLpsMm?.[a] ?? 0))) < 30,
+      `${side} kidney in its place`,
+    );
+    t.equal(found.voxels, labels.filter((v) => v === label).length, 'voxels as in the label map');
+    t.ok(Math.abs(found.volumeMl - (found.voxels * p.ct.voxelVolume) / 1000) < 1e-9);
+  }
+  t.ok(
+    dice(
+      p.labels.data,
+      labels,
+      (v) => v > 0,
+      (v) => v > 0,
+    ) >= 0.75,
+    'kidneys with masses: Dice of at least 0.75',
+  );
+  for (const mass of finding.masses) {
+    const { aml, cystic, solid } = mass.probabilities;
+    t.ok(Math.abs(aml + cystic + solid - 1) < 1e-5, 'probabilities sum to 1');
+    t.equal(mass.probabilities[mass.class], Math.max(aml, cystic, solid));
+    t.ok(
+      Math.abs((Math.PI / 6) * mass.averageDiameterMm ** 3 - 1000 * mass.volumeMl) <
+        1e-6 * 1000 * mass.volumeMl + 1e-9,
+    );
+  }
+  const inMap = labels.filter((v) => v >= 3).length;
+  t.equal(
+    finding.masses.reduce((n, m) => n + m.voxels, 0),
+    inMap,
+    'all voxels of masses are of a listed mass',
+  );
+});
+
+t.test('the same bits twice, and in any orientation of the file the same patient', async (t) => {
+  const p = await small(31000002);
+  const run = (ct: Volume) => analyze(ct, { device: cpu, weights: networks });
+  const first = await run(p.ct);
+  const second = await run(p.ct);
+  t.strictSame(second.labels.data, first.labels.data);
+  t.strictSame(second.masses, first.masses);
+  for (const code of ['RAS', 'IPL', 'SAR'] as const) {
+    const turned = await run(reorient(p.ct, code));
+    const back = reorientLike(turned.labels, p.ct);
+    const same = dice(
+      first.labels.data,
+      back.data,
+      (v) => v === 1 || v === 3,
+      (v) => v === 1 || v === 3,
+    );
+    t.ok(same > 0.95, `${code}: the left kidney stays the left kidney (Dice ${same.toFixed(4)})`);
+  }
+});
+
+t.test('nothing to find: kidneys of 0 voxels, no masses', async (t) => {
+  const shape: [number, number, number] = [20, 64, 64];
+  const affine = [-2, 0, 0, 60, 0, -2, 0, 60, 0, 0, 4, 0];
+  const air = new Volume({ data: new Int16Array(20 * 64 * 64).fill(-1000), shape, affine });
+  const finding = await analyze(air, { device: cpu, weights: networks });
+  for (const side of ['left', 'right'] as const)
+    t.strictSame(finding.kidneys[side], { voxels: 0, volumeMl: 0, centroidLpsMm: null });
+  t.strictSame(finding.masses, []);
+  t.ok(finding.labels.data.every((v) => v === 0));
+
+  const folder = await mkdtemp(join(tmpdir(), 'renvox-'));
+  const report = makeReport(air, finding, { version: '0', commit: null });
+  await writeFinding(join(folder, 'new'), air, finding, report);
+  t.strictSame((await readdir(folder)).sort(), ['new'], 'nothing else is left');
+  t.strictSame((await readdir(join(folder, 'new'))).sort(), [
+    'labels.nii.gz',
+    'preview.png',
+    'report.json',
+  ]);
+  await writeFinding(join(folder, 'new'), air, finding, report);
+  t.same(
+    JSON.parse(await readFile(join(folder, 'new', 'report.json'), 'utf8')),
+    JSON.parse(JSON.stringify(report)),
+    'written again in place',
+  );
+  const written = await readVolume(join(folder, 'new', 'labels.nii.gz'));
+  t.strictSame(written.affine, air.affine);
+  await t.rejects(writeFinding(join(folder, 'new', 'report.json', 'below'), air, finding, report), { code: 'WriteFailed' });
+  await rm(folder, { recursive: true });
+});
+
+t.test('floats, NaN outside the scan, one slice, a long scan of several tiles', async (t) => {
+  const p = await small(31000003);
+  const plain = await analyze(p.ct, { device: cpu, weights: networks });
+  const floats = Float32Array.from(p.ct.data);
+  const air = floats.findIndex((v) => v < -1020);
+  if (air >= 0) floats[air] = Number.NaN;
+  const scaled = await analyze(
+    new Volume({ data: floats, shape: p.ct.shape, affine: p.ct.affine }),
+    { device: cpu, weights: networks },
+  );
+  t.ok(
+    dice(
+      plain.labels.data,
+      scaled.labels.data,
+      (v) => v > 0,
+      (v) => v > 0,
+    ) > 0.999,
+    'float HU give what int16 give',
+  );
+  const [, h, w] = p.ct.shape;
+  const slice = new Volume({
+    data: p.ct.data.slice(0, h * w),
+    shape: [1, h, w],
+    affine: p.ct.affine,
+  });
+  t.equal((await analyze(slice, { device: cpu, weights: networks })).labels.data.length, h * w);
+
+  // Two tiles of 288 mm; the phantom's abdomen lies across their border.
+  const long = await phantom(31000004, { device: cpu, grid: fixedGrid({ shape: [58, 96, 128], spacing: [6, 3, 3], centre: [0, 0, 0] }) });
+  const found = await analyze(long.ct, { device: cpu, weights: networks });
+  const value = dice(long.labels.data, found.labels.data, (v) => v > 0, (v) => v > 0);
+  t.ok(value >= 0.7, `348 mm, several tiles: Dice ${value.toFixed(3)}`);
+});
+
+t.test('abort: a typed error with the reason, nothing leaks, the device goes on', async (t) => {
+  const p = await small(31000005);
+  await analyze(p.ct, { device: cpu, weights: networks });
+  await cpu.drain();
+  const bytes = liveBytes();
+  for (const at of ['load', 'kidneys', 'masses', 'classes', 'compose'] as const) {
+    const controller = new AbortController();
+    const reason = new Error(`stop at ${at}`);
+    const onProgress = ({ stage }: { stage: string }) => stage === at && controller.abort(reason);
+    await t.rejects(
+      analyze(p.ct, {
+        device: cpu,
+        weights: networks,
+        signal: controller.signal,
+        onProgress: (x) => void onProgress(x),
+      }).catch((error: unknown) => {
+        t.ok(
+          isRenvoxError(error, 'AbortError') && error.cause === reason,
+          `${at}: the reason is the cause`,
+        );
+        throw error;
+      }),
+    );
+  }
+  await cpu.drain();
+  t.equal(liveBytes(), bytes, 'no native bytes left behind');
+  t.ok(
+    (await analyze(p.ct, { device: cpu, weights: networks })).labels,
+    'and once more, to the end',
+  );
+});
+
+t.test('real CTs with labels beside them, never trained on', async (t) => {
+  const folder = join(dataFolder() ?? 'no data folder', 'ct');
+  if (!existsSync(folder)) {
+    t.comment(`${folder} is not there (RENVOX_DATA): not compared`);
+    return;
+  }
+  for (const name of readdirSync(folder).filter((n) => n.endsWith('_labels.nii.gz'))) {
+    const ct = await readVolume(join(folder, name.replace('_labels', '')));
+    const truth = await readVolume(join(folder, name));
+    const { labels, masses } = await analyze(ct, { device: cpu, weights: networks });
+    for (const [side, own] of [
+      ['left', 1],
+      ['right', 2],
+    ] as const) {
+      if (!truth.data.includes(own)) continue;
+      // Masses are not told apart by side in the truth, so those of the other side are left out of both.
+      const value = dice(
+        truth.data,
+        labels.data,
+        (v) => v === own,
+        (v) => v === own,
+      );
+      t.ok(value >= 0.7, `${name}: ${side} kidney, Dice ${value.toFixed(3)}`);
+    }
+    t.comment(
+      `${name}: ${masses.map((m) => `${m.side} ${m.class} ${m.averageDiameterMm.toFixed(0)} mm`).join(', ')}`,
+    );
+  }
+});
