@@ -49,7 +49,7 @@ export async function writeFinding(
       { cause: error },
     );
   } finally {
-    await rm(temporary, { recursive: true, force: true });
+    await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
   }
 }
 

@@ -158,7 +158,9 @@ t.test('nothing to find: kidneys of 0 voxels, no masses', async (t) => {
   );
   const written = await readVolume(join(folder, 'new', 'labels.nii.gz'));
   t.strictSame(written.affine, air.affine);
-  await t.rejects(writeFinding(join(folder, 'new', 'report.json', 'below'), air, finding, report), { code: 'WriteFailed' });
+  await t.rejects(writeFinding(join(folder, 'new', 'report.json', 'below'), air, finding, report), {
+    code: 'WriteFailed',
+  });
   await rm(folder, { recursive: true });
 });
 
@@ -190,9 +192,17 @@ t.test('floats, NaN outside the scan, one slice, a long scan of several tiles', 
   t.equal((await analyze(slice, { device: cpu, weights: networks })).labels.data.length, h * w);
 
   // Two tiles of 288 mm; the phantom's abdomen lies across their border.
-  const long = await phantom(31000004, { device: cpu, grid: fixedGrid({ shape: [58, 96, 128], spacing: [6, 3, 3], centre: [0, 0, 0] }) });
+  const long = await phantom(31000004, {
+    device: cpu,
+    grid: fixedGrid({ shape: [58, 96, 128], spacing: [6, 3, 3], centre: [0, 0, 0] }),
+  });
   const found = await analyze(long.ct, { device: cpu, weights: networks });
-  const value = dice(long.labels.data, found.labels.data, (v) => v > 0, (v) => v > 0);
+  const value = dice(
+    long.labels.data,
+    found.labels.data,
+    (v) => v > 0,
+    (v) => v > 0,
+  );
   t.ok(value >= 0.7, `348 mm, several tiles: Dice ${value.toFixed(3)}`);
 });
 
