@@ -1,0 +1,45 @@
+// The README's JavaScript and TypeScript run as it stands.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { phantom } from 'renvox/phantom';
+import { fixedGrid, readVolume } from 'renvox/volume';
+import t from 'tap';
+import ts from 'typescript';
+
+const root = process.cwd();
+const snippets = [...readFileSync('README.md', 'utf8').matchAll(/```(?:js|ts)\n([\s\S]*?)```/g)].map(
+  (m) => m[1] as string,
+);
+
+t.test('every snippet of the README runs', async (t) => {
+  t.ok(snippets.length >= 3, `${snippets.length} snippets`);
+  const work = mkdtempSync(join(tmpdir(), 'renvox-readme-'));
+  const { ct } = await phantom(1, {
+    grid: fixedGrid({ shape: [60, 96, 128], spacing: [4, 3, 3], centre: [0, 0, 0] }),
+  });
+  await ct.write(join(work, 'ct.nii.gz'));
+  for (const [i, source] of snippets.entries()) {
+    // Inside the package, so that its own name resolves; `using` is made plain for Node 20.
+    const file = join(root, 'dist-test', `readme-${i}.mjs`);
+    const { outputText } = ts.transpileModule(source, {
+      compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext },
+    });
+    writeFileSync(file, outputText);
+    const { status, stdout, stderr } = spawnSync(process.execPath, [file], {
+      cwd: work,
+      encoding: 'utf8',
+    });
+    t.equal(status, 0, `snippet ${i + 1}: ${stderr}`);
+    t.ok(stdout.length > 0 || source.includes('analyze'), `snippet ${i + 1} printed something`);
+    rmSync(file);
+  }
+  const labels = await readVolume(join(work, 'labels.nii.gz'));
+  t.strictSame(
+    labels.affine.map((x) => Math.round(x * 1e3)),
+    ct.affine.map((x) => Math.round(x * 1e3)),
+    'the label map lies on the CT',
+  );
+  rmSync(work, { recursive: true });
+});
