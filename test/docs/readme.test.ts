@@ -9,9 +9,9 @@ import t from 'tap';
 import ts from 'typescript';
 
 const root = process.cwd();
-const snippets = [...readFileSync('README.md', 'utf8').matchAll(/```(?:js|ts)\n([\s\S]*?)```/g)].map(
-  (m) => m[1] as string,
-);
+const snippets = [
+  ...readFileSync('README.md', 'utf8').matchAll(/```(?:js|ts)\n([\s\S]*?)```/g),
+].map((m) => m[1] as string);
 
 t.test('every snippet of the README runs', async (t) => {
   t.ok(snippets.length >= 3, `${snippets.length} snippets`);
