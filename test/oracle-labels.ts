@@ -79,6 +79,8 @@ export interface OracleMap {
   spacing: [number, number, number];
   /** Voxels along the file's axes, uncut. */
   fileShape: [number, number, number];
+  /** File index to RAS mm, 16 numbers row-major. */
+  affine: readonly number[];
 }
 
 /**
@@ -115,8 +117,8 @@ export async function readOracleMap(path: string, whole = false): Promise<Oracle
       for (let w = 0; w < shape[0]; w++)
         turned[(w * shape[1] + h) * shape[2] + d] = data[from + w] as number;
     }
-  const { fileSpacing: spacing, fileShape } = volume;
-  return { data: turned, shape, origin, spacing, fileShape };
+  const { fileSpacing: spacing, fileShape, affine } = volume;
+  return { data: turned, shape, origin, spacing, fileShape, affine };
 }
 
 /** The labels that a region of oracles.json is made of, by its definitions. */

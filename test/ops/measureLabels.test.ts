@@ -1,8 +1,7 @@
 import { join } from 'node:path';
 import { ops, threads } from 'renvox';
-import { readVolume } from 'renvox/volume';
 import t from 'tap';
-import { mask, oracles, regionLabels } from '../oracle-labels.js';
+import { mask, type OracleMap, oracles, readOracleMap, regionLabels } from '../oracle-labels.js';
 import { generator, onEveryDevice, ReferenceCount, sameBits } from './harness.js';
 import { raggedShapes, randomLabels } from './random-labels.js';
 
@@ -105,55 +104,53 @@ onEveryDevice(t, 'a ball of a million voxels', async (t, device) => {
   t.equal(ops.labelMeasures(values)[0]?.greatestDiameter, 124);
 });
 
+/** An index into the cut map to LPS mm. */
+function toLps({ affine, origin }: OracleMap, index: Triple): Triple {
+  const at = (row: number, sign: number) => {
+    let sum = affine[4 * row + 3] as number;
+    for (const axis of [0, 1, 2] as const)
+      sum += (affine[4 * row + axis] as number) * (index[axis] + origin[axis]);
+    return sign * sum;
+  };
+  return [at(0, -1), at(1, -1), at(2, 1)];
+}
+
 onEveryDevice(t, 'diameters and centroids of the data folder', async (t, device) => {
   const reference = oracles();
   if (!reference) {
     t.comment('no oracles.json (RENVOX_DATA): nothing was compared');
     return;
   }
-  const close = (a: number | undefined, e: number) =>
-    a !== undefined && Math.abs(a - e) <= 1e-9 * Math.max(1, Math.abs(e));
+  const close = (a: number, e: number) => Math.abs(a - e) <= 1e-9 * Math.max(1, Math.abs(e));
   for (const [name, { regions = {} }] of Object.entries(reference.figures.label_maps)) {
-    const volume = await readVolume(join(reference.folder, name));
-    const { shape, spacing, affine } = volume;
+    const map = await readOracleMap(join(reference.folder, name));
     for (const [region, { c26 }] of Object.entries(regions)) {
-      const labels = device.tensor(mask(volume.data as Uint8Array, regionLabels(region)), {
-        shape,
-      });
+      const { count, sizes, feret_mm, centroid_lps } = c26;
+      const labels = device.tensor(mask(map.data, regionLabels(region)), { shape: map.shape });
       const found = ops.connectedComponents(labels);
-      // Numbers are in another raster order here than in oracles.json: the largest come by size.
-      const { kept } = ops.keepComponents(found, { largest: 255 });
-      const table = ops.measureLabels(kept, { spacing, labels: 255 });
+      const table = ops.measureLabels(found.components, {
+        spacing: map.spacing,
+        labels: Math.max(1, Math.min(count, 255)),
+      });
       const measures = ops.labelMeasures(await table.data());
-      for (const tensor of [labels, found.components, found.count, kept, table]) tensor.dispose();
-      const { sizes, feret_mm = [], centroid_lps = [] } = c26;
-      sizes.forEach((size, i) => {
-        // Crumbs of one size cannot be told apart by size.
-        if (sizes.filter((s) => s === size).length > 1) return;
-        const measure = measures.find((m) => m?.voxels === size);
-        const diameter = feret_mm[i];
-        const centroid = centroid_lps[i];
+      for (const tensor of [labels, found.components, found.count, table]) tensor.dispose();
+      for (const [i, measure] of measures.entries()) {
+        const what = `${name} ${region} component ${i + 1}`;
+        if (!measure) continue;
+        t.equal(measure.voxels, sizes[i], `${what}: voxels`);
+        const diameter = feret_mm?.[i];
         if (diameter !== undefined) {
           references.count++;
-          t.ok(close(measure?.greatestDiameter, diameter), `${name} ${region} ${size}: diameter`);
+          t.ok(close(measure.greatestDiameter, diameter), `${what}: greatest diameter`);
         }
-        if (centroid && measure) {
+        const centroid = centroid_lps?.[i];
+        if (centroid !== undefined) {
           references.count++;
-          const [d, h, w] = measure.centroid;
-          const ras = [0, 4, 8].map(
-            (row) =>
-              (affine[row] as number) * w +
-              (affine[row + 1] as number) * h +
-              (affine[row + 2] as number) * d +
-              (affine[row + 3] as number),
-          ) as [number, number, number];
-          const lps = [-ras[0], -ras[1], ras[2]];
-          t.ok(
-            lps.every((x, axis) => close(x, centroid[axis] as number)),
-            `${name} ${region} ${size}: centroid`,
-          );
+          const lps = toLps(map, measure.centroid);
+          const same = lps.every((x, axis) => close(x, centroid[axis] as number));
+          t.ok(same, `${what}: centroid ${lps}`);
         }
-      });
+      }
     }
   }
 });
