@@ -1,12 +1,9 @@
-import { join } from 'node:path';
 import { isRenvoxError, ops, threads } from 'renvox';
 import t from 'tap';
-import { mask, oracles, readOracleMap, regionLabels } from '../oracle-labels.js';
-import { onEveryDevice, ReferenceCount, sameBits } from './harness.js';
+import { onEveryDevice, sameBits } from './harness.js';
 import { raggedShapes, randomLabels } from './random-labels.js';
 
 type Shape = readonly [number, number, number];
-const references = new ReferenceCount(t);
 const connectivities = [6, 18, 26] as const;
 
 /** Flood fill from each voxel in raster order. */
@@ -102,44 +99,4 @@ onEveryDevice(t, 'connectedComponents refuses', async (t, device) => {
     code(() => ops.componentTable(u, { capacity: -1 })),
     'InvalidArgument',
   );
-});
-
-onEveryDevice(t, 'components of the data folder', async (t, device) => {
-  const reference = oracles();
-  if (!reference) {
-    t.comment('no oracles.json (RENVOX_DATA): nothing was compared');
-    return;
-  }
-  let figures = 0;
-  for (const [name, { regions = {} }] of Object.entries(reference.figures.label_maps)) {
-    const map = await readOracleMap(join(reference.folder, name));
-    for (const [region, expected] of Object.entries(regions)) {
-      const labels = device.tensor(mask(map.data, regionLabels(region)), { shape: map.shape });
-      for (const connectivity of connectivities) {
-        const { count, sizes, first_voxels, boxes } = expected[`c${connectivity}`];
-        const found = ops.connectedComponents(labels, { connectivity });
-        const table = ops.componentTable(found.components, { capacity: count });
-        const rows = await table.data();
-        t.equal(await found.count.item(), count, `${name} ${region} ${connectivity}: count`);
-        const row = (i: number) => Array.from(rows.subarray(8 * i, 8 * i + 8));
-        const corner = (v: number[]) => v.map((n, axis) => n - (map.origin[axis] as number));
-        const wanted = sizes.map((size, i) => {
-          const [d, h, w] = corner(first_voxels[i] as number[]) as [number, number, number];
-          const box = (boxes[i] as [number[], number[]]).flatMap(corner);
-          return [size, ...box, (d * map.shape[1] + h) * map.shape[2] + w];
-        });
-        t.strictSame(
-          wanted.map((_, i) => row(i + 1)),
-          wanted,
-          `${name} ${region} ${connectivity}: sizes, boxes, first voxels`,
-        );
-        t.equal(rows[0], expected.voxels, `${name} ${region}: voxels`);
-        references.count += 4;
-        figures += 2 + 8 * count;
-        for (const tensor of [found.components, found.count, table]) tensor.dispose();
-      }
-      labels.dispose();
-    }
-  }
-  t.comment(`${figures} figures of oracles.json compared`);
 });

@@ -1,11 +1,8 @@
-import { join } from 'node:path';
 import { type Device, ops, threads } from 'renvox';
 import t from 'tap';
-import { mask, type OracleMap, oracles, readOracleMap, regionLabels } from '../oracle-labels.js';
-import { onEveryDevice, ReferenceCount, sameBits } from './harness.js';
+import { onEveryDevice, sameBits } from './harness.js';
 import { randomLabels } from './random-labels.js';
 
-const references = new ReferenceCount(t);
 const shape = [6, 8, 40] as const;
 
 /** A body of tissue from w = first to w = last, air elsewhere. */
@@ -105,46 +102,4 @@ onEveryDevice(t, 'kidneySides: same bits for any number of threads', async (t, d
     if (results[0]) sameBits(t, table, results[0][1], 'table');
   }
   threads(before);
-});
-
-/** An image whose body is two voxels round the middle of the uncut grid: oracles.json takes the side from that. */
-function thinBody(map: OracleMap): Float32Array {
-  const middle = (map.fileShape[2] - 1) / 2 - map.origin[2];
-  const image = new Float32Array(map.data.length);
-  image[Math.floor(middle)] = 1;
-  image[map.shape[2] + Math.ceil(middle)] = 1;
-  return image;
-}
-
-onEveryDevice(t, 'sides of the data folder', async (t, device) => {
-  const reference = oracles();
-  if (!reference) {
-    t.comment('no oracles.json (RENVOX_DATA): nothing was compared');
-    return;
-  }
-  let maps = 0;
-  for (const [name, { laterality }] of Object.entries(reference.figures.label_maps)) {
-    // Only where the left/right axis is the fastest and rises to the left, as the operation wants it.
-    if (laterality?.axis !== 2 || laterality.higher_index_is !== 'left') continue;
-    const { kidney, mass } = laterality.by_component;
-    const map = await readOracleMap(join(reference.folder, name));
-    const kidneys = mask(map.data, regionLabels('kidney_and_mass'));
-    const total = (side: string) => (kidney[side] ?? 0) + (mass[side] ?? 0);
-    const labels = device.tensor(kidneys, { shape: map.shape });
-    const found = ops.connectedComponents(labels);
-    const image = device.tensor(thinBody(map), { shape: map.shape });
-    const { sides, table } = ops.kidneySides(found, image, {
-      bodyThreshold: 0.5,
-      keepShare: 0,
-      splitShare: 1,
-    });
-    const rows = await table.data();
-    t.equal(rows[0], total('left'), `${name}: voxels on the left`);
-    t.equal(rows[8], total('right'), `${name}: voxels on the right`);
-    references.count += 2;
-    maps++;
-    for (const tensor of [labels, found.components, found.count, image, sides, table])
-      tensor.dispose();
-  }
-  t.comment(`${maps} maps compared with oracles.json`);
 });

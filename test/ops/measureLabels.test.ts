@@ -1,12 +1,9 @@
-import { join } from 'node:path';
 import { ops, threads } from 'renvox';
 import t from 'tap';
-import { mask, type OracleMap, oracles, readOracleMap, regionLabels } from '../oracle-labels.js';
-import { generator, onEveryDevice, ReferenceCount, sameBits } from './harness.js';
+import { generator, onEveryDevice, sameBits } from './harness.js';
 import { raggedShapes, randomLabels } from './random-labels.js';
 
 type Triple = readonly [number, number, number];
-const references = new ReferenceCount(t);
 
 /** Every voxel of one label, in raster order. */
 function places(map: Uint8Array, [, H, W]: Triple, label: number): Triple[] {
@@ -102,55 +99,4 @@ onEveryDevice(t, 'a ball of a million voxels', async (t, device) => {
   const map = device.tensor(ball, { shape: [n, n, n] });
   const values = await ops.measureLabels(map, { spacing: [1, 1, 1], labels: 1 }).data();
   t.equal(ops.labelMeasures(values)[0]?.greatestDiameter, 124);
-});
-
-/** An index into the cut map to LPS mm. */
-function toLps({ affine, origin }: OracleMap, index: Triple): Triple {
-  const at = (row: number, sign: number) => {
-    let sum = affine[4 * row + 3] as number;
-    for (const axis of [0, 1, 2] as const)
-      sum += (affine[4 * row + axis] as number) * (index[axis] + origin[axis]);
-    return sign * sum;
-  };
-  return [at(0, -1), at(1, -1), at(2, 1)];
-}
-
-onEveryDevice(t, 'diameters and centroids of the data folder', async (t, device) => {
-  const reference = oracles();
-  if (!reference) {
-    t.comment('no oracles.json (RENVOX_DATA): nothing was compared');
-    return;
-  }
-  const close = (a: number, e: number) => Math.abs(a - e) <= 1e-9 * Math.max(1, Math.abs(e));
-  for (const [name, { regions = {} }] of Object.entries(reference.figures.label_maps)) {
-    const map = await readOracleMap(join(reference.folder, name));
-    for (const [region, { c26 }] of Object.entries(regions)) {
-      const { count, sizes, feret_mm, centroid_lps } = c26;
-      const labels = device.tensor(mask(map.data, regionLabels(region)), { shape: map.shape });
-      const found = ops.connectedComponents(labels);
-      const table = ops.measureLabels(found.components, {
-        spacing: map.spacing,
-        labels: Math.max(1, Math.min(count, 255)),
-      });
-      const measures = ops.labelMeasures(await table.data());
-      for (const tensor of [labels, found.components, found.count, table]) tensor.dispose();
-      for (const [i, measure] of measures.entries()) {
-        const what = `${name} ${region} component ${i + 1}`;
-        if (!measure) continue;
-        t.equal(measure.voxels, sizes[i], `${what}: voxels`);
-        const diameter = feret_mm?.[i];
-        if (diameter !== undefined) {
-          references.count++;
-          t.ok(close(measure.greatestDiameter, diameter), `${what}: greatest diameter`);
-        }
-        const centroid = centroid_lps?.[i];
-        if (centroid !== undefined) {
-          references.count++;
-          const lps = toLps(map, measure.centroid);
-          const same = lps.every((x, axis) => close(x, centroid[axis] as number));
-          t.ok(same, `${what}: centroid ${lps}`);
-        }
-      }
-    }
-  }
 });
