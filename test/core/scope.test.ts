@@ -1,4 +1,4 @@
-import { type Device, liveBytes, ops, scope, type Tensor } from 'renvox';
+import { type Device, ops, scope, type Tensor } from 'renvox';
 import t from 'tap';
 import { adopt, keep } from '#lib/scope.js';
 import { onEveryDevice } from '../ops/harness.js';
@@ -34,7 +34,7 @@ onEveryDevice(t, 'what arrays, sets, maps and objects hold is returned', async (
 });
 
 onEveryDevice(t, 'async bodies, side by side', async (t, device) => {
-  const before = liveBytes();
+  const before = device.memory.live;
   const made: Tensor[] = [];
   const work = async (value: number) =>
     scope(async () => {
@@ -48,7 +48,7 @@ onEveryDevice(t, 'async bodies, side by side', async (t, device) => {
   t.strictSame(await Promise.all([work(1), work(2), work(3)]), [2, 4, 6]);
   t.equal(made.length, 6);
   t.ok(made.every((x) => x.disposed));
-  t.equal(liveBytes(), before);
+  t.equal(device.memory.live, before);
 });
 
 onEveryDevice(t, 'scopes nest: what the inner returns is the outer’s', async (t, device) => {

@@ -1,4 +1,4 @@
-import { type Device, gradients, liveBytes, ops, type Tensor } from 'renvox';
+import { type Device, gradients, ops, type Tensor } from 'renvox';
 import t from 'tap';
 import { agrees, generator, onEveryDevice } from '../ops/harness.js';
 
@@ -108,7 +108,7 @@ onEveryDevice(t, 'everything but the results is freed', async (t, device) => {
   const [a, b] = [device.tensor(values(1)), device.tensor(values(2))];
   const seed = device.full([n], 1);
   await device.drain();
-  const before = liveBytes();
+  const before = device.memory.live;
   const inner: Tensor[] = [];
   const run = () =>
     gradients(
@@ -131,13 +131,13 @@ onEveryDevice(t, 'everything but the results is freed', async (t, device) => {
     inner.every((x) => x.disposed),
     'also what no gradient passed through',
   );
-  t.equal(liveBytes(), before);
+  t.equal(device.memory.live, before);
 });
 
 onEveryDevice(t, 'errors of the body free as well', async (t, device) => {
   const a = device.tensor([1, 2]);
   await device.drain();
-  const before = liveBytes();
+  const before = device.memory.live;
   const made: Tensor[] = [];
   const body = () => {
     made.push(ops.add(a, a));
@@ -159,7 +159,7 @@ onEveryDevice(t, 'errors of the body free as well', async (t, device) => {
   });
   t.ok(made.every((x) => x.disposed));
   await device.drain();
-  t.ok(liveBytes() <= before + 256, 'but for the tensor of three');
+  t.ok(device.memory.live <= before + 256, 'but for the tensor of three');
 });
 
 onEveryDevice(
