@@ -1,6 +1,6 @@
 /** What `renvox compare` does: two label maps in, their agreement out. */
 import type { Command } from 'commander';
-import { invalidArgument } from '../errors.js';
+import { invalidArgument, isRenvoxError, RenvoxError } from '../errors.js';
 import { type Agreement, type Comparison, compare, comparisonJson } from '../metrics/index.js';
 import { readVolume } from '../volume/index.js';
 import { interruptSignal } from './exit.js';
@@ -32,7 +32,8 @@ export interface CompareCommandOptions {
 
 /**
  * Compares two NIfTI label maps and returns what goes to stdout.
- * @throws RenvoxError as readVolume and compare; ShapeMismatch where the two files differ in shape, spacing or affine
+ * @throws RenvoxError as readVolume and compare; ShapeMismatch where the two files differ in shape, spacing or affine; InvalidFile
+ * where voxels are no labels (negative, above 255, not integer)
  */
 export async function compareCommand(
   truthPath: string,
@@ -47,10 +48,24 @@ export async function compareCommand(
   const comparison = await compare(truth, prediction, {
     ...(labels && { labels }),
     ...(signal && { signal }),
+  }).catch((error: unknown) => {
+    throw isRenvoxError(error, 'InvalidArgument') && error.details.parameter !== 'labels'
+      ? notLabels(truthPath, predictionPath, error)
+      : error;
   });
   return json
     ? `${JSON.stringify(comparisonJson(comparison), null, 2)}\n`
     : comparisonText(comparison);
+}
+
+/** Voxels that are no labels: for the API a bad argument, here a bad file. */
+function notLabels(truth: string, prediction: string, cause: RenvoxError): RenvoxError {
+  return new RenvoxError(
+    'InvalidFile',
+    `Expected label maps but ${truth} or ${prediction} is none: ${cause.message}`,
+    { truth, prediction },
+    { cause },
+  );
 }
 
 /**

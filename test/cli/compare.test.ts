@@ -62,6 +62,19 @@ t.test('compare prints figures', async (t) => {
     t.ok(isRenvoxError(error, 'ShapeMismatch'), 'another affine');
     t.match((error as Error).message, /affines differ/, 'and says so');
   }
+  const hounsfield = join(folder, 'ct.nii.gz');
+  const ct = map(6);
+  await ct.like(Int16Array.from(ct.data, () => -1000)).write(hounsfield);
+  await t.rejects(
+    compareCommand(truth, hounsfield),
+    { code: 'InvalidFile' },
+    'a CT is no label map',
+  );
+  await t.rejects(
+    compareCommand(truth, truth, { labels: [0] }),
+    { code: 'InvalidArgument' },
+    'the background is no label to compare',
+  );
   try {
     await compareCommand(truth, join(folder, 'missing.nii.gz'));
     t.fail('a missing file was taken');
