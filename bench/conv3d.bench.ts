@@ -1,7 +1,7 @@
-// Convolutions against the multiply-add peak of the machine, which is measured before and after each case with the same threads and
-// instruction set. share_of_peak is of the time that passed; share_of_peak_cpu of the processor time of all threads, which other
-// programs on the machine disturb less (it does not see idle threads). More than one core's worth of multiplications is never saved
-// here: the convolutions are direct, so 1 is the limit, but for planes of padding that are left out.
+// Convolutions against the multiply-add peak of the machine, which is measured before and after every sample with the same threads
+// and instruction set; shares are of the higher of the two, medians over samples. share_of_peak is of the time that passed; share_of_peak_cpu of the processor
+// time of all threads, which other programs on the machine disturb less (it does not see idle threads). The convolutions are direct,
+// so 1 is the limit, but for planes of padding that are left out. `median_s` is of one convolution, `spread` its range over the median.
 import Benchmark from 'benchmark';
 import { type Device, device, type Tensor, threads } from 'renvox';
 import { call } from '#lib/native.js';
@@ -60,42 +60,53 @@ const layers: Layer[] = [
   layer(cube(32), 64, 64, { stride: 2 }),
 ];
 
-interface Figures {
+/** One timed batch and the peak of its surroundings: operations a second that passed, and a second of processor time. */
+interface Sample {
   seconds: number;
-  cpuSeconds: number;
+  peak: number;
+  share: number;
+  cpuShare: number;
 }
 
-function peak(): number {
-  const rates = [0, 0, 0].map(() => {
-    const { flops, seconds } = call((addon) => addon.fmaPeak(0.02));
-    return flops / seconds;
-  });
-  return Math.max(...rates) / 1e9;
+interface Rates {
+  passed: number;
+  worked: number;
 }
 
-/** The peak per second of processor time of one thread. */
-function cpuPeak(): number {
+/** Runs `body` and returns its floating point operations per second. */
+async function rates(body: () => number | Promise<number>): Promise<Rates> {
+  const begin = performance.now();
   const before = process.cpuUsage();
-  const { flops } = call((addon) => addon.fmaPeak(0.03));
+  const flops = await body();
+  const passed = (performance.now() - begin) / 1e3;
   const { user, system } = process.cpuUsage(before);
-  return flops / (user + system) / 1e3;
+  return { passed: flops / passed, worked: flops / ((user + system) / 1e6) };
 }
+
+const peak = (): Promise<Rates> => rates(() => call((addon) => addon.fmaPeak(0.05)).flops);
 
 const median = (values: readonly number[]): number =>
   [...values].sort((a, b) => a - b)[values.length >> 1] as number;
 
-/** Runs `work` and waits for the device, again and again, by Benchmark; each sample is `batch` calls. */
-function measure(cpu: Device, work: () => void, batch: number): Promise<Figures[]> {
-  const samples: Figures[] = [];
+/** Samples `work`, which takes `flops`, by Benchmark: each is a batch of calls between two measurements of the peak. */
+function sample(cpu: Device, work: () => void, flops: number): Promise<Sample[]> {
+  // A batch shall be much longer than the way to the device and back.
+  const batch = Math.max(1, Math.min(64, Math.round(3e9 / flops)));
+  const samples: Sample[] = [];
   const run = async () => {
-    const begin = performance.now();
-    const before = process.cpuUsage();
-    for (let i = 0; i < batch; i++) work();
-    await cpu.drain();
-    const { user, system } = process.cpuUsage(before);
+    const before = await peak();
+    const made = await rates(async () => {
+      for (let i = 0; i < batch; i++) work();
+      await cpu.drain();
+      return flops * batch;
+    });
+    const after = await peak();
+    const passed = Math.max(before.passed, after.passed);
     samples.push({
-      seconds: (performance.now() - begin) / 1e3 / batch,
-      cpuSeconds: (user + system) / 1e6 / batch,
+      seconds: flops / made.passed,
+      peak: passed,
+      share: made.passed / passed,
+      cpuShare: made.worked / Math.max(before.worked, after.worked),
     });
   };
   return new Promise((resolve, reject) => {
@@ -103,7 +114,7 @@ function measure(cpu: Device, work: () => void, batch: number): Promise<Figures[
       defer: true,
       minSamples: 5,
       minTime: 0.001,
-      maxTime: 0.8,
+      maxTime: 1,
       fn: (deferred: Benchmark.Deferred) => {
         run().then(() => deferred.resolve(), reject);
       },
@@ -137,29 +148,20 @@ async function measureLayer(cpu: Device, l: Layer): Promise<Row> {
     for (const r of results) r?.dispose();
   };
   const flops = 2 * out.reduce((a, b) => a * b, 1) * l.cout * l.cin * k ** 3;
-  // A sample shall be much longer than the way to the device and back.
-  const batch = Math.max(1, Math.min(64, Math.round(3e9 / flops)));
-  const peaks = [peak()];
-  const cpuPeaks = [cpuPeak()];
-  const samples = await measure(cpu, work, batch);
-  peaks.push(peak());
-  cpuPeaks.push(cpuPeak());
+  const samples = await sample(cpu, work, flops);
   const seconds = samples.map((s) => s.seconds);
   const middle = median(seconds);
-  const gflops = flops / middle / 1e9;
-  const peakGflops = Math.max(...peaks);
   return {
     name: l.name,
     isa: call((addon) => addon.instructionSet()),
     threads: threads(),
+    samples: samples.length,
     median_s: middle,
     spread: (Math.max(...seconds) - Math.min(...seconds)) / middle,
-    samples: samples.length,
-    gflops,
-    peak_gflops: peakGflops,
-    share_of_peak: gflops / peakGflops,
-    share_of_peak_cpu:
-      flops / median(samples.map((s) => s.cpuSeconds)) / 1e9 / Math.max(...cpuPeaks),
+    gflops: flops / middle / 1e9,
+    peak_gflops: median(samples.map((s) => s.peak)) / 1e9,
+    share_of_peak: median(samples.map((s) => s.share)),
+    share_of_peak_cpu: median(samples.map((s) => s.cpuShare)),
   };
 }
 
