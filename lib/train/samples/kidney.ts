@@ -23,7 +23,7 @@ export function kidneySample(device: Device, seed: number, grid: SampleGrid = ki
     blobs: 14,
     labels: () => ({ kidney: 1, mass: () => 1 }),
   });
-  const slab = r.chance(0.3);
+  const slab = r.chance(0.4);
   const view = slab ? slabView(r, abdomen, grid) : fieldOfView(r, abdomen, grid);
   const slices = slab ? slabSlices(r, grid) : cut(r, grid.shape[0]);
   const drawn = renderAbdomen(device, abdomen, view, slices);
@@ -64,7 +64,7 @@ function slabView(r: Random, abdomen: Abdomen, { shape, spacing }: SampleGrid) {
   return fixedGrid({
     shape,
     spacing,
-    centre: [x + r.normal(0, 14), y + r.normal(0, 14), z + r.uniform(-180, 220)],
+    centre: [x + r.normal(0, 14), y + r.normal(0, 14), z + r.uniform(-200, 260)],
   });
 }
 
