@@ -7,7 +7,7 @@ import { compare } from '../dist/metrics/index.js';
 import { makeReport, reportText, writeFinding } from '../dist/pipeline/index.js';
 
 const out = 'demo-output';
-const seed = Number(process.argv[2] ?? 2026);
+const seed = Number(process.argv[2] ?? 6);
 
 console.log(`Drawing a phantom abdomen (seed ${seed}: no patient) …`);
 const [folder] = await phantomCommand({ out, count: 1, seed });
