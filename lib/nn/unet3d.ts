@@ -205,6 +205,8 @@ function completed(config: UNet3DConfig): Complete {
       complete.channels,
     );
   for (const c of complete.channels) checkInteger('channels', c, 1, 2048);
+  if (typeof complete.convolutions !== 'object' || complete.convolutions === null)
+    throw invalidArgument('convolutions', '{ encoder, decoder }', complete.convolutions);
   checkInteger('convolutions.encoder', complete.convolutions.encoder, 1, 8);
   checkInteger('convolutions.decoder', complete.convolutions.decoder, 1, 8);
   if (complete.norm !== 'instance' && complete.norm !== 'batch')

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { writeFileAtomic } from '../atomic-write.js';
 import { type Device, defaultDevice } from '../device.js';
-import { RenvoxError } from '../errors.js';
+import { isRenvoxError, RenvoxError } from '../errors.js';
 import type { DType } from '../native.js';
 import { cast } from '../ops/index.js';
 import { scope } from '../scope.js';
@@ -67,7 +67,7 @@ export async function loadNetwork(
   const { tensors, metadata } = parseSafetensors(bytes);
   const described = describe(metadata, path);
   const device = options.device ?? defaultDevice();
-  const network = makeNetwork(described.architecture, { device });
+  const network = networkOf(described.architecture, device, path);
   try {
     network.load(uploadTensors(device, tensors));
   } catch (error) {
@@ -75,6 +75,25 @@ export async function loadNetwork(
     throw error;
   }
   return { network, metadata: described, sha256: createHash('sha256').update(bytes).digest('hex') };
+}
+
+/** The network that a file describes; a configuration that is none is the file's fault, not the caller's. */
+function networkOf(
+  architecture: WeightsMetadata['architecture'],
+  device: Device,
+  path: string,
+): UNet3D | ResNet3D {
+  try {
+    return makeNetwork(architecture, { device });
+  } catch (error) {
+    if (!isRenvoxError(error, 'InvalidArgument')) throw error;
+    throw new RenvoxError(
+      'InvalidWeights',
+      `The weights file ${path} describes no network: ${error.message}`,
+      { path },
+      { cause: error },
+    );
+  }
 }
 
 /** Stored tensors as f32 tensors on a device. */

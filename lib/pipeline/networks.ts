@@ -62,11 +62,7 @@ export async function loadCascade(
             file,
           },
         );
-      const { grid, window } = metadata.preprocessing as {
-        grid: { shape: [number, number, number]; spacing: [number, number, number] };
-        window: NetworkWindow;
-      };
-      return { name: file, network, shape: grid.shape, spacing: grid.spacing, window, sha256 };
+      return { name: file, network, ...gridAndWindow(metadata.preprocessing, file), sha256 };
     };
     const dispose = () => {
       for (const n of loaded) n.dispose();
@@ -79,4 +75,32 @@ export async function loadCascade(
     for (const n of loaded) n.dispose();
     throw error;
   }
+}
+
+/** The grid and window of a weights file, checked: a damaged file must not surface as nonsense later. */
+function gridAndWindow(
+  preprocessing: Record<string, unknown>,
+  file: string,
+): Pick<Stage<unknown>, 'shape' | 'spacing' | 'window'> {
+  const { grid, window } = preprocessing as {
+    grid?: { shape?: unknown; spacing?: unknown } | null;
+    window?: Partial<Record<keyof NetworkWindow, unknown>> | null;
+  };
+  const triple = (value: unknown, sound: (n: unknown) => boolean) =>
+    Array.isArray(value) && value.length === 3 && value.every(sound);
+  const { level, width, low, high } = window ?? {};
+  const sound =
+    triple(grid?.shape, (n) => Number.isSafeInteger(n) && (n as number) >= 1) &&
+    triple(grid?.spacing, (n) => Number.isFinite(n) && (n as number) > 0) &&
+    [level, width, low, high].every(Number.isFinite) &&
+    (width as number) > 0 &&
+    (high as number) > (low as number);
+  if (!sound)
+    throw new RenvoxError(
+      'InvalidWeights',
+      `${file}.safetensors does not say its grid and window: expected grid { shape, spacing } and window { level, width, low, high } but received ${JSON.stringify({ grid, window })}`,
+      { file },
+    );
+  const { shape, spacing } = grid as Pick<Stage<unknown>, 'shape' | 'spacing'>;
+  return { shape, spacing, window: window as NetworkWindow };
 }
