@@ -47,3 +47,16 @@ onEveryDevice(t, 'leakyRelu of PyTorch', async (t, device) => {
   const dx = channelsFirst(await (made as [Tensor])[0].data(), input.shape);
   references.compare(t, dx, torch.get('leaky_relu/grad_input')?.data ?? [], 1e-7, 'gradient');
 });
+
+onEveryDevice(t, 'relu', async (t, device) => {
+  const x = device.tensor([-2, -0.5, 0, 0.25, 3]);
+  const g = device.tensor([1, 2, 3, 4, 5]);
+  const { value, gradients: made } = gradients(() => ops.relu(x), [x], g);
+  t.same([...(await value.data())].map(Math.abs), [0, 0, 0, 0.25, 3]);
+  const dx = [...(await (made as [Tensor])[0].data())];
+  t.same(
+    [dx[0], dx[1], dx[3], dx[4]].map((v) => Math.abs(v as number)),
+    [0, 0, 4, 5],
+    'gradient',
+  );
+});

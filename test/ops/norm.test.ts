@@ -220,6 +220,27 @@ onEveryDevice(t, 'normCoefficients and foldBatchNorm', async (t, device) => {
   agrees(t, await folded[1].data(), [a[0] * 0.75 + 0.5, a[1] * 3 - 0.5], 1e-6, 'bias');
 });
 
+onEveryDevice(
+  t,
+  'a folded convolution is the convolution and its norm in eval mode',
+  async (t, device) => {
+    const x = device.tensor(randomArray(2 * 5 * 4 * 3 * 3, 11), { shape: [2, 5, 4, 3, 3] });
+    const weight = device.tensor(randomArray(4 * 3 * 27, 12), { shape: [4, 3, 3, 3, 3] });
+    const of = (seed: number, base: number) =>
+      device.tensor(randomArray(4, seed).map((v) => base + v / 2));
+    const [bias, gamma, beta] = [of(13, 0), of(14, 1), of(15, 0)] as const;
+    const [runningMean, runningVar] = [of(16, 0), of(17, 1)] as const;
+    const plain = ops.batchNorm(
+      ops.conv3d(x, weight, { bias, padding: 1 }),
+      ...([gamma, beta, runningMean, runningVar] as const),
+      { training: false },
+    );
+    const [w, b] = ops.foldBatchNorm({ weight, bias, gamma, beta, runningMean, runningVar });
+    const folded = ops.conv3d(x, w, { bias: b, padding: 1 });
+    agrees(t, await folded.data(), await plain.data(), 2e-6, 'folded');
+  },
+);
+
 onEveryDevice(t, 'norms refuse what does not fit', async (t, device) => {
   const x = device.full([1, 2, 2, 2, 3]);
   const three = device.full([3], 1);
