@@ -32,6 +32,7 @@ export interface Info {
   weights: { name: string; bytes: number; sha256: string }[];
 }
 
+/** Declares the command. */
 export function register(program: Command): void {
   program
     .command('info')

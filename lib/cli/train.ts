@@ -15,6 +15,7 @@ interface Options {
   quiet?: boolean;
 }
 
+/** Declares the command. */
 export function register(program: Command): void {
   program
     .command('train')

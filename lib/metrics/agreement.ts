@@ -37,6 +37,7 @@ export interface AgreementJson {
   readonly state: MaskState;
 }
 
+/** Which of two masks have voxels, from their counts. */
 export function maskState(voxelsTruth: number, voxelsPrediction: number): MaskState {
   if (voxelsTruth > 0) return voxelsPrediction > 0 ? 'normal' : 'empty_prediction';
   return voxelsPrediction > 0 ? 'empty_truth' : 'both_empty';
@@ -52,6 +53,7 @@ export function iouOf(both: number, voxelsA: number, voxelsB: number): number {
   return both / (voxelsA + voxelsB - both);
 }
 
+/** An agreement with null for what is infinite or undefined, as JSON has neither. Lengths in mm. */
 export function agreementJson(agreement: Agreement): AgreementJson {
   const finite = (n: number) => (Number.isFinite(n) ? n : null);
   return {

@@ -138,6 +138,7 @@ export function checkInteger(
     );
 }
 
+/** @internal A shape as messages show it: [1, 2, 3]. */
 export function text(shape: readonly number[]): string {
   return `[${shape.join(', ')}]`;
 }

@@ -87,6 +87,7 @@ export interface Pose {
   readonly rate: number;
 }
 
+/** A pose from turns about the three axes (radians) and scales along them. */
 export function poseOf(
   angles: readonly [number, number, number],
   scale: readonly [number, number, number],

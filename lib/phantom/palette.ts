@@ -59,6 +59,7 @@ export const byPhase = <T>(phase: Phase, values: readonly [T, T, T, T]): T =>
 /** What free HU leaves alone: fat, air and bone look alike on every scan. */
 const kept: readonly Organ[] = ['fat', 'perirenalFat', 'marrow', 'bone', 'lung'];
 
+/** HU of every organ for a phase; with `free`, of soft tissues any HU at all. */
 export function drawPalette(random: Random, phase: Phase, free: boolean): Palette {
   const r = random.stream('palette');
   const between = (low: number, high: number) => r.uniform(low, high);

@@ -82,6 +82,7 @@ export interface Ellipsoid {
 /** Floats of a row: kPrimitiveSize of native/math/shapes.h. */
 export const primitiveSize = 40;
 
+/** Primitives in the order in which they are painted, as rows of floats for drawScene. */
 export class Scene {
   readonly #rows: number[][] = [];
 

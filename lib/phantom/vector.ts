@@ -24,6 +24,7 @@ export const cross = (a: Vector, b: Vector): Vector => [
   a[0] * b[1] - a[1] * b[0],
 ];
 
+/** The direction of a vector, of length 1. */
 export function unit(a: Vector): Vector {
   const length = Math.hypot(...a);
   return [a[0] / length, a[1] / length, a[2] / length];

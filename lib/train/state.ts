@@ -17,6 +17,7 @@ import {
 import type { Tensor } from '../tensor.js';
 import type { Preset } from './preset.js';
 
+/** All that a run must keep to go on bit for bit: weights, their average, the optimiser and how far it has come. */
 export class TrainingState {
   /** Steps done. */
   step = 0;

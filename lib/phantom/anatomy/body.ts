@@ -19,6 +19,7 @@ export interface Body {
   readonly wall: number;
 }
 
+/** Decides a trunk's size and fat, in mm: what everything else is placed by. */
 export function drawBody(random: Random, scene: Scene, palette: Palette, voxel: number): Body {
   const r = random.stream('body');
   const fatLayer = r.logUniform(5, 50);

@@ -8,6 +8,7 @@ import { type Body, inside, paintOf } from './body.js';
 const front: Vector = [0, 1, 0];
 const gas: Tone = { hu: -960, fine: 10, coarse: 10 };
 
+/** Draws small bowel, colon and stomach with their gas and contents. */
 export function drawBowel(body: Body): void {
   smallBowel(body);
   colon(body);

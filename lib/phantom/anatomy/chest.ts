@@ -3,6 +3,7 @@ import { Tissue } from '../scene.js';
 import type { Vector } from '../vector.js';
 import { type Body, bothSides, paintOf } from './body.js';
 
+/** Draws lungs, mediastinum, heart and ribs. */
 export function drawChest(body: Body): void {
   const { scene, palette, halfWidth, halfDepth, middle, fatLayer } = body;
   const r = body.random.stream('chest');

@@ -105,6 +105,7 @@ export const allBut = (...tissues: readonly TissueId[]): TissueId[] =>
 const { bone, skin, subcutaneousFat, muscle, cortex, medulla, sinusFat, urine, perirenalFat } =
   Tissue;
 
+/** Draws the fat round a kidney, in some patients stranded. */
 export function drawPerirenalFat(body: Body, kidney: Kidney): void {
   const { scene, palette } = body;
   const r = body.random.stream(`perirenal ${kidney.side}`);
@@ -127,6 +128,7 @@ export function drawPerirenalFat(body: Body, kidney: Kidney): void {
     });
 }
 
+/** Draws a kidney: parenchyma, sinus, pelvis and hilar vessels, with the labels given. */
 export function drawKidney(
   body: Body,
   kidney: Kidney,

@@ -51,6 +51,7 @@ export const usualMasses: MassPlan = {
   diameters: [3, 80],
 };
 
+/** Decides the masses of both kidneys: how many, which class, how large (mm) and where. */
 export function planMasses(
   random: Random,
   kidneys: readonly Kidney[],

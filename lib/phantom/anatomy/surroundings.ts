@@ -3,6 +3,7 @@ import { Tissue } from '../scene.js';
 import { turned, type Vector } from '../vector.js';
 import { type Body, bothSides, inside, paintOf } from './body.js';
 
+/** Draws the scanner's table behind the back, on most scans. */
 export function drawTable(body: Body): void {
   const { scene, middle, halfDepth } = body;
   const r = body.random.stream('table');
@@ -27,6 +28,7 @@ export function drawTable(body: Body): void {
   slab(r.uniform(1.5, 3), hu);
 }
 
+/** Draws arms beside the trunk, on some scans. */
 export function drawArms(body: Body): void {
   const { scene, palette, halfWidth, middle } = body;
   const r = body.random.stream('arms');

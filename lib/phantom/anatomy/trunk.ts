@@ -6,6 +6,7 @@ import { type Body, bothSides, paintOf } from './body.js';
 /** Long ellipsoids stand for cylinders along z. */
 const long = 2400;
 
+/** Draws the wall of the trunk: shells of fat and muscle, back muscles, pelvis and spine. */
 export function drawTrunk(body: Body): void {
   shells(body);
   backMuscles(body);

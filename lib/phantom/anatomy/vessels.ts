@@ -9,6 +9,7 @@ export interface RenalRoots {
   vein: Vector;
 }
 
+/** Draws aorta and vena cava and returns where the renal vessels leave them. */
 export function drawVessels(body: Body): RenalRoots {
   const { scene, palette } = body;
   const r = body.random.stream('vessels');

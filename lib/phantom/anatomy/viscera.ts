@@ -3,6 +3,7 @@ import { Tissue } from '../scene.js';
 import { inAxes, turned, unit, type Vector } from '../vector.js';
 import { type Body, bothSides, inside, paintOf } from './body.js';
 
+/** Draws liver with gallbladder, spleen, pancreas and adrenals. */
 export function drawViscera(body: Body): void {
   liver(body);
   spleen(body);

@@ -16,6 +16,7 @@ export interface TextStyle {
 /** Sub-pixels a side where an edge is smoothed. */
 const SUB = 3;
 
+/** A picture in RGB that lines, boxes and text are drawn on. */
 export class Canvas {
   readonly width: number;
   readonly height: number;
