@@ -3,7 +3,7 @@
  * fsync of the folder.
  */
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { RenvoxError } from './errors.js';
 
@@ -87,4 +87,21 @@ function failure(path: string, error: unknown): RenvoxError {
     { path, systemCode: code },
     { cause: error },
   );
+}
+
+/**
+ * Makes a folder and those above it. Not Node's own recursive form, which never returns where a file system refuses new folders without
+ * saying so (/proc).
+ */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    const { code } = error as { code?: unknown };
+    if (code === 'EEXIST') return;
+    const parent = dirname(path);
+    if (code !== 'ENOENT' || parent === path) throw error;
+    await makeFolder(parent);
+    await mkdir(path);
+  }
 }

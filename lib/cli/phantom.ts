@@ -1,9 +1,9 @@
 /** `renvox phantom`: CTs of phantoms, with their labels and masses, in folders. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { writeFileAtomic } from '../atomic-write.js';
+import { makeFolder, writeFileAtomic } from '../atomic-write.js';
 import type { Device } from '../device.js';
 import { invalidArgument, RenvoxError } from '../errors.js';
 import { type Phantom, type PhantomOptions, phantom } from '../phantom/index.js';
@@ -99,7 +99,7 @@ async function writeCase(
   const folder = join(out, name);
   const temporary = join(out, `.${name}-${randomBytes(6).toString('hex')}.tmp`);
   try {
-    await mkdir(temporary, { recursive: true });
+    await makeFolder(temporary);
     await made.ct.write(join(temporary, 'ct.nii.gz'), { signal });
     await made.labels.write(join(temporary, 'labels.nii.gz'), { signal });
     const text = `${JSON.stringify(describe(made, sinus), null, 2)}\n`;

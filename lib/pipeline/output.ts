@@ -1,8 +1,8 @@
 /** The output folder of an analysis: it appears whole or not at all. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { writeFileAtomic } from '../atomic-write.js';
+import { makeFolder, writeFileAtomic } from '../atomic-write.js';
 import { RenvoxError } from '../errors.js';
 import type { Volume } from '../volume/index.js';
 import type { Finding } from './finding.js';
@@ -27,7 +27,7 @@ export async function writeFinding(
   const target = resolve(folder);
   const temporary = join(dirname(target), `.renvox-${randomBytes(8).toString('hex')}`);
   try {
-    await mkdir(temporary, { recursive: true });
+    await makeFolder(temporary);
     await finding.labels.write(join(temporary, OUTPUT_FILES[0]), options);
     await writeFileAtomic(
       join(temporary, OUTPUT_FILES[1]),

@@ -1,6 +1,6 @@
-import { appendFile, mkdir, readFile } from 'node:fs/promises';
+import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeFileAtomic } from '../atomic-write.js';
+import { makeFolder, writeFileAtomic } from '../atomic-write.js';
 import { gradients } from '../autograd/index.js';
 import { type Device, defaultDevice } from '../device.js';
 import { RenvoxError } from '../errors.js';
@@ -55,7 +55,7 @@ const REPORT = 10;
  */
 export async function train(preset: Preset, options: TrainOptions): Promise<TrainResult> {
   const { out, sampler, device = defaultDevice(), signal, onProgress } = options;
-  await mkdir(out, { recursive: true });
+  await makeFolder(out);
   if (!options.resume && (await TrainingState.exists(out)))
     throw new RenvoxError(
       'InvalidArgument',

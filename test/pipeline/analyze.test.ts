@@ -161,6 +161,9 @@ t.test('nothing to find: kidneys of 0 voxels, no masses', async (t) => {
   await t.rejects(writeFinding(join(folder, 'new', 'report.json', 'below'), air, finding, report), {
     code: 'WriteFailed',
   });
+  await t.rejects(writeFinding('/proc/renvox/below', air, finding, report), {
+    code: 'WriteFailed',
+  });
   await rm(folder, { recursive: true });
 });
 

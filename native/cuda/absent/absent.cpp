@@ -4,7 +4,7 @@
 namespace rvx::cuda {
 
 std::string unavailableReason() {
-  return "this build of renvox has no CUDA kernels (no nvcc was found when it was built)";
+  return "this build of renvox has no CUDA kernels: it computes on the CPU";
 }
 
 std::shared_ptr<Device> makeDevice() {
