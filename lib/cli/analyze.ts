@@ -1,5 +1,7 @@
 /** `renvox analyze`: a CT in, label map, report and preview out. */
+import { stat } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
+import { invalidArgument } from '../errors.js';
 import { EXIT, interruptSignal } from './exit.js';
 
 interface Options {
@@ -48,6 +50,8 @@ async function run(input: string, options: Options, command: Command): Promise<v
   if (options.out === undefined)
     command.error("error: required option '--out <dir>' not specified", { exitCode: EXIT.usage });
   const out = options.out as string;
+  if ((await stat(out).catch(() => undefined))?.isDirectory() === false)
+    throw invalidArgument('--out', 'a folder, there or not', `${out}, which is a file`);
   const { device } = await import('../device.js');
   const { readVolume } = await import('../volume/index.js');
   const { softwareVersion } = await import('./version.js');
@@ -69,7 +73,7 @@ async function run(input: string, options: Options, command: Command): Promise<v
     if (options.json) console.log(JSON.stringify(report, null, 2));
     else console.log(pipeline.reportText(report));
     say(
-      `wrote ${pipeline.OUTPUT_FILES.join(', ')} to ${out} in ${report.timings_s.total.toFixed(1)} s`,
+      `wrote ${pipeline.OUTPUT_FILES.join(', ')} to ${out}; the analysis took ${report.timings_s.total.toFixed(1)} s`,
     );
   } finally {
     gpu.dispose();

@@ -118,7 +118,7 @@ async function run(state: TrainingState, options: Run): Promise<TrainResult> {
         const line = { step: state.step, ...seen, rate, ...validation, seconds };
         // The log goes first: what it says of steps after the checkpoint is cut when the run is resumed.
         await appendFile(options.log, `${JSON.stringify(line)}\n`);
-        if (keep) await state.save(out);
+        if (keep && !stopped) await state.save(out);
         const stepsPerSecond = (state.step - first) / seconds;
         options.onProgress?.({
           stage: validation ? 'validate' : 'train',
@@ -130,13 +130,16 @@ async function run(state: TrainingState, options: Run): Promise<TrainResult> {
           secondsLeft: (preset.steps - state.step) / stepsPerSecond,
         });
       }
-      if (stopped)
+      if (stopped) {
+        // Whatever was logged or not: a run that is stopped keeps all it has done.
+        if (state.step > 0) await state.save(out);
         throw new RenvoxError(
           'AbortError',
           `Training was stopped after step ${state.step} of ${preset.steps}; it can be resumed`,
           { step: state.step },
           { cause: signal?.reason },
         );
+      }
     }
     validation ??= await held.evaluate(state.averaged);
     const weights = join(out, 'weights.safetensors');

@@ -150,3 +150,21 @@ t.test('divergence names the step and keeps the checkpoint', async (tap) => {
   const { steps } = await run(out, { resume: true });
   tap.equal(steps, 12, 'with sound samples it goes on');
 });
+
+t.test('a stop between two checkpoints keeps what was done', async (tap) => {
+  const out = join(tap.testdir(), 'run');
+  const preset = {
+    ...toyPreset,
+    steps: 40,
+    checkpoint: 1000,
+    validation: { every: 1000, samples: 1 },
+  };
+  const stop = new AbortController();
+  const stopped = train(preset, {
+    ...{ sampler: toySampler(preset), device: d, out, signal: stop.signal },
+    onProgress: ({ done }) => done === 10 && stop.abort(),
+  });
+  await tap.rejects(stopped, { code: 'AbortError', message: /after step 10 of 40/ });
+  const { metadata } = parseSafetensors(await readFile(join(out, 'checkpoint.safetensors')));
+  tap.match(JSON.stringify(metadata), /\\?"step\\?":\\?"?10|"10"/, 'the checkpoint is of step 10');
+});
