@@ -67,6 +67,8 @@ onEveryDevice(t, 'nested signals: each of them drops the work', async (t, device
 
 onEveryDevice(t, 'work under a count', async (t, device) => {
   const counts = device.tensor([0, 5, -1], { dtype: 'i32' });
+  // The upload of the counts is counted when the queue comes to it.
+  await device.drain();
   const before = device.transfers;
   const run = (index: number) => device.under({ when: { counts, index } }, () => ones(device));
   const [none, some, negative] = [run(0), run(1), run(2)];
@@ -76,7 +78,7 @@ onEveryDevice(t, 'work under a count', async (t, device) => {
   const after = device.transfers;
   t.equal(after.readbacks - before.readbacks, 3);
   t.equal(after.readbackBytes - before.readbackBytes, 12);
-  t.equal(after.uploads, before.uploads + 1, 'read-backs are not voxel transfers');
+  t.equal(after.uploads, before.uploads, 'read-backs are not voxel transfers');
 
   t.strictSame(await values(ops.add(none, some)), [1, 1, 1], 'and dependents see zeros');
   const view = ops.reshape(none, [1, 3]);
