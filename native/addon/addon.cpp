@@ -11,38 +11,33 @@
 
 #include "addon/arguments.h"
 #include "addon/environment.h"
+#include "addon/guarded.h"
 #include "addon/handles.h"
 #include "addon/registry.h"
+#include "addon/simulator.h"
 #include "core/isa.h"
 #include "core/pool.h"
+#include "core/stopwatch.h"
 #include "cpu/isa/fma_peak.h"
 #include "ops/ops.h"
 
 namespace rvx::addon {
 namespace {
 
-// Maps rvx::Error to a JS exception at the border.
-template <Napi::Value (*F)(const Napi::CallbackInfo&)>
-Napi::Value guarded(const Napi::CallbackInfo& info) {
-  try {
-    return F(info);
-  } catch (const Napi::Error&) {
-    throw;
-  } catch (const Error& e) {
-    throw toJs(info.Env(), e);
-  } catch (const std::bad_alloc&) {
-    throw toJs(info.Env(), Error("OutOfMemory", "The machine has no memory left"));
-  } catch (const std::exception& e) {
-    throw toJs(info.Env(), Error("InternalError", e.what()));
-  }
+// A simulated GPU is none that programs should find by themselves.
+std::string cudaUnavailable() {
+  return cuda::simulator() ? "this is a test build: its device cuda-sim runs the kernels on the CPU"
+                           : cuda::unavailableReason();
 }
 
 Napi::Value createDevice(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   const std::string kind = textOf(info[0], "kind");
-  require(kind == "cpu" || kind == "cuda", "InvalidArgument",
+  require(kind == "cpu" || kind == "cuda" || kind == cuda::deviceName(), "InvalidArgument",
           "Expected cpu or cuda for parameter kind but received " + kind);
-  auto device = kind == "cuda" ? cuda::makeDevice() : makeCpuDevice();
+  if (kind == "cuda" && kind != cuda::deviceName())
+    throw Error("DeviceUnavailable", "No CUDA device: " + cudaUnavailable());
+  auto device = kind == "cpu" ? makeCpuDevice() : cuda::makeDevice();
   Environment::of(env).add(device);
   auto handle = std::make_unique<DeviceHandle>();
   handle->device = std::move(device);
@@ -56,6 +51,16 @@ Napi::Value closeDevice(const Napi::CallbackInfo& info) {
   DeviceHandle& handle = unwrap<DeviceHandle>(info.Env(), info[0]);
   if (!handle.device->closed()) Environment::of(info.Env()).close(handle.device);
   return info.Env().Undefined();
+}
+
+Napi::Value deviceInfo(const Napi::CallbackInfo& info) {
+  Napi::Object o = Napi::Object::New(info.Env());
+  const DeviceInfo d = deviceOf(info.Env(), info[0]).info();
+  o.Set("name", d.name);
+  o.Set("capability", d.capability);
+  o.Set("multiprocessors", d.multiprocessors);
+  o.Set("memory", static_cast<double>(d.memory));
+  return o;
 }
 
 Napi::Value memory(const Napi::CallbackInfo& info) {
@@ -215,6 +220,30 @@ Napi::Value download(const Napi::CallbackInfo& info) {
                  [&](auto& done) { device.read(std::move(tensors), std::move(hosts), done); });
 }
 
+Stopwatch& stopwatchOf(Device& device) {
+  auto* stopwatch = dynamic_cast<Stopwatch*>(&device);
+  require(stopwatch != nullptr, "InvalidArgument", "This device has no clock of its own");
+  return *stopwatch;
+}
+
+// mark(device): notes the moment when all that is enqueued now is done.
+Napi::Value mark(const Napi::CallbackInfo& info) {
+  Device& device = deviceOf(info.Env(), info[0]);
+  Job job;
+  job.name = "mark";
+  job.run = [stopwatch = &stopwatchOf(device)] { stopwatch->mark(); };
+  device.enqueue(std::move(job));
+  return info.Env().Undefined();
+}
+
+// takeMarks(device) -> milliseconds from the first mark to each, after a drain; forgets them.
+Napi::Value takeMarks(const Napi::CallbackInfo& info) {
+  const std::vector<double> times = stopwatchOf(deviceOf(info.Env(), info[0])).takeMarks();
+  Napi::Array result = Napi::Array::New(info.Env(), times.size());
+  for (size_t i = 0; i < times.size(); ++i) result.Set(static_cast<uint32_t>(i), times[i]);
+  return result;
+}
+
 Napi::Value drain(const Napi::CallbackInfo& info) {
   Device& device = deviceOf(info.Env(), info[0]);
   Napi::Array held = Napi::Array::New(info.Env());
@@ -290,7 +319,7 @@ Napi::Value fmaPeak(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value cudaReason(const Napi::CallbackInfo& info) {
-  return Napi::String::New(info.Env(), cuda::unavailableReason());
+  return Napi::String::New(info.Env(), cudaUnavailable());
 }
 
 // Node unloads an addon when the last worker that loaded it ends; the pool's threads outlive all
@@ -313,6 +342,7 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Environment(env));
   add<createDevice>(exports, "createDevice");
   add<closeDevice>(exports, "closeDevice");
+  add<deviceInfo>(exports, "deviceInfo");
   add<memory>(exports, "memory");
   add<setMemoryLimit>(exports, "setMemoryLimit");
   add<resetPeak>(exports, "resetPeak");
@@ -322,6 +352,8 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
   add<reshape>(exports, "reshape");
   add<download>(exports, "download");
   add<drain>(exports, "drain");
+  add<mark>(exports, "mark");
+  add<takeMarks>(exports, "takeMarks");
   add<dispose>(exports, "dispose");
   add<createToken>(exports, "createToken");
   add<cancel>(exports, "cancel");
@@ -333,6 +365,7 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
   add<cudaReason>(exports, "cudaReason");
   add<runOperation>(exports, "run");
   add<operationNames>(exports, "operationNames");
+  if (cuda::simulator()) exports.Set("simulator", simulatorObject(env));
   return exports;
 }
 

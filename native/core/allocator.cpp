@@ -67,7 +67,7 @@ void* Allocator::allocate(size_t bytes, size_t* capacity) {
                                      std::to_string(stats_.live) + " in use, over the limit of " +
                                      std::to_string(stats_.limit));
     const uint64_t peak = std::max(stats_.peak, stats_.live + wanted);
-    shrinkCache(std::min(peak, stats_.limit) - stats_.live - wanted);
+    shrinkCache((keepAll_ ? stats_.limit : std::min(peak, stats_.limit)) - stats_.live - wanted);
     data = source_.allocate(wanted);
     if (!data) {
       shrinkCache(0);

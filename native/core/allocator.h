@@ -2,8 +2,9 @@
 //
 // Freed blocks are kept and given out again, so a training loop reaches a steady state without
 // asking the system. The cache never makes the footprint exceed the peak of live bytes: before
-// asking for new memory, cached blocks that would take it over that peak are returned. When a limit
-// is set, the cache goes first; then OutOfMemory.
+// asking for new memory, cached blocks that would take it over that peak are returned. Where giving
+// back is dear (keepAll: on a GPU it waits for all work under way), blocks are kept until memory or
+// the limit runs out. When a limit is set, the cache goes first; then OutOfMemory.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -41,11 +42,14 @@ class Allocator {
   void setLimit(uint64_t bytes);
   void resetPeak();
   void releaseCache();
+  // Before the first allocation.
+  void keepAll() { keepAll_ = true; }
 
  private:
   void shrinkCache(uint64_t allowed);
 
   MemorySource& source_;
+  bool keepAll_ = false;
   mutable std::mutex mutex_;
   std::multimap<size_t, void*> cache_;
   MemoryStatistics stats_;

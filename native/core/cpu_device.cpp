@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -10,6 +11,7 @@
 
 #include "core/device.h"
 #include "core/pool.h"
+#include "core/stopwatch.h"
 
 namespace rvx {
 namespace {
@@ -51,24 +53,40 @@ uint64_t machineMemory() {
   return bytes;
 }
 
-class CpuDevice : public Device {
+class CpuDevice : public Device, public Stopwatch {
  public:
   CpuDevice() : Device(DeviceKind::cpu, std::make_unique<SystemMemory>()) {
     allocator().setLimit(machineMemory());
   }
   ~CpuDevice() override { close(); }
 
+  DeviceInfo info() const override { return {"CPU", 0, poolThreads(), machineMemory()}; }
+
   void copyIn(void* device, const void* host, size_t bytes) override { copy(device, host, bytes); }
   void copyOut(void* host, const void* device, size_t bytes) override { copy(host, device, bytes); }
   void fillZero(void* device, size_t bytes) override { std::memset(device, 0, bytes); }
 
+  void mark() override { marks_.push_back(Clock::now()); }
+  std::vector<double> takeMarks() override {
+    std::vector<double> times;
+    times.reserve(marks_.size());
+    for (const Clock::time_point& m : marks_)
+      times.push_back(std::chrono::duration<double, std::milli>(m - marks_.front()).count());
+    marks_.clear();
+    return times;
+  }
+
  private:
+  using Clock = std::chrono::steady_clock;
+
   static void copy(void* to, const void* from, size_t bytes) {
     parallelChunks(static_cast<int64_t>(bytes), int64_t{8} << 20, [&](int64_t begin, int64_t end) {
       std::memcpy(static_cast<char*>(to) + begin, static_cast<const char*>(from) + begin,
                   static_cast<size_t>(end - begin));
     });
   }
+
+  std::vector<Clock::time_point> marks_;
 };
 
 }  // namespace

@@ -6,7 +6,21 @@
 
 namespace rvx {
 
-Buffer::~Buffer() { device->allocator().free(data, capacity); }
+Buffer::~Buffer() {
+  for (Companion& c : companions) device->allocator().free(c.data, c.capacity);
+  device->allocator().free(data, capacity);
+}
+
+Companion& Buffer::companion(const Companion::Key& key, size_t size) {
+  for (Companion& c : companions)
+    if (c.key == key) return c;
+  companions.reserve(companions.size() + 1);
+  Companion c;
+  c.key = key;
+  c.data = device->allocator().allocate(size, &c.capacity);
+  companions.push_back(c);
+  return companions.back();
+}
 
 void Buffer::materialize() {
   if (!data) data = device->allocator().allocate(bytes, &capacity);
@@ -40,6 +54,8 @@ void Device::start() {
 
 void Device::enqueue(Job job) {
   std::lock_guard<std::mutex> lock(mutex_);
+  // Reads are still taken: they tell which operation failed.
+  if (lost_ && !closed_) throw Error(*lost_);
   start();
   jobs_.push_back(std::move(job));
   ++enqueued_;
@@ -63,6 +79,11 @@ void Device::drain(std::function<void(const Error*)> done) {
   start();
   reads_.push_back({enqueued_, {}, {}, std::move(done)});
   wake_.notify_one();
+}
+
+void Device::markLost(const Error& error) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (!lost_) lost_ = std::make_unique<const Error>(error);
 }
 
 void Device::close() {
@@ -150,6 +171,7 @@ void fail(Job& job, const Error error) {  // NOLINT(performance-unnecessary-valu
 
 // Whether the job shall run; otherwise its outputs say why not.
 bool Device::prepare(Job& job) {
+  if (lost_) throw Error(*lost_);
   for (const auto& token : job.tokens)
     if (token->cancelled()) {
       fail(job, described(job, "AbortError", "aborted before it began").because(token->reason()));
@@ -176,10 +198,13 @@ bool Device::prepare(Job& job) {
       if (b.state == Buffer::State::skipped) {  // what was not computed reads as zeros
         b.materialize();
         fillZero(b.data, b.bytes);
+        b.written++;
         b.state = Buffer::State::ready;
       }
     }
   for (Tensor& t : job.outputs) t.buffer->materialize();
+  for (auto* list : {&job.outputs, &job.inouts})
+    for (Tensor& t : *list) t.buffer->written++;
   return true;
 }
 
@@ -221,7 +246,14 @@ void Device::copyTo(const Read& read) {
 void Device::serve(Read& read) {
   std::unique_ptr<Error> error;
   try {
+    if (lost_) {
+      // What failed with the device says so itself, with its operation.
+      for (const Tensor& t : read.tensors)
+        if (t.buffer->state == Buffer::State::failed) throw Error(*t.buffer->error);
+      throw Error(*lost_);
+    }
     copyTo(read);
+    if (read.tensors.empty()) synchronize();
   } catch (const Error& e) {
     error = std::make_unique<Error>(e);
   }

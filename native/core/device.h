@@ -62,6 +62,13 @@ struct TransferCounters {
 
 enum class DeviceKind { cpu, cuda };
 
+struct DeviceInfo {
+  std::string name;
+  int capability = 0;  // of CUDA: 10 * major + minor; 0 on the CPU
+  int multiprocessors = 0;
+  uint64_t memory = 0;  // bytes
+};
+
 class Device : public std::enable_shared_from_this<Device> {
  public:
   Device(DeviceKind kind, std::unique_ptr<MemorySource> source);
@@ -71,10 +78,14 @@ class Device : public std::enable_shared_from_this<Device> {
   Allocator& allocator() { return allocator_; }
   TransferCounters transfers;
 
+  virtual DeviceInfo info() const = 0;
+
   // Copies between host and device and fills, in queue order. Queue thread only.
   virtual void copyIn(void* device, const void* host, size_t bytes) = 0;
   virtual void copyOut(void* host, const void* device, size_t bytes) = 0;
   virtual void fillZero(void* device, size_t bytes) = 0;
+  // Waits until the device has done all that was handed to it. Queue thread only.
+  virtual void synchronize() {}
 
   Tensor makeTensor(const Shape& shape, DType dtype);
 
@@ -91,6 +102,10 @@ class Device : public std::enable_shared_from_this<Device> {
   // the thread is joined. Idempotent. Any thread but the queue's.
   void close();
   bool closed() const { return closed_.load(); }
+
+ protected:
+  // From now on all that is queued or comes fails with this error. The first call counts. Queue thread only.
+  void markLost(const Error& error);
 
  private:
   struct Read {
@@ -116,6 +131,7 @@ class Device : public std::enable_shared_from_this<Device> {
   std::list<Read> reads_;
   uint64_t enqueued_ = 0, finished_ = 0;
   bool stop_ = false;
+  std::unique_ptr<const Error> lost_;  // written once, by the queue thread under the lock
   std::atomic<bool> closed_{false};
   std::thread thread_;
 };

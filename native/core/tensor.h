@@ -4,8 +4,10 @@
 // `data`, `state` and `error` belong to the device's queue thread; everything else is fixed when
 // the tensor is made. Memory is given back when the last reference goes, whichever thread drops it.
 #pragma once
+#include <array>
 #include <atomic>
 #include <memory>
+#include <vector>
 
 #include "core/dtype.h"
 #include "core/error.h"
@@ -14,6 +16,17 @@
 namespace rvx {
 
 class Device;
+
+// Another form of a buffer's contents (packed weights), kept beside it so that it is made once for many uses, and freed with it.
+struct Companion {
+  using Key = std::array<int64_t, 12>;
+  static constexpr uint64_t kNever = ~uint64_t{0};
+  Key key{};  // which form
+  // The buffer's `written` when this was made of it; whoever finds another number there makes it again and sets this.
+  uint64_t made = kNever;
+  void* data = nullptr;
+  size_t capacity = 0;
+};
 
 struct Buffer {
   enum class State { pending, ready, failed, skipped };
@@ -37,6 +50,13 @@ struct Buffer {
   // Number of the last job that writes this buffer, set when it is enqueued: a read waits for that
   // job and no other.
   std::atomic<uint64_t> lastWriter{0};
+  // Jobs that have run and write this buffer. Not lastWriter, which is ahead of the queue: an update that still waits its turn
+  // must not pass for one that is done. Queue thread only.
+  uint64_t written = 0;
+  std::vector<Companion> companions;
+  // The companion of this key, with memory for `size` bytes; the reference holds until the next call. Throws OutOfMemory. Queue
+  // thread only.
+  Companion& companion(const Companion::Key& key, size_t size);
   // Handles of the addon that refer to it. JS thread only.
   int handles = 0;
 };

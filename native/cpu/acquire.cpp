@@ -1,35 +1,14 @@
 // acquire and raggedMask (ops/drawing.h): separable Gaussian blurs by direct sums, white noise by
 // hashes, window and mask in the last pass. Split by rows or slices; sums in a fixed order.
 #include <algorithm>
-#include <cmath>
 #include <vector>
 
 #include "core/pool.h"
+#include "ops/acquireTaps.h"
 #include "ops/ops.h"
 
 namespace rvx::cpu {
 namespace {
-
-// Gaussian of SD `sigma` voxels, cut at 3 SD, sum 1. One weight where sigma is 0.
-std::vector<float> kernelOf(double sigma) {
-  const int radius = sigma > 0 ? std::max(1, static_cast<int>(std::ceil(3 * sigma))) : 0;
-  std::vector<double> k;
-  double sum = 0;
-  for (int i = -radius; i <= radius; ++i) {
-    k.push_back(radius ? std::exp(-0.5 * i * i / (sigma * sigma)) : 1.0);
-    sum += k.back();
-  }
-  std::vector<float> weights;
-  for (double w : k) weights.push_back(static_cast<float>(w / sum));
-  return weights;
-}
-
-// Root of the sum of squares: what blurring leaves of white noise's SD.
-double remainder(const std::vector<float>& k) {
-  double sum = 0;
-  for (float w : k) sum += static_cast<double>(w) * w;
-  return std::sqrt(sum);
-}
 
 // y = x blurred along one axis (0, 1, 2 = D, H, W); the border's value continues outside.
 void blurAxis(const float* x, float* y, const Shape& s, int axis, const std::vector<float>& k) {
@@ -96,24 +75,20 @@ void run(const Acquire& op, Context& cx) {
         white[i] = normalNoise(static_cast<uint32_t>(i), seed);
     });
     const float* noise = blurAll(white, spare, s, noiseBlur);
-    const auto scale = static_cast<float>(
-        op.noise / (remainder(noiseBlur[0]) * remainder(noiseBlur[1]) * remainder(noiseBlur[2])));
+    const float scale = noiseScale(op.noise, noiseBlur);
     parallelFor(s[1], [&](int64_t d) {
       for (int64_t i = d * row; i < (d + 1) * row; ++i) image[i] += scale * noise[i];
     });
   }
 
-  const bool windowed = op.high > op.low;
-  const auto low = static_cast<float>(op.low), high = static_cast<float>(op.high);
-  const float rate = windowed ? 2.0f / (high - low) : 0.0f;
-  const float bottom = windowed ? -1.0f : low;
+  const DisplayWindow window(op.low, op.high);
+  const float bottom = window.bottom();
   const auto* mask = op.mask.data<uint8_t>();
   const int64_t channels = op.y.shape[4];
   float* y = op.y.data();
   parallelFor(s[1], [&](int64_t d) {
     for (int64_t i = d * row; i < (d + 1) * row; ++i) {
-      float v = image[i];
-      if (windowed) v = (std::min(std::max(v, low), high) - low) * rate - 1.0f;
+      const float v = window(image[i]);
       if (channels == 2) {
         y[2 * i] = v, y[2 * i + 1] = mask[i] ? 1.0f : 0.0f;
       } else {
@@ -138,22 +113,11 @@ void run(const RaggedMask& op, Context& cx) {
       region[i] = map[i] >= op.first && map[i] <= op.last ? 1.0f : 0.0f;
   });
   const float* soft = blurAll(region, b.data(), s, kernels);
-  const auto seed = static_cast<uint32_t>(op.seed);
-  const auto rate = static_cast<float>(1 / op.scale), shift = static_cast<float>(op.shift),
-             ragged = static_cast<float>(op.ragged), slope = static_cast<float>(0.38 / op.blur);
+  const RaggedOutline outline = outlineOf(op);
   auto* mask = op.mask.data<uint8_t>();
   parallelFor(s[1], [&](int64_t d) {
     for (int64_t h = 0, i = d * row; h < s[2]; ++h)
-      for (int64_t w = 0; w < s[3]; ++w, ++i) {
-        if (soft[i] < 1e-4f || soft[i] > 0.9999f) {
-          mask[i] = soft[i] > 0.5f;
-          continue;
-        }
-        const float n = latticeNoise(static_cast<float>(w) * rate, static_cast<float>(h) * rate,
-                                     static_cast<float>(d) * rate, seed);
-        const float level = 0.5f - slope * (shift + ragged * n);
-        mask[i] = soft[i] > std::min(std::max(level, 0.1f), 0.9f) ? 1 : 0;
-      }
+      for (int64_t w = 0; w < s[3]; ++w, ++i) mask[i] = outline.inside(soft[i], d, h, w);
   });
 }
 

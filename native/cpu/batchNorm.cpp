@@ -1,7 +1,6 @@
 // batchNorm in both modes, its gradient, and its folding into a convolution; see cpu/norm.cpp.
-#include <cmath>
-
 #include "cpu/norm.h"
+#include "math/norm.h"
 #include "ops/ops.h"
 
 namespace rvx::cpu {
@@ -46,13 +45,15 @@ void run(const BatchNormGrad& op, Context& cx) {
 
 template <>
 void run(const FoldBatchNorm& op, Context&) {
-  const int64_t filters = op.weight.shape()[0], taps = op.weight.shape().size() / filters;
+  const int64_t filters = op.weight.shape()[0];
+  if (filters == 0) return;
+  const int64_t taps = op.weight.shape().size() / filters;
   const float *weight = op.weight.data(), *bias = op.bias.data();
   const float *gamma = op.gamma.data(), *beta = op.beta.data();
   const float *mean = op.runningMean.data(), *variance = op.runningVar.data();
   float *foldedWeight = op.foldedWeight.data(), *foldedBias = op.foldedBias.data();
   for (int64_t f = 0; f < filters; ++f) {
-    const double a = gamma[f] / std::sqrt(static_cast<double>(variance[f]) + op.eps);
+    const double a = fixedScale(gamma[f], variance[f], op.eps);
     for (int64_t i = f * taps; i < (f + 1) * taps; ++i)
       foldedWeight[i] = static_cast<float>(a * weight[i]);
     const double before = bias ? static_cast<double>(bias[f]) : 0.0;

@@ -33,10 +33,8 @@ void run(const ClipGradients& op, Context&) {
   const auto chunks = chunksOf(op.gradients);
   const double norm = normOf(op.gradients, chunks);
   op.norm.data()[0] = static_cast<float>(norm);
-  // A norm that is NaN compares false and leaves the gradients as they are.
-  const double wanted = op.maxNorm / (norm + 1e-6);
-  if (!(wanted < 1)) return;
-  const auto factor = static_cast<float>(wanted);
+  const float factor = clipFactor(norm, op.maxNorm);
+  if (factor == 1) return;
   forChunks(chunks, [&](const TensorChunk& c, size_t) {
     float* g = op.gradients[c.tensor].data();
     for (int64_t i = c.begin; i < c.end; ++i) g[i] *= factor;

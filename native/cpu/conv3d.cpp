@@ -1,8 +1,9 @@
 // conv3d: y[n,o,co] = bias[co] + sum over taps k and channels ci of w[co,ci,k] * X[n, o*s-p+k*d, ci].
 //
 // FLOPs 2 * N * outputs * taps * Cin * Cout; least bytes: one read of x and w, one write of y.
-// Brought into the gather of convolution.h, which says how the work is split.
+// Brought into the gather of convolution.h, which says how the work is split; other types than f32 as rounded.h says.
 #include "cpu/convolution.h"
+#include "cpu/rounded.h"
 #include "ops/ops.h"
 
 namespace rvx::cpu {
@@ -14,23 +15,34 @@ void run(const Conv3d& op, Context& cx) {
   g.samples = s[0];
   g.inSize = {s[1], s[2], s[3]};
   g.outSize = {out[1], out[2], out[3]};
-  g.sources[0] = {op.x.data(), s[4], op.scale.data(), op.shift.data()};
-  if (op.second)
-    g.sources[1] = {op.second.data(), op.second.shape()[4], op.secondScale.data(),
-                    op.secondShift.data()};
   g.slope = float(op.slope);
+  const DType operand = op.type.operand();
+  const bool normed = operand != DType::f32;  // already, by Rounded
+  const Rounded x(op.x, operand, cx, op.scale.data(), op.shift.data(), g.slope);
+  const Rounded weight(op.weight, operand, cx);
+  std::unique_ptr<Rounded> second;
+  g.sources[0] = {x.data(), s[4], normed ? nullptr : op.scale.data(),
+                  normed ? nullptr : op.shift.data()};
+  if (op.second) {
+    second = std::make_unique<Rounded>(op.second, operand, cx, op.secondScale.data(),
+                                       op.secondShift.data(), g.slope);
+    g.sources[1] = {second->data(), op.second.shape()[4], normed ? nullptr : op.secondScale.data(),
+                    normed ? nullptr : op.secondShift.data()};
+  }
+  RoundedResult y(op.y, cx);
   g.kernel = {w[2], w[3], w[4]};
   for (size_t a = 0; a < 3; ++a)
     g.axes[a] =
         convolutionAxis(g.outSize[a], g.kernel[a], op.stride[a], op.padding[a], op.dilation[a]);
-  g.weight = op.weight.data();
+  g.weight = weight.data();
   g.weightCi = g.kernel[0] * g.kernel[1] * g.kernel[2];
   g.weightCo = w[1] * g.weightCi;
   g.bias = op.bias.data();
-  g.y = op.y.data();
+  g.y = y.data();
   g.cout = w[0];
   g.sums = op.sums.data();
   runGather(g, cx);
+  y.finish();
 }
 
 }  // namespace rvx::cpu

@@ -2,8 +2,9 @@
 //
 // FLOPs as conv3d; least bytes: one read of dy and w, one write of dx. With stride 1 this is conv3d
 // with flipped, transposed weights; with a stride, one such gather for each class of positions
-// modulo the stride, so no sum is ever scattered.
+// modulo the stride, so no sum is ever scattered. Other types than f32 as rounded.h says.
 #include "cpu/convolution.h"
+#include "cpu/rounded.h"
 #include "ops/ops.h"
 
 namespace rvx::cpu {
@@ -11,16 +12,19 @@ namespace rvx::cpu {
 template <>
 void run(const Conv3dGradInput& op, Context& cx) {
   const Shape &s = op.dy.shape(), &w = op.weight.shape();
+  const DType operand = op.type.operand();
+  const Rounded dy(op.dy, operand, cx), weight(op.weight, operand, cx);
+  RoundedResult dx(op.dx, cx);
   Gather g;
   g.samples = s[0];
   g.inSize = {s[1], s[2], s[3]};
   g.outSize = op.size;
-  g.sources[0] = {op.dy.data(), s[4], nullptr, nullptr};
+  g.sources[0] = {dy.data(), s[4], nullptr, nullptr};
   g.kernel = {w[2], w[3], w[4]};
   g.weightCo = g.kernel[0] * g.kernel[1] * g.kernel[2];
-  g.weight = op.weight.data() + op.first * g.weightCo;
+  g.weight = weight.data() + op.first * g.weightCo;
   g.weightCi = w[1] * g.weightCo;
-  g.y = op.dx.data();
+  g.y = dx.data();
   g.cout = op.dx.shape[4];
   for (int64_t d = 0; d < op.stride[0]; ++d)
     for (int64_t h = 0; h < op.stride[1]; ++h)
@@ -31,6 +35,7 @@ void run(const Conv3dGradInput& op, Context& cx) {
                                    op.dilation[a], rest[a]);
         runGather(g, cx);
       }
+  dx.finish();
 }
 
 }  // namespace rvx::cpu

@@ -1,7 +1,9 @@
 // conv3dGradWeight: dw[co,ci,k] = sum over n, o of dy[n,o,co] * x[n, o*s-p+k*d, ci]; db[co] = sum dy.
 //
-// FLOPs as conv3d; least bytes: one read of x and dy. Split as convolutionGradWeight.cpp says.
+// FLOPs as conv3d; least bytes: one read of x and dy. Split as convolutionGradWeight.cpp says; operands of the product are rounded
+// to the precision (rounded.h), the sum of dy takes it as stored.
 #include "cpu/convolutionGradWeight.h"
+#include "cpu/rounded.h"
 #include "ops/ops.h"
 
 namespace rvx::cpu {
@@ -13,9 +15,15 @@ void run(const Conv3dGradWeight& op, Context& cx) {
   g.samples = s[0];
   g.fineSize = {s[1], s[2], s[3]};
   g.coarseSize = {o[1], o[2], o[3]};
-  g.fine[0] = {op.x.data(), s[4], nullptr, nullptr};
-  if (op.second) g.fine[1] = {op.second.data(), op.second.shape()[4], nullptr, nullptr};
-  g.coarse = op.dy.data();
+  const DType operand = op.type.operand();
+  const Rounded x(op.x, operand, cx), dy(op.dy, operand, cx), stored(op.dy, DType::f32, cx);
+  std::unique_ptr<Rounded> second;
+  g.fine[0] = {x.data(), s[4], nullptr, nullptr};
+  if (op.second) {
+    second = std::make_unique<Rounded>(op.second, operand, cx);
+    g.fine[1] = {second->data(), op.second.shape()[4], nullptr, nullptr};
+  }
+  g.coarse = dy.data();
   g.coarseChannels = o[4];
   g.kernel = op.kernel;
   g.stride = op.stride;
@@ -23,7 +31,7 @@ void run(const Conv3dGradWeight& op, Context& cx) {
   g.dilation = op.dilation;
   g.dw = op.dw.data();
   runWeightGradient(g, cx);
-  runBiasGradient(g.coarse, o[0] * o[1] * o[2] * o[3], o[4], op.db.data(), cx);
+  runBiasGradient(stored.data(), o[0] * o[1] * o[2] * o[3], o[4], op.db.data(), cx);
 }
 
 // dw[ci,co,k] = sum over n, i of x[n,i,ci] * dy[n,2i+k,co]: the same sum with the roles exchanged.
@@ -34,14 +42,16 @@ void run(const ConvTranspose3dGradWeight& op, Context& cx) {
   g.samples = s[0];
   g.fineSize = {o[1], o[2], o[3]};
   g.coarseSize = {s[1], s[2], s[3]};
-  g.fine[0] = {op.dy.data(), o[4], nullptr, nullptr};
-  g.coarse = op.x.data();
+  const DType operand = op.type.operand();
+  const Rounded x(op.x, operand, cx), dy(op.dy, operand, cx), stored(op.dy, DType::f32, cx);
+  g.fine[0] = {dy.data(), o[4], nullptr, nullptr};
+  g.coarse = x.data();
   g.coarseChannels = s[4];
   g.kernel = {2, 2, 2};
   g.stride = {2, 2, 2};
   g.dw = op.dw.data();
   runWeightGradient(g, cx);
-  runBiasGradient(op.dy.data(), o[0] * o[1] * o[2] * o[3], o[4], op.db.data(), cx);
+  runBiasGradient(stored.data(), o[0] * o[1] * o[2] * o[3], o[4], op.db.data(), cx);
 }
 
 }  // namespace rvx::cpu

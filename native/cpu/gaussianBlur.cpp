@@ -3,27 +3,16 @@
 // FLOPs: 2 (2r + 1) a voxel and axis. Bytes: one read and one write a pass; passes with sigma 0 are
 // not made. Work is split by planes. Sums are in float, in the order of the taps.
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <vector>
 
 #include "core/pool.h"
 #include "cpu/isa/blur.h"
+#include "math/gaussian.h"
 #include "ops/ops.h"
 
 namespace rvx::cpu {
 namespace {
-
-std::vector<float> gaussianTaps(double sigma, double truncate) {
-  const auto radius = static_cast<int64_t>(truncate * sigma + 0.5);
-  std::vector<double> w(size_t(2 * radius + 1));
-  double sum = 0;
-  for (int64_t k = -radius; k <= radius; ++k)
-    sum += w[size_t(k + radius)] = std::exp(-0.5 * double(k * k) / (sigma * sigma));
-  std::vector<float> taps(w.size());
-  for (size_t i = 0; i < w.size(); ++i) taps[i] = static_cast<float>(w[i] / sum);
-  return taps;
-}
 
 // One pass over [planes, n, inner]: along n.
 void blurRows(const float* x, float* y, int64_t planes, int64_t n, int64_t inner,
@@ -86,7 +75,8 @@ void run(const GaussianBlur& op, Context& cx) {
   int left = passes;
   for (size_t axis = 0; axis < 3; ++axis) {
     if (!(op.sigma[axis] > 0)) continue;
-    const std::vector<float> taps = gaussianTaps(op.sigma[axis], op.truncate);
+    const std::vector<float> taps =
+        gaussianTaps(op.sigma[axis], gaussianRadius(op.sigma[axis], op.truncate));
     float* to = --left % 2 == 0 ? y : other.data();
     if (axis == 0) blurRows(from, to, n, d, h * w * c, taps);
     if (axis == 1) blurRows(from, to, n * d, h, w * c, taps);

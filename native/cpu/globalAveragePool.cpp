@@ -19,6 +19,7 @@ void run(const GlobalAveragePool& op, Context& cx) {
 template <>
 void run(const GlobalAveragePoolGrad& op, Context&) {
   const Shape& s = op.dx.shape;
+  if (s.size() == 0) return;
   const int64_t channels = s[-1], voxels = s.size() / (s[0] * channels);
   const float* dy = op.dy.data();
   float* dx = op.dx.data();

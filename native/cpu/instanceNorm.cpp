@@ -1,7 +1,6 @@
 // instanceNorm, its gradient, and its coefficients for a convolution's load; see cpu/norm.cpp.
-#include <cmath>
-
 #include "cpu/norm.h"
+#include "math/norm.h"
 #include "ops/ops.h"
 
 namespace rvx::cpu {
@@ -35,7 +34,7 @@ void run(const NormCoefficients& op, Context&) {
   float *scale = op.scale.data(), *shift = op.shift.data();
   const int64_t channels = op.sums.shape()[1];
   for (int64_t i = 0; i < op.sums.shape()[0] * channels; ++i) {
-    const double a = gamma[i % channels] / std::sqrt(sums[2 * i + 1] / op.count + op.eps);
+    const double a = fixedScale(gamma[i % channels], sums[2 * i + 1] / op.count, op.eps);
     scale[i] = static_cast<float>(a);
     shift[i] = static_cast<float>(beta[i % channels] - sums[2 * i] * a);
   }

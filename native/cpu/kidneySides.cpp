@@ -15,16 +15,15 @@
 #include "core/pool.h"
 #include "cpu/component_table.h"
 #include "cpu/label_rows.h"
+#include "math/kidneySide.h"
 #include "ops/ops.h"
 
 namespace rvx::cpu {
 namespace {
 
-constexpr uint8_t kLeft = 1, kRight = 2;
-
 // Mean w of the body's voxels, in units of voxels.
 template <class T>
-double bodyMidline(const T* image, int64_t rows, int64_t width, double threshold) {
+double midlineOf(const T* image, int64_t rows, int64_t width, double threshold) {
   std::atomic<int64_t> voxels{0}, sum{0};
   parallelRows(rows, [&](int64_t begin, int64_t end) {
     int64_t n = 0, s = 0;
@@ -42,28 +41,13 @@ double bodyMidline(const T* image, int64_t rows, int64_t width, double threshold
     voxels += n;
     sum += s;
   });
-  const auto n = static_cast<double>(voxels.load());
-  return n > 0 ? static_cast<double>(sum.load()) / n : static_cast<double>(width - 1) / 2;
+  return bodyMidline(voxels, sum, width);
 }
 
 struct Position {
   std::atomic<int64_t> voxels{0}, left{0}, sum{0};
+  operator KidneyPosition() const { return {voxels, left, sum}; }
 };
-
-// How the two parts of a component, left and right of the midline, are labelled.
-struct Verdict {
-  uint8_t left = 0, right = 0;
-};
-
-// Keeps of one side what is large enough. part(i): voxels that component i gives to this side.
-template <class Part, class Drop>
-void dropCrumbs(int32_t count, int64_t minimum, double share, Part&& part, Drop&& drop) {
-  int64_t most = 0;
-  for (int32_t i = 1; i <= count; ++i) most = std::max(most, part(i));
-  for (int32_t i = 1; i <= count; ++i)
-    if (part(i) < minimum || static_cast<double>(part(i)) < share * static_cast<double>(most))
-      drop(i);
-}
 
 }  // namespace
 
@@ -76,17 +60,15 @@ void run(const KidneySides& op, Context& cx) {
   const auto known = [count](int32_t value) { return value > 0 && value <= count; };
 
   const double midline = op.image.dtype() == DType::i16
-                             ? bodyMidline(op.image.data<int16_t>(), rows, width, op.bodyThreshold)
-                             : bodyMidline(op.image.data<float>(), rows, width, op.bodyThreshold);
-  // First w of the left half.
-  int64_t middle = 0;
-  while (middle < width && static_cast<double>(middle) <= midline) ++middle;
+                             ? midlineOf(op.image.data<int16_t>(), rows, width, op.bodyThreshold)
+                             : midlineOf(op.image.data<float>(), rows, width, op.bodyThreshold);
+  const int64_t middle = firstOfLeft(midline, width);
 
   const auto slots = static_cast<size_t>(count) + 1;
-  Workspace space(cx, slots * (sizeof(Position) + sizeof(Verdict)));
+  Workspace space(cx, slots * (sizeof(Position) + sizeof(KidneyVerdict)));
   auto* position = space.data<Position>();
   for (size_t i = 0; i < slots; ++i) new (position + i) Position;
-  auto* verdict = new (position + slots) Verdict[slots];
+  auto* verdict = new (position + slots) KidneyVerdict[slots];
   parallelRows(rows, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row)
       forEachLabelRun(in + row * width, width, [&](int64_t b, int64_t e, int32_t value) {
@@ -98,28 +80,19 @@ void run(const KidneySides& op, Context& cx) {
       });
   });
 
-  for (int32_t i = 1; i <= count; ++i) {
-    const auto n = static_cast<double>(position[i].voxels.load());
-    const auto left = static_cast<double>(position[i].left.load());
-    if (left > op.splitShare * n && n - left > op.splitShare * n)
-      verdict[i] = {kLeft, kRight};
-    else if (static_cast<double>(position[i].sum.load()) > midline * n)
-      verdict[i] = {kLeft, kLeft};
-    else
-      verdict[i] = {kRight, kRight};
-  }
-  const auto part = [&](int32_t i, uint8_t side) {
-    const int64_t left = position[i].left, right = position[i].voxels - left;
-    return (verdict[i].left == side ? left : 0) + (verdict[i].right == side ? right : 0);
-  };
+  for (int32_t i = 1; i <= count; ++i)
+    verdict[i] = kidneyVerdict(position[i], midline, op.splitShare);
   const int64_t minimum = std::max<int64_t>(op.minimumVoxels, 1);
-  for (const uint8_t side : {kLeft, kRight})
-    dropCrumbs(
-        count, minimum, op.keepShare, [&](int32_t i) { return part(i, side); },
-        [&](int32_t i) {
-          if (verdict[i].left == side) verdict[i].left = 0;
-          if (verdict[i].right == side) verdict[i].right = 0;
-        });
+  for (const uint8_t side : {kLeftSide, kRightSide}) {
+    const auto part = [&](int32_t i) { return voxelsOfSide(position[i], verdict[i], side); };
+    int64_t most = 0;
+    for (int32_t i = 1; i <= count; ++i) most = std::max(most, part(i));
+    for (int32_t i = 1; i <= count; ++i) {
+      if (!isCrumb(part(i), minimum, op.keepShare, most)) continue;
+      if (verdict[i].left == side) verdict[i].left = 0;
+      if (verdict[i].right == side) verdict[i].right = 0;
+    }
+  }
 
   uint8_t* out = op.sides.data<uint8_t>();
   TableRow table[2];

@@ -7,24 +7,10 @@
 #include <cstring>
 
 #include "core/pool.h"
+#include "ops/elementType.h"
 #include "ops/labels.h"
 
 namespace rvx::cpu {
-
-// Calls f(const T* data) with the element type of a label map.
-template <class F>
-void withLabelType(const Input& x, F&& f) {
-  switch (x.dtype()) {
-    case DType::u8:
-      return f(x.data<uint8_t>());
-    case DType::i16:
-      return f(x.data<int16_t>());
-    case DType::i32:
-      return f(x.data<int32_t>());
-    default:
-      throw Error("DtypeMismatch", std::string("A label map of type ") + nameOf(x.dtype()));
-  }
-}
 
 namespace detail {
 

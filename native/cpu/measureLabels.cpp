@@ -15,6 +15,7 @@
 #include "core/pool.h"
 #include "cpu/component_table.h"
 #include "cpu/label_rows.h"
+#include "math/planeHull.h"
 #include "ops/ops.h"
 
 namespace rvx::cpu {
@@ -44,25 +45,10 @@ struct Moments {
   }
 };
 
-struct Corner {
-  int32_t h, w;
-};
 struct Point {
   double r;  // distance from the centre, mm
   double d, h, w;
 };
-
-// Adds a corner to a chain that keeps turning to one side (side 1 or -1); h rises.
-int64_t extend(Corner* chain, int64_t count, const Corner& next, int64_t side) {
-  while (count >= 2) {
-    const Corner &a = chain[count - 2], &b = chain[count - 1];
-    const int64_t turn = int64_t{b.h - a.h} * (next.w - b.w) - int64_t{b.w - a.w} * (next.h - b.h);
-    if (turn * side > 0) break;
-    --count;
-  }
-  chain[count] = next;
-  return count + 1;
-}
 
 // The corners of each plane's hull, of one label's runs in raster order.
 class PlaneHulls {
@@ -77,8 +63,8 @@ class PlaneHulls {
         const int32_t h = runs[i].h, first = runs[i].first;
         int32_t last = runs[i].last;
         while (i < count && runs[i].d == d && runs[i].h == h) last = runs[i++].last;
-        low = extend(low_, low, {h, first}, 1);
-        high = extend(high_, high, {h, last}, -1);
+        low = extendChain(low_, low, {h, first}, 1);
+        high = extendChain(high_, high, {h, last}, -1);
       }
       for (int64_t k = 0; k < low; ++k) add(d, low_[k], spacing, centre);
       for (int64_t k = 0; k < high; ++k) add(d, high_[k], spacing, centre);

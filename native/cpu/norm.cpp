@@ -12,6 +12,7 @@
 
 #include "core/pool.h"
 #include "cpu/channels.h"
+#include "math/norm.h"
 
 namespace rvx::cpu {
 namespace {
@@ -37,15 +38,8 @@ struct Chunks {
   }
 };
 
-struct ChannelNorm {
-  double mean, rest, rstd, gamma, beta;
-  double scale() const { return gamma * rstd; }
-  double shift() const { return beta - rest * gamma * rstd; }
-};
-
-ChannelNorm channelNorm(const float* statistics, const float* gamma, const float* beta, int64_t c) {
-  const float* s = statistics + 3 * c;
-  return {s[0], s[1], s[2], gamma[c], beta[c]};
+ChannelNorm normOf(const float* statistics, const float* gamma, const float* beta, int64_t c) {
+  return channelNorm(statistics + 3 * c, gamma[c], beta[c]);
 }
 
 // mean, scale and shift of one group, repeated over the period. Slot 0 of the thread's scratch.
@@ -54,9 +48,9 @@ NormTables forwardTables(const float* statistics, const float* gamma, const floa
   const int64_t period = channelPeriod(channels);
   repeatChannels(tables, channels, [&](int64_t c) { return statistics[3 * c]; });
   repeatChannels(tables + period, channels,
-                 [&](int64_t c) { return channelNorm(statistics, gamma, beta, c).scale(); });
+                 [&](int64_t c) { return normOf(statistics, gamma, beta, c).scale(); });
   repeatChannels(tables + 2 * period, channels,
-                 [&](int64_t c) { return channelNorm(statistics, gamma, beta, c).shift(); });
+                 [&](int64_t c) { return normOf(statistics, gamma, beta, c).shift(); });
   return {tables, tables + period, tables + 2 * period, nullptr, nullptr, nullptr};
 }
 
@@ -104,12 +98,6 @@ void normSums(const float* x, NormShape shape, double* sums, Context& cx) {
       before += n;
     }
   });
-}
-
-void storeStatistics(float* statistics, double mean, double variance, double eps) {
-  statistics[0] = static_cast<float>(mean);
-  statistics[1] = static_cast<float>(mean - static_cast<double>(statistics[0]));
-  statistics[2] = static_cast<float>(1 / std::sqrt(variance + eps));
 }
 
 void normStatistics(const double* sums, NormShape shape, double eps, float* statistics) {
@@ -161,8 +149,8 @@ void normGradient(const NormGradient& g, NormShape shape, Context& cx) {
     }
     // From here on the second sum is that of g xhat.
     for (int64_t c = 0; c < channels; ++c) {
-      const ChannelNorm k = channelNorm(g.statistics + 3 * channels * group, g.gamma, g.beta, c);
-      sum[channels + c] = (sum[channels + c] - k.rest * sum[c]) * k.rstd;
+      const ChannelNorm k = normOf(g.statistics + 3 * channels * group, g.gamma, g.beta, c);
+      sum[channels + c] = k.sumOfProducts(sum[c], sum[channels + c]);
     }
   });
   for (int64_t c = 0; c < channels; ++c) {
@@ -186,18 +174,15 @@ void normGradient(const NormGradient& g, NormShape shape, Context& cx) {
     const auto table = [&](int i, auto&& value) {
       float* t = memory + i * period;
       repeatChannels(t, channels, [&](int64_t c) {
-        return value(channelNorm(statistics, g.gamma, g.beta, c), sum[c] * count,
+        return value(normOf(statistics, g.gamma, g.beta, c), sum[c] * count,
                      sum[channels + c] * count);
       });
       return t;
     };
-    // dx = a (g - m1 - ((x - mean) - rest) rstd m2), a = gamma rstd.
     tables.a = table(3, [](const ChannelNorm& k, double, double) { return k.scale(); });
-    tables.b =
-        table(4, [](const ChannelNorm& k, double, double m2) { return -k.scale() * k.rstd * m2; });
-    tables.d = table(5, [](const ChannelNorm& k, double m1, double m2) {
-      return k.scale() * (k.rest * k.rstd * m2 - m1);
-    });
+    tables.b = table(4, [](const ChannelNorm& k, double, double m2) { return k.gradientRate(m2); });
+    tables.d = table(
+        5, [](const ChannelNorm& k, double m1, double m2) { return k.gradientShift(m1, m2); });
     const int64_t at = applied.offset(chunk);
     RVX_ISA_CALL(normGradientApply)
     (g.x + at, g.dy + at, applied.sizeOf(chunk) * channels, period, tables, g.slope, g.dx + at);

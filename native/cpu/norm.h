@@ -16,7 +16,6 @@ struct NormShape {
 void normSums(const float* x, NormShape shape, double* sums, Context& cx);
 // statistics [groups, C, 3] (see ops/norms.h) of mean and M2.
 void normStatistics(const double* sums, NormShape shape, double eps, float* statistics);
-void storeStatistics(float* statistics, double mean, double variance, double eps);
 // y = leaky(gamma xhat + beta).
 void normApply(const float* x, NormShape shape, const float* statistics, const float* gamma,
                const float* beta, float slope, float* y);

@@ -12,7 +12,9 @@
 #include "core/pool.h"
 #include "cpu/axes.h"
 #include "cpu/isa/sampling.h"
+#include "math/affine.h"
 #include "math/cell.h"
+#include "ops/elementType.h"
 #include "ops/ops.h"
 
 namespace rvx::cpu {
@@ -26,17 +28,12 @@ struct Volume {
   int64_t row() const { return size[2] * channels; }
 };
 
-Window windowOf(const Sampling& s) {
-  return s.windowed ? hounsfieldWindow(s.slope, s.intercept, s.level, s.width, s.low, s.high)
-                    : linearWindow(s.slope, s.intercept);
-}
-
 template <class T>
 class Separable {
  public:
   Separable(const T* x, const Volume& in, float* y, const Volume& out, const AxisMap& map,
             const Sampling& s)
-      : x_(x), in_(in), y_(y), out_(out), window_(windowOf(s)), fill_(static_cast<float>(s.fill)) {
+      : x_(x), in_(in), y_(y), out_(out), window_(s.window()), fill_(static_cast<float>(s.fill)) {
     for (size_t a = 0; a < 3; ++a)
       taps_[a] = axisTaps(out.size[a], in.size[a], map.scale[a], map.shift[a], s.border(), s.box());
   }
@@ -118,43 +115,10 @@ void trilinearRow(const T* x, const Volume& in, const Real3& base, const Real3& 
     const auto at = static_cast<double>(o);
     Cell cell[3];
     for (size_t a = 0; a < 3; ++a) cell[a] = cellAt(base[a] + step[a] * at, in.size[a], border);
-    const auto [d, r, s] = cell;
-    const float fd = d.fraction, fr = r.fraction, fs = s.fraction;
-    const bool inside =
-        d.lowInside && d.highInside && r.lowInside && r.highInside && s.lowInside && s.highInside;
-    if (inside) {
-      const T* rows[4] = {x + (d.low * h + r.low) * w * c, x + (d.low * h + r.high) * w * c,
-                          x + (d.high * h + r.low) * w * c, x + (d.high * h + r.high) * w * c};
-      for (int64_t k = 0; k < c; ++k) {
-        float v[4];
-        for (size_t i = 0; i < 4; ++i) {
-          const float low = applyWindow(static_cast<float>(rows[i][s.low * c + k]), window);
-          const float high = applyWindow(static_cast<float>(rows[i][s.high * c + k]), window);
-          v[i] = low * (1 - fs) + high * fs;
-        }
-        const float front = v[0] * (1 - fr) + v[1] * fr, back = v[2] * (1 - fr) + v[3] * fr;
-        y[k] = front * (1 - fd) + back * fd;
-      }
-      continue;
-    }
-    const bool any = (d.lowInside || d.highInside) && (r.lowInside || r.highInside) &&
-                     (s.lowInside || s.highInside);
-    for (int64_t k = 0; k < c; ++k) y[k] = any ? 0 : fill;
-    if (!any) continue;
-    for (int corner = 0; corner < 8; ++corner) {
-      const bool a = corner & 4, b = corner & 2, e = corner & 1;
-      const float weight = (a ? fd : 1 - fd) * (b ? fr : 1 - fr) * (e ? fs : 1 - fs);
-      if (weight == 0) continue;
-      const bool there = (a ? d.highInside : d.lowInside) && (b ? r.highInside : r.lowInside) &&
-                         (e ? s.highInside : s.lowInside);
-      const T* voxel =
-          there
-              ? x + (((a ? d.high : d.low) * h + (b ? r.high : r.low)) * w + (e ? s.high : s.low)) *
-                        c
-              : nullptr;
-      for (int64_t k = 0; k < c; ++k)
-        y[k] += weight * (voxel ? applyWindow(static_cast<float>(voxel[k]), window) : fill);
-    }
+    for (int64_t k = 0; k < c; ++k)
+      y[k] = trilinear(cell, h, w, fill, [&](int64_t voxel) {
+        return applyWindow(static_cast<float>(x[voxel * c + k]), window);
+      });
   }
 }
 
@@ -181,8 +145,7 @@ void eachRow(const Affine& m, const Volume& out, Body&& body) {
     const int64_t d = task / pieces, from = task % pieces * kRowsOfTask;
     for (int64_t h = from; h < std::min(from + kRowsOfTask, out.size[1]); ++h) {
       Real3 base;
-      for (size_t a = 0; a < 3; ++a)
-        base[a] = m[4 * a] * double(d) + m[4 * a + 1] * double(h) + m[4 * a + 3];
+      for (size_t a = 0; a < 3; ++a) base[a] = rowStart(m.data(), int(a), double(d), double(h));
       body((d * out.size[1] + h) * out.row(), base, step);
     }
   });
@@ -208,7 +171,7 @@ void sampleTrilinear(const Resample& op, const T* x, const Volume& in, float* y,
   }
   require(!s.box(), "InvalidArgument",
           "The box prefilter takes an affine without rotation or shear");
-  const Window window = windowOf(s);
+  const Window window = s.window();
   eachRow(affine, out, [&](int64_t row, const Real3& base, const Real3& step) {
     trilinearRow(x, in, base, step, out.size[2], s.border(), window, static_cast<float>(s.fill),
                  y + row);
@@ -216,14 +179,14 @@ void sampleTrilinear(const Resample& op, const T* x, const Volume& in, float* y,
 }
 
 template <class T>
-void resampleAs(const Resample& op, Context& cx) {
+void resampleAs(const Resample& op, const T* data, Context& cx) {
   const std::array<int64_t, 5> s = volumeAxes(op.x, "x");
   const Volume in{{s[1], s[2], s[3]}, s[4]}, out{op.size, s[4]};
   const int64_t inSize = s[1] * in.size[1] * in.row(),
                 outSize = out.size[0] * out.size[1] * out.row();
   for (int64_t n = 0; n < s[0]; ++n) {
     const Affine affine = affineOf(op.map, op.affine, n);
-    const T* x = op.x.data<T>() + n * inSize;
+    const T* x = data + n * inSize;
     if (!op.sampling.nearest()) {
       sampleTrilinear(op, x, in, op.y.data() + n * outSize, out, affine, cx);
       continue;
@@ -240,18 +203,7 @@ void resampleAs(const Resample& op, Context& cx) {
 
 template <>
 void run(const Resample& op, Context& cx) {
-  switch (op.x.dtype()) {
-    case DType::f32:
-      return resampleAs<float>(op, cx);
-    case DType::i16:
-      return resampleAs<int16_t>(op, cx);
-    case DType::i32:
-      return resampleAs<int32_t>(op, cx);
-    case DType::u8:
-      return resampleAs<uint8_t>(op, cx);
-    default:
-      throw Error("DtypeMismatch", "Resampling takes f32, i16, i32 or u8");
-  }
+  withVoxelType(op.x, [&](auto* x) { resampleAs(op, x, cx); });
 }
 
 }  // namespace rvx::cpu

@@ -14,18 +14,12 @@
 #include "core/pool.h"
 #include "cpu/axes.h"
 #include "cpu/isa/blur.h"
-#include "math/cell.h"
+#include "math/affine.h"
+#include "math/labelling.h"
 #include "ops/ops.h"
 
 namespace rvx::cpu {
 namespace {
-
-// A voxel reaches half a voxel round its centre; a little more for rounding.
-constexpr double kReach = 0.5 + 1e-6;
-
-bool insideGrid(double p, int64_t size) {
-  return p >= -kReach && p <= static_cast<double>(size - 1) + kReach;
-}
 
 struct Range {
   int32_t from, to;
@@ -66,25 +60,6 @@ struct Grid {
     return components8 ? components8[voxel] : components32[voxel];
   }
 };
-
-// The component of the corner of largest weight that has one.
-int64_t nearestComponent(const Grid& g, const Cell (&cell)[3]) {
-  int64_t best = 0;
-  float most = 0;
-  for (int corner = 0; corner < 8; ++corner) {
-    int64_t voxel = 0;
-    float weight = 1;
-    for (size_t a = 0; a < 3; ++a) {
-      const bool up = (corner >> (2 - a)) & 1;
-      voxel = voxel * g.size[a] + (up ? cell[a].high : cell[a].low);
-      weight *= up ? cell[a].fraction : 1 - cell[a].fraction;
-    }
-    if (weight <= most) continue;
-    const int64_t k = g.component(voxel);
-    if (k > 0) best = k, most = weight;
-  }
-  return best;
-}
 
 // For each row of logits the voxels in which some class exceeds class 0.
 void findForeground(const Grid& g, Range* rows) {
@@ -145,7 +120,7 @@ class Painter {
         Real3 base;
         int64_t from = 0, to = out_[2];
         for (size_t a = 0; a < 3; ++a) {
-          base[a] = m_[4 * a] * double(d) + m_[4 * a + 1] * double(h) + m_[4 * a + 3];
+          base[a] = rowStart(m_.data(), int(a), double(d), double(h));
           narrowRange(base[a], step[a], double(low[a] - 1), double(high[a] + 1), from, to);
         }
         if (high[0] < 0) continue;
@@ -166,32 +141,26 @@ class Painter {
  private:
   void paint(int64_t k, const Cell (&cell)[3], uint8_t* voxel) const {
     if (k == 0) return;
-    if (g_.hasComponents()) k = nearestComponent(g_, cell);
+    if (g_.hasComponents())
+      k = nearestComponent(cell, [&](int corner) {
+        return g_.component(cornerVoxel(cell, corner, g_.size[1], g_.size[2]));
+      });
     const uint8_t label = labels_.of(k);
     if (label != 0) *voxel = label;
   }
 
   int64_t cornerClass(const Cell (&cell)[3]) const {
-    const int64_t c = g_.classes;
-    const auto [d, h, w] = cell;
-    const int64_t planes[2] = {d.low * g_.size[1], d.high * g_.size[1]};
     const float* corners[8];
     float weight[8];
     for (int i = 0; i < 8; ++i) {
-      const bool a = i & 4, b = i & 2, e = i & 1;
-      corners[i] =
-          g_.logits + ((planes[a] + (b ? h.high : h.low)) * g_.size[2] + (e ? w.high : w.low)) * c;
-      weight[i] = (a ? d.fraction : 1 - d.fraction) * (b ? h.fraction : 1 - h.fraction) *
-                  (e ? w.fraction : 1 - w.fraction);
+      corners[i] = g_.logits + cornerVoxel(cell, i, g_.size[1], g_.size[2]) * g_.classes;
+      weight[i] = cornerWeight(cell, i);
     }
-    int64_t best = 0;
-    float most = 0;
-    for (int64_t k = 0; k < c; ++k) {
+    return greatestClass(g_.classes, [&](int64_t k) {
       float v = 0;
       for (int i = 0; i < 8; ++i) v += weight[i] * corners[i][k];
-      if (k == 0 || v > most) best = k, most = v;
-    }
-    return best;
+      return v;
+    });
   }
 
   void blendedRow(const Cell& d, const Cell& h, const AxisMap& map, uint8_t* row) const {
@@ -223,12 +192,7 @@ class Painter {
       const float* a = blend + cell[2].low * c;
       const float* b = blend + cell[2].high * c;
       const float wb = cell[2].fraction, wa = 1 - wb;
-      int64_t best = 0;
-      float most = wa * a[0] + wb * b[0];
-      for (int64_t k = 1; k < c; ++k) {
-        const float v = wa * a[k] + wb * b[k];
-        if (v > most) best = k, most = v;
-      }
+      const int64_t best = greatestClass(c, [&](int64_t k) { return wa * a[k] + wb * b[k]; });
       paint(best, cell, row + o);
     }
   }

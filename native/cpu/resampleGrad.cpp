@@ -9,6 +9,7 @@
 
 #include "core/pool.h"
 #include "cpu/axes.h"
+#include "math/affine.h"
 #include "math/cell.h"
 #include "math/window.h"
 #include "ops/ops.h"
@@ -64,29 +65,24 @@ void separable(const Sample& v, const AxisMap& map, const Sampling& s) {
 void scatter(const Sample& v, const Real3& p, bool border, bool nearest, int64_t from, int64_t to,
              const float* dy) {
   const int64_t c = v.channels;
-  const auto add = [&](int64_t d, int64_t h, int64_t w, float weight) {
-    float* target = v.dx + ((d * v.in[1] + h) * v.in[2] + w) * c;
+  const auto add = [&](int64_t voxel, float weight) {
+    float* target = v.dx + voxel * c;
     for (int64_t k = 0; k < c; ++k) target[k] += weight * dy[k];
   };
   if (nearest) {
     int64_t i[3];
     for (size_t a = 0; a < 3; ++a) i[a] = nearestVoxel(p[a], v.in[a], border);
-    if (i[0] >= from && i[0] < to && i[1] >= 0 && i[2] >= 0) add(i[0], i[1], i[2], 1);
+    if (i[0] >= from && i[0] < to && i[1] >= 0 && i[2] >= 0)
+      add((i[0] * v.in[1] + i[1]) * v.in[2] + i[2], 1);
     return;
   }
   Cell cell[3];
   for (size_t a = 0; a < 3; ++a) cell[a] = cellAt(p[a], v.in[a], border);
   for (int corner = 0; corner < 8; ++corner) {
-    const bool up[3] = {(corner & 4) != 0, (corner & 2) != 0, (corner & 1) != 0};
-    int64_t i[3];
-    float weight = 1;
-    bool inside = true;
-    for (size_t a = 0; a < 3; ++a) {
-      i[a] = up[a] ? cell[a].high : cell[a].low;
-      inside = inside && (up[a] ? cell[a].highInside : cell[a].lowInside);
-      weight *= up[a] ? cell[a].fraction : 1 - cell[a].fraction;
-    }
-    if (inside && weight != 0 && i[0] >= from && i[0] < to) add(i[0], i[1], i[2], weight);
+    const float weight = cornerWeight(cell, corner);
+    const int64_t d = upper(corner, 0) ? cell[0].high : cell[0].low;
+    if (weight != 0 && cornerInside(cell, corner) && d >= from && d < to)
+      add(cornerVoxel(cell, corner, v.in[1], v.in[2]), weight);
   }
 }
 
@@ -104,8 +100,7 @@ void general(const Sample& v, const Affine& m, const Sampling& s) {
     for (int64_t d = 0; d < v.out[0]; ++d)
       for (int64_t h = 0; h < v.out[1]; ++h) {
         Real3 base;
-        for (size_t a = 0; a < 3; ++a)
-          base[a] = m[4 * a] * double(d) + m[4 * a + 1] * double(h) + m[4 * a + 3];
+        for (size_t a = 0; a < 3; ++a) base[a] = rowStart(m.data(), int(a), double(d), double(h));
         int64_t begin = 0, end = v.out[2];
         narrowRange(base[0], step[0], low, high, begin, end);
         for (size_t a = 1; a < 3 && !border; ++a)
@@ -145,12 +140,8 @@ void run(const ResampleGrad& op, Context& cx) {
       separable(turned, map, op.sampling);
     }
   }
-  const Sampling& sampling = op.sampling;
-  if (!op.x || sampling.nearest()) return;
-  const Window w = sampling.windowed
-                       ? hounsfieldWindow(sampling.slope, sampling.intercept, sampling.level,
-                                          sampling.width, sampling.low, sampling.high)
-                       : linearWindow(sampling.slope, sampling.intercept);
+  if (!op.x || op.sampling.nearest()) return;
+  const Window w = op.sampling.window();
   const float* x = op.x.data();
   float* dx = op.dx.data();
   parallelChunks(op.dx.shape.size(), 1 << 17, [&](int64_t begin, int64_t end) {

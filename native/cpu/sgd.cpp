@@ -8,8 +8,7 @@ namespace rvx::cpu {
 
 template <>
 void run(const Sgd& op, Context&) {
-  const SgdStep step{static_cast<float>(op.lr), static_cast<float>(op.momentum),
-                     static_cast<float>(op.weightDecay), op.nesterov};
+  const SgdStep step = sgdStep(op);
   forChunks(chunksOf(op.parameters), [&](const TensorChunk& c, size_t) {
     RVX_ISA_CALL(sgdRun)
     (step, op.gradients[c.tensor].data() + c.begin, c.end - c.begin,

@@ -2,6 +2,7 @@
 // gradient the same and dlogits written.
 #include "core/pool.h"
 #include "cpu/classes.h"
+#include "math/dice.h"
 #include "ops/ops.h"
 
 namespace rvx::cpu {
@@ -17,12 +18,14 @@ void sampleChunks(int64_t samples, int64_t voxels, Body&& body) {
   });
 }
 
-// Weight of every sample and class in the mean, from its number of target voxels.
+template <class Op>
+DiceRule ruleOf(const Op& op) {
+  return {op.smooth, op.includeBackground, op.skipAbsent};
+}
 template <class Op>
 double meanWeight(const Op& op, int64_t c, double targets) {
-  if (c == 0 && !op.includeBackground) return 0;
-  if (op.skipAbsent && targets == 0) return 0;
-  return op.classWeights.empty() ? 1 : op.classWeights[static_cast<size_t>(c)];
+  return diceWeight(ruleOf(op), c, targets,
+                    op.classWeights.empty() ? 1 : op.classWeights[static_cast<size_t>(c)]);
 }
 
 }  // namespace
@@ -59,7 +62,7 @@ void run(const SoftDice& op, Context& cx) {
       for (int k = 0; k < 3; ++k)
         op.sums.data()[(n * classes + c) * 3 + k] = static_cast<float>(sum[k]);
       const double w = meanWeight(op, c, sum[2]);
-      if (w > 0) dice += w * (2 * sum[0] + op.smooth) / (sum[1] + sum[2] + op.smooth);
+      if (w > 0) dice += diceTerm(ruleOf(op), w, sum[0], sum[1], sum[2]);
       weight += w;
     }
   op.loss.data()[0] = weight > 0 ? static_cast<float>(1 - dice / weight) : 0.0f;
@@ -80,11 +83,9 @@ void run(const SoftDiceGrad& op, Context&) {
   for (int64_t i = 0; i < samples * classes; ++i) {
     const double w = meanWeight(op, i % classes, sums[3 * i + 2]);
     if (w <= 0) continue;
-    const double factor = op.dloss.data()[0] * w / weight;
-    const double intersection = 2.0 * sums[3 * i] + op.smooth;
-    const double both = static_cast<double>(sums[3 * i + 1]) + sums[3 * i + 2] + op.smooth;
-    absent[static_cast<size_t>(i)] = static_cast<float>(factor * intersection / (both * both));
-    present[static_cast<size_t>(i)] = static_cast<float>(factor * (intersection / both - 2) / both);
+    const DiceSlopes slopes = diceSlopes(ruleOf(op), op.dloss.data()[0] * w / weight, sums + 3 * i);
+    absent[static_cast<size_t>(i)] = slopes.absent;
+    present[static_cast<size_t>(i)] = slopes.present;
   }
   sampleChunks(samples, voxels, [&](int64_t sample, int64_t, int64_t begin, int64_t end) {
     const int64_t step = classBlock(classes);

@@ -32,4 +32,9 @@ RVX_PORTABLE inline bool invertAffine(const double* a, double* out) {
   return true;
 }
 
+// Where voxel 0 of row (d, h) falls on one axis; voxel o of it falls on that + a[4 * axis + 2] * o.
+RVX_PORTABLE inline double rowStart(const double* a, int axis, double d, double h) {
+  return a[4 * axis] * d + a[4 * axis + 1] * h + a[4 * axis + 3];
+}
+
 }  // namespace rvx

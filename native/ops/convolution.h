@@ -10,12 +10,42 @@ inline int64_t convolvedSize(int64_t in, int64_t kernel, int64_t stride, int64_t
   return (in + 2 * padding - dilation * (kernel - 1) - 1) / stride + 1;
 }
 
+// The type of a convolution's products. Operands (after norm and activation on load) and weights are rounded to `precision`, fp32,
+// bf16 or fp16; products are added in f32. The result is stored as `out`: f32, bf16 or f16; empty: the type of the precision.
+struct Precision {
+  std::string precision = "fp32", out;
+
+  template <class V>
+  void fields(V& v) {
+    v(precision, "precision"), v(out, "out");
+  }
+  DType operand() const {
+    require(precision == "fp32" || precision == "bf16" || precision == "fp16", "InvalidArgument",
+            "Expected fp32, bf16 or fp16 for parameter precision but received " + precision);
+    return precision == "fp32" ? DType::f32 : precision == "bf16" ? DType::bf16 : DType::f16;
+  }
+  DType result() const {
+    const DType type = out.empty() ? operand() : dtypeFromName(out);
+    require(type == DType::f32 || type == DType::bf16 || type == DType::f16, "InvalidArgument",
+            "Expected f32, bf16 or f16 for parameter out but received " + out);
+    return type;
+  }
+};
+
+// Images of convolutions may be stored as f32, bf16 or f16; weights and channel vectors are f32.
+inline void requireFloat(const Input& x, const char* what) {
+  require(x.dtype() == DType::f32 || x.dtype() == DType::bf16 || x.dtype() == DType::f16,
+          "DtypeMismatch",
+          std::string("Expected f32, bf16 or f16 for tensor ") + what + " but received " +
+              nameOf(x.dtype()));
+}
+
 // y[n,o,co] = bias[co] + sum over taps k and channels ci of weight[co,ci,k] * X[n, o*stride -
 // padding + k*dilation, ci], X = 0 outside. X is x, or x followed by `second` along the channels (a
 // concatenation never stored). Where `scale`/`shift` [N, Cin of x] are given, X = leaky(x * scale +
 // shift) with slope `slope` for negative values (norm and activation applied while loading; padding
 // stays zero), likewise secondScale/secondShift for `second`. With statistics = true, `sums` [N,
-// Cout, 2] receives mean and M2 (sum of squared deviations) of y over space.
+// Cout, 2] receives mean and M2 (sum of squared deviations) of y over space, before y is rounded to its type.
 struct Conv3d {
   static constexpr const char* name = "conv3d";
   Input x, weight;
@@ -24,6 +54,7 @@ struct Conv3d {
   Int3 stride{1, 1, 1}, padding{0, 0, 0}, dilation{1, 1, 1};
   double slope = 1;
   bool statistics = false;
+  Precision type;
 
   template <class V>
   void fields(V& v) {
@@ -31,8 +62,12 @@ struct Conv3d {
         v(shift, "shift"), v(secondScale, "secondScale"), v(secondShift, "secondShift"), v(y, "y"),
         v(sums, "sums"), v(stride, "stride"), v(padding, "padding"), v(dilation, "dilation"),
         v(slope, "slope"), v(statistics, "statistics");
+    type.fields(v);
   }
   void infer() {
+    requireFloat(x, "x");
+    requireType(weight, DType::f32, "weight");
+    if (second) requireType(second, x.dtype(), "second");
     requireRank(x, 5, "x");
     requireRank(weight, 5, "weight");
     const Shape& s = x.shape();
@@ -56,7 +91,7 @@ struct Conv3d {
               "The kernel " + w.text() + " does not fit into " + s.text());
     }
     out.push(w[0]);
-    y.is(out);
+    y.is(out, type.result());
     sums.is({s[0], w[0], 2});
     sums.wanted = statistics;
   }
@@ -71,13 +106,17 @@ struct Conv3dGradInput {
   Output dx;
   Int3 size{0, 0, 0}, stride{1, 1, 1}, padding{0, 0, 0}, dilation{1, 1, 1};
   int64_t first = 0, channels = 0;
+  Precision type;
 
   template <class V>
   void fields(V& v) {
     v(dy, "dy"), v(weight, "weight"), v(dx, "dx"), v(size, "size"), v(stride, "stride"),
         v(padding, "padding"), v(dilation, "dilation"), v(first, "first"), v(channels, "channels");
+    type.fields(v);
   }
   void infer() {
+    requireFloat(dy, "dy");
+    requireType(weight, DType::f32, "weight");
     requireRank(dy, 5, "dy");
     requireRank(weight, 5, "weight");
     requireShape({dy.shape()[4]}, {weight.shape()[0]}, "dy (channels)");
@@ -90,12 +129,12 @@ struct Conv3dGradInput {
     const int64_t made = channels > 0 ? channels : weight.shape()[1] - first;
     require(first >= 0 && made > 0 && first + made <= weight.shape()[1], "ShapeMismatch",
             "The channels asked for do not lie in the weight " + weight.shape().text());
-    dx.is({dy.shape()[0], size[0], size[1], size[2], made});
+    dx.is({dy.shape()[0], size[0], size[1], size[2], made}, type.result());
   }
 };
 
 // Gradient with respect to the weight and bias: dw[co,ci,k] = sum over n, o of dy[n,o,co] * x[n,
-// o*stride - padding + k*dilation, ci]; db[co] = sum over n, o of dy[n,o,co]. x is followed by
+// o*stride - padding + k*dilation, ci]; db[co] = sum over n, o of dy[n,o,co], not rounded to the precision. x is followed by
 // `second` along the channels where it is given.
 struct Conv3dGradWeight {
   static constexpr const char* name = "conv3dGradWeight";
@@ -103,13 +142,18 @@ struct Conv3dGradWeight {
   OptionalInput second;
   Output dw, db;
   Int3 kernel{1, 1, 1}, stride{1, 1, 1}, padding{0, 0, 0}, dilation{1, 1, 1};
+  Precision type;
 
   template <class V>
   void fields(V& v) {
     v(x, "x"), v(dy, "dy"), v(second, "second"), v(dw, "dw"), v(db, "db"), v(kernel, "kernel"),
         v(stride, "stride"), v(padding, "padding"), v(dilation, "dilation");
+    type.fields(v);
   }
   void infer() {
+    requireFloat(x, "x");
+    requireFloat(dy, "dy");
+    if (second) requireType(second, x.dtype(), "second");
     requireRank(x, 5, "x");
     requireRank(dy, 5, "dy");
     for (int i = 0; i < 3; ++i) {
@@ -136,13 +180,17 @@ struct ConvTranspose3d {
   OptionalInput bias, scale, shift;
   Output y;
   double slope = 1;
+  Precision type;
 
   template <class V>
   void fields(V& v) {
     v(x, "x"), v(weight, "weight"), v(bias, "bias"), v(scale, "scale"), v(shift, "shift"),
         v(y, "y"), v(slope, "slope");
+    type.fields(v);
   }
   void infer() {
+    requireFloat(x, "x");
+    requireType(weight, DType::f32, "weight");
     requireRank(x, 5, "x");
     const Shape &s = x.shape(), &w = weight.shape();
     requireShape(w, {s[4], w.rank == 5 ? w[1] : 0, 2, 2, 2}, "weight");
@@ -151,7 +199,7 @@ struct ConvTranspose3d {
       requireShape(scale.tensor.shape, {s[0], s[4]}, "scale");
       requireShape(shift.tensor.shape, {s[0], s[4]}, "shift");
     }
-    y.is({s[0], 2 * s[1], 2 * s[2], 2 * s[3], w[1]});
+    y.is({s[0], 2 * s[1], 2 * s[2], 2 * s[3], w[1]}, type.result());
   }
 };
 
@@ -160,16 +208,20 @@ struct ConvTranspose3dGradInput {
   static constexpr const char* name = "convTranspose3dGradInput";
   Input dy, weight;
   Output dx;
+  Precision type;
 
   template <class V>
   void fields(V& v) {
     v(dy, "dy"), v(weight, "weight"), v(dx, "dx");
+    type.fields(v);
   }
   void infer() {
+    requireFloat(dy, "dy");
+    requireType(weight, DType::f32, "weight");
     requireRank(dy, 5, "dy");
     const Shape &s = dy.shape(), &w = weight.shape();
     requireShape(w, {w[0], s[4], 2, 2, 2}, "weight");
-    dx.is({s[0], s[1] / 2, s[2] / 2, s[3] / 2, w[0]});
+    dx.is({s[0], s[1] / 2, s[2] / 2, s[3] / 2, w[0]}, type.result());
   }
 };
 
@@ -178,12 +230,16 @@ struct ConvTranspose3dGradWeight {
   static constexpr const char* name = "convTranspose3dGradWeight";
   Input x, dy;
   Output dw, db;
+  Precision type;
 
   template <class V>
   void fields(V& v) {
     v(x, "x"), v(dy, "dy"), v(dw, "dw"), v(db, "db");
+    type.fields(v);
   }
   void infer() {
+    requireFloat(x, "x");
+    requireFloat(dy, "dy");
     requireRank(x, 5, "x");
     const Shape &s = x.shape(), &g = dy.shape();
     requireShape(g, {s[0], 2 * s[1], 2 * s[2], 2 * s[3], g.rank == 5 ? g[4] : 0}, "dy");

@@ -1,5 +1,6 @@
 // Pooling and the linear layer.
 #pragma once
+#include "ops/convolution.h"
 #include "ops/operation.h"
 
 namespace rvx {
@@ -19,7 +20,7 @@ inline void requirePooling(const Shape& x, const Shape& y, int64_t kernel, int64
 
 // y[n,o,c] = maximum over taps k of X[n, o*stride - padding + k, c] inside x. `indices`, where
 // wanted, tells the first such tap in D, H, W order, (kd * kernel + kh) * kernel + kw. A NaN is a
-// maximum. With scale/shift [N, C], X = leaky(x * scale + shift) as in Conv3d, else X = x.
+// maximum. With scale/shift [N, C], X = leaky(x * scale + shift) as in Conv3d, else X = x; y has the type of x.
 struct MaxPool3d {
   static constexpr const char* name = "maxPool3d";
   Input x;
@@ -36,7 +37,7 @@ struct MaxPool3d {
         v(wantIndices, "wantIndices");
   }
   void infer() {
-    requireType(x, DType::f32, "x");
+    requireFloat(x, "x");
     requireRank(x, 5, "x");
     const Shape& s = x.shape();
     Shape out = s;
@@ -46,7 +47,7 @@ struct MaxPool3d {
       requireShape(scale.tensor.shape, {s[0], s[4]}, "scale");
       requireShape(shift.tensor.shape, {s[0], s[4]}, "shift");
     }
-    y.is(out);
+    y.is(out, x.dtype());
     indices.is(out, DType::u8);
     indices.wanted = wantIndices;
   }

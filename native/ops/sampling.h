@@ -4,6 +4,9 @@
 // the input's, index_in = A [d, h, w, 1]; it may come as a tensor `map` f64 or f32 [12] or [N, 12]
 // instead (with f32, positions carry the rounding of floats, about 1e-4 voxel at 512 voxels).
 #pragma once
+#include <cmath>
+
+#include "math/window.h"
 #include "ops/operation.h"
 
 namespace rvx {
@@ -43,6 +46,10 @@ struct Sampling {
   bool nearest() const { return mode == "nearest"; }
   bool border() const { return outside == "border"; }
   bool box() const { return prefilter == "box"; }
+  Window window() const {
+    return windowed ? hounsfieldWindow(slope, intercept, level, width, low, high)
+                    : linearWindow(slope, intercept);
+  }
 };
 
 inline void requireMap(const OptionalInput& map, int64_t samples) {
@@ -52,6 +59,13 @@ inline void requireMap(const OptionalInput& map, int64_t samples) {
   require(map.shape() == Shape{12} || map.shape() == Shape{samples, 12}, "ShapeMismatch",
           "Expected shape [12] or [" + std::to_string(samples) +
               ",12] for tensor affine but received " + map.shape().text());
+}
+
+// What every backend asks of an affine, wherever its numbers come from.
+inline void requireNumbers(const Affine& affine) {
+  for (double v : affine)
+    require(std::fabs(v) <= 1e9, "InvalidArgument",
+            "Expected numbers from -1e9 to 1e9 in the affine but received " + std::to_string(v));
 }
 
 // y[n, o, c] = sum over input voxels i of weight(A o - i) * window(x[n, i, c]).

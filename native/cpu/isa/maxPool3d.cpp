@@ -6,6 +6,7 @@
 #include "cpu/maxPool3d.h"
 
 #include "math/activation.h"
+#include "math/maximum.h"
 
 namespace rvx::cpu::RVX_ISA {
 namespace {
@@ -18,7 +19,7 @@ inline void compare(const float* p, const float* scale, const float* shift, floa
                     int64_t count, int32_t tap, float* __restrict best, int32_t* __restrict where) {
   for (int64_t c = 0; c < count; ++c) {
     const float v = Norm ? leakyRelu(p[c] * scale[c] + shift[c], slope) : p[c];
-    const bool more = !(v <= best[c]) & (best[c] == best[c]);
+    const bool more = replacesMaximum(v, best[c]);
     best[c] = more ? v : best[c];
     if (Index) where[c] = more ? tap : where[c];
   }

@@ -7,6 +7,7 @@
 #include "cpu/norm.h"
 
 #include "math/activation.h"
+#include "math/norm.h"
 
 #ifndef RVX_ISA
 #error "compiled once per instruction set"
@@ -51,7 +52,7 @@ void normForward(const float* x, int64_t count, int64_t period, const NormTables
     const float* p = x + at;
     float* __restrict q = y + at;
     for (int64_t j = 0; j < length; ++j)
-      q[j] = leakyRelu((p[j] - k.mean[j]) * k.scale[j] + k.shift[j], slope);
+      q[j] = leakyRelu(normalised(p[j] - k.mean[j], k.scale[j], k.shift[j]), slope);
   });
 }
 
@@ -63,7 +64,7 @@ void normGradientSums(const float* x, const float* dy, int64_t count, int64_t pe
     const float *p = x + at, *r = dy + at;
     for (int64_t j = 0; j < length; ++j) {
       const float t = p[j] - k.mean[j];
-      const float g = leakyReluGrad(t * k.scale[j] + k.shift[j], r[j], slope);
+      const float g = leakyReluGrad(normalised(t, k.scale[j], k.shift[j]), r[j], slope);
       first[j] += g;
       second[j] += g * t;
     }
@@ -78,8 +79,8 @@ void normGradientApply(const float* x, const float* dy, int64_t count, int64_t p
     float* __restrict q = dx + at;
     for (int64_t j = 0; j < length; ++j) {
       const float t = p[j] - k.mean[j];
-      const float g = leakyReluGrad(t * k.scale[j] + k.shift[j], r[j], slope);
-      q[j] = k.a[j] * g + (t * k.b[j] + k.d[j]);
+      const float g = leakyReluGrad(normalised(t, k.scale[j], k.shift[j]), r[j], slope);
+      q[j] = normalisedGradient(g, t, k.a[j], k.b[j], k.d[j]);
     }
   });
 }
