@@ -1,6 +1,8 @@
 # The addon by node-gyp: CPU only, for machines without CMake. CMakeLists.txt is the twin with CUDA; flags must agree.
 {
   'variables': {
+    # 1 (node-gyp configure -- -Drvx_sim=1): also the tests' addon, whose device cuda-sim runs the CUDA kernels on the CPU.
+    'rvx_sim%': 0,
     'isa_sources': ['<!@(node native/sources.cjs cpu/isa)'],
   },
   'target_defaults': {
@@ -20,19 +22,14 @@
   'targets': [
     {
       'target_name': 'renvox',
-      'sources': ['<!@(node native/sources.cjs core ops cpu math addon cuda/absent)'],
-      'include_dirs': ['<!(node -p "require(\'node-addon-api\').include_dir")'],
-      'defines': ['NAPI_VERSION=8', 'NODE_ADDON_API_CPP_EXCEPTIONS_ALL',
-                  'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS'],
-      'libraries': ['-pthread'],
-      # The least demanding variant first: of two equal inline functions the linker keeps the first.
-      'dependencies': ['isa_baseline'],
-      'conditions': [
-        ['target_arch=="x64"', {'dependencies': ['isa_avx2', 'isa_avx512']}],
-        ['OS=="linux"', {
-          'ldflags': ['-Wl,--version-script=<(module_root_dir)/native/addon/exports.map'],
-        }],
-      ],
+      'sources': ['<!@(node native/sources.cjs addon cuda/absent)'],
+      'includes': ['native/addon/addon.gypi'],
+    },
+    {
+      # All but the glue and the GPU.
+      'target_name': 'common',
+      'type': 'static_library',
+      'sources': ['<!@(node native/sources.cjs core ops cpu math)'],
     },
     {
       'target_name': 'isa_baseline',
@@ -64,6 +61,29 @@
           'defines': ['RVX_ISA=avx512', 'RVX_ISA_LANES=16'],
           'cflags_cc': ['<@(isa_flags)'],
           'xcode_settings': {'OTHER_CPLUSPLUSFLAGS': ['<@(isa_flags)']},
+        },
+      ],
+    }],
+    ['rvx_sim==1', {
+      'targets': [
+        {
+          'target_name': 'renvox_sim',
+          'product_name': 'renvox',
+          'product_dir': '<(PRODUCT_DIR)/../sim/build/Release',
+          'sources': ['<!@(node native/sources.cjs addon cuda cuda/sim)'],
+          'includes': ['native/addon/addon.gypi'],
+          'defines': ['RVX_SIM=1'],
+          'cflags_cc': ['-Wno-unknown-pragmas', '-Wno-unused-function'],
+          # The host compiler reads a kernel file as C++ through a file that includes it.
+          'rules': [
+            {
+              'rule_name': 'kernel',
+              'extension': 'cu',
+              'outputs': ['<(INTERMEDIATE_DIR)/<(RULE_INPUT_ROOT).cu.cpp'],
+              'action': ['node', 'native/sources.cjs', '--wrap', '<(RULE_INPUT_PATH)', '<@(_outputs)'],
+              'process_outputs_as_sources': 1,
+            },
+          ],
         },
       ],
     }],

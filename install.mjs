@@ -4,6 +4,9 @@
 // In a git checkout: always the sources; nothing is done where the addon is newer than they are and loads.
 // A build tries cmake-js (with CUDA where nvcc is found), then node-gyp (CPU only).
 // RENVOX_BUILD=cmake or RENVOX_BUILD=gyp allows only that one and always builds.
+// RENVOX_CUDA_ARCH=90 builds for that chip alone, as CMAKE_CUDA_ARCHITECTURES; all: for every chip that is shipped.
+// RENVOX_PTXAS=1 prints registers and spills of each kernel, for scripts/ptxas.mjs --log.
+// --tests also builds the tests' addon, build/sim/build/Release/renvox.node, whose device cuda-sim runs the CUDA kernels on the CPU.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
@@ -15,6 +18,8 @@ import { fileURLToPath } from 'node:url';
 const require = createRequire(import.meta.url);
 const root = dirname(fileURLToPath(import.meta.url));
 const addon = join(root, 'build', 'Release', 'renvox.node');
+const testsAddon = join(root, 'build', 'sim', 'build', 'Release', 'renvox.node');
+const forTests = process.argv.includes('--tests');
 const only = process.env.RENVOX_BUILD ?? '';
 
 /** Why the addon does not load, or undefined where it does. In a child, since a bad binary may end its process. */
@@ -36,9 +41,9 @@ function newestSource(folder) {
   return newest;
 }
 
-function upToDate() {
-  if (!existsSync(addon)) return false;
-  const built = statSync(addon).mtimeMs;
+function upToDate(file) {
+  if (!existsSync(file)) return false;
+  const built = statSync(file).mtimeMs;
   const others = ['CMakeLists.txt', 'binding.gyp'].map((file) => join(root, file));
   return (
     others.every((file) => statSync(file).mtimeMs <= built) &&
@@ -75,7 +80,15 @@ function buildWithCmake() {
   const cmakeJs = resolve('cmake-js/bin/cmake-js');
   if (!onPath('cmake')) return 'CMake is not on PATH';
   if (!cmakeJs) return 'the package cmake-js is not installed';
-  return run(process.execPath, [cmakeJs, 'compile'])
+  // Configured anew each time: `compile` alone would first build with the options of the time before.
+  const options = forTests ? ['--CDRVX_SIM=ON'] : [];
+  const chips = process.env.RENVOX_CUDA_ARCH;
+  if (chips) options.push(`--CDRVX_CUDA_ARCH=${chips}`);
+  if (process.env.RENVOX_PTXAS) options.push('--CDRVX_PTXAS=ON');
+  const command = existsSync(join(root, 'build', 'CMakeCache.txt')) ? 'build' : 'compile';
+  if (command === 'build' && !run(process.execPath, [cmakeJs, 'configure', ...options]))
+    return 'cmake-js failed (its messages are above)';
+  return run(process.execPath, [cmakeJs, command, ...options])
     ? undefined
     : 'cmake-js failed (its messages are above)';
 }
@@ -86,7 +99,10 @@ function buildWithGyp() {
   const home = dirname(dirname(process.execPath));
   // With Node's own headers beside it nothing is downloaded.
   const headers = existsSync(join(home, 'include', 'node', 'node.h')) ? [`--nodedir=${home}`] : [];
-  return run(process.execPath, [nodeGyp, 'rebuild', ...headers])
+  // With the tests' addon a build goes on where the one before ended.
+  const configured =
+    !forTests || run(process.execPath, [nodeGyp, 'configure', ...headers, '--', '-Drvx_sim=1']);
+  return configured && run(process.execPath, [nodeGyp, forTests ? 'build' : 'rebuild', ...headers])
     ? undefined
     : 'node-gyp failed (its messages are above)';
 }
@@ -119,7 +135,8 @@ function main() {
   }
   const wanted = only !== '' || process.argv.includes('--build');
   const checkout = existsSync(join(root, '.git'));
-  if (!wanted && (checkout ? upToDate() : true) && loadError() === undefined) return 0;
+  const files = forTests ? [addon, testsAddon] : [addon];
+  if (!wanted && (checkout ? files.every(upToDate) : true) && loadError() === undefined) return 0;
   const started = Date.now();
   const reasons = build();
   if (reasons.length === 0) {

@@ -1,0 +1,43 @@
+// conv3d: y[n,o,co] = bias[co] + sum over taps k and channels ci of w[co,ci,k] * X[n, o*s-p+k*d, ci].
+//
+// FLOPs 2 * N * outputs * taps * Cin * Cout; least bytes: one read of x and w, one write of y. Products of bf16 or fp16 on tensor
+// cores (convolutionTensor.h), of f32 as convolutionExact.h says.
+#include "cuda/convolutionExact.h"
+#include "cuda/convolutionTensor.h"
+#include "ops/ops.h"
+
+namespace rvx::cuda {
+
+template <>
+void run(const Conv3d& op, Context& cx) {
+  const DType operand = op.type.operand();
+  if (operand == DType::f32) {
+    convolveExact(op, cx);
+    return;
+  }
+  const Shape &s = op.x.shape(), &w = op.weight.shape(), &out = op.y.shape;
+  TensorConvolution c;
+  c.name = "conv3d";
+  c.samples = tensorSize(s[0]);
+  c.source[0] = {op.x.data<void>(), tensorSize(s[4]), op.scale.data(), op.shift.data()};
+  if (op.second)
+    c.source[1] = {op.second.data<void>(), tensorSize(op.second.shape()[4]), op.secondScale.data(),
+                   op.secondShift.data()};
+  c.sourceType = op.x.dtype();
+  c.operand = operand;
+  c.slope = static_cast<float>(op.slope);
+  for (int i = 0; i < 3; ++i) {
+    const auto a = static_cast<size_t>(i);
+    c.axis[a] = convolutionAxis(tensorSize(s[i + 1]), tensorSize(out[i + 1]), tensorSize(w[i + 2]),
+                                tensorSize(op.stride[a]), tensorSize(op.padding[a]),
+                                tensorSize(op.dilation[a]));
+  }
+  c.weight = &op.weight;
+  c.bias = op.bias.data();
+  c.y = &op.y;
+  c.cout = tensorSize(w[0]);
+  c.sums = op.sums.data();
+  convolveTensor(c, cx);
+}
+
+}  // namespace rvx::cuda

@@ -1,0 +1,48 @@
+// conv3dGradWeight: dw[co,ci,k] = sum over n, o of dy[n,o,co] * x[n, o*s-p+k*d, ci]; db[co] = sum dy.
+//
+// FLOPs as conv3d; least bytes: one read of x and dy. Products as convolutionGradWeight.h says; the sum of dy takes it as it is
+// stored, not rounded to the precision.
+#include "cuda/convolutionGradWeight.h"
+#include "ops/ops.h"
+
+namespace rvx::cuda {
+
+template <>
+void run(const Conv3dGradWeight& op, Context& cx) {
+  const Shape &s = op.x.shape(), &o = op.dy.shape();
+  WeightGradient g;
+  g.name = "conv3dGradWeight";
+  g.samples = s[0];
+  g.fineSize = {s[1], s[2], s[3]};
+  g.coarseSize = {o[1], o[2], o[3]};
+  g.coarse = {op.dy.data<void>(), op.dy.dtype(), o[4]};
+  g.fine[0] = {op.x.data<void>(), op.x.dtype(), s[4]};
+  if (op.second) g.fine[1] = {op.second.data<void>(), op.second.dtype(), op.second.shape()[4]};
+  g.operand = op.type.operand();
+  g.kernel = op.kernel, g.stride = op.stride, g.padding = op.padding, g.dilation = op.dilation;
+  g.dw = op.dw.data();
+  runWeightGradient(g, cx);
+  runBiasGradient("conv3dGradWeight/bias", g.coarse.data, g.coarse.type, o[0] * o[1] * o[2] * o[3],
+                  o[4], op.db.data(), cx);
+}
+
+// dw[ci,co,k] = sum over n, i of x[n,i,ci] * dy[n,2i+k,co]: the same sum with the roles exchanged.
+template <>
+void run(const ConvTranspose3dGradWeight& op, Context& cx) {
+  const Shape &s = op.x.shape(), &o = op.dy.shape();
+  WeightGradient g;
+  g.name = "convTranspose3dGradWeight";
+  g.samples = s[0];
+  g.fineSize = {o[1], o[2], o[3]};
+  g.coarseSize = {s[1], s[2], s[3]};
+  g.coarse = {op.x.data<void>(), op.x.dtype(), s[4]};
+  g.fine[0] = {op.dy.data<void>(), op.dy.dtype(), o[4]};
+  g.operand = op.type.operand();
+  g.kernel = g.stride = {2, 2, 2};
+  g.dw = op.dw.data();
+  runWeightGradient(g, cx);
+  runBiasGradient("convTranspose3dGradWeight/bias", g.fine[0].data, g.fine[0].type,
+                  o[0] * o[1] * o[2] * o[3], o[4], op.db.data(), cx);
+}
+
+}  // namespace rvx::cuda

@@ -1,0 +1,92 @@
+// Convolution on tensor cores (m16n8k16 of bf16 or fp16, sums in f32): Y[n, o, co] as convolutionTensor.h says.
+//
+// FLOPs 2 * N * outputs * taps * Cin * Cout, plus the padding of channels to 16 and of tiles. Least bytes: x, weight read, y written
+// once; a tile reads its halo again (1.7 to 2.8 times its voxels, mostly from the second-level cache).
+//
+// Implicit GEMM over one halo tile: a block makes a tile of voxels times output channels (convolutionTensorPlan.h). A
+// step brings 16 input channels of the halo and the weights of a group of taps into shared memory, two buffers each, so that the next
+// step's copies run beside this step's products; every tap is a shift in the halo. Taps along H of 3x3x3 kernels share the loads
+// of their rows (4 + 2 rows for 3 x 4 products). Halo units come by asynchronous copies where x is stored in the products' type and
+// has no norm; otherwise through registers, normalised, and zeroed again outside x. Haloes that do not fit are gathered tap by tap.
+//
+// Many tiles: as many blocks as the chip holds make a run of them each, and keep the weights where they fit. Few tiles: the steps
+// are shared by `splits` blocks, whose partial sums are added in order by convolutionTensorSums.cu. Limits: 2^31 voxels a sample,
+// compute capability 8.0 for bf16.
+#include "cuda/convolutionTensorKernel.h"
+#include "cuda/convolutionTensorPack.h"
+#include "cuda/convolutionTensorSums.h"
+#include "cuda/launch.h"
+
+namespace rvx::cuda {
+
+Stored storedAs(DType type) {
+  return type == DType::f32 ? Stored::f32 : type == DType::bf16 ? Stored::bf16 : Stored::f16;
+}
+
+void convolveTensor(const TensorConvolution& c, Context& cx) {
+  const Chip& chip = gpu(cx).chip();
+  require(c.operand != DType::bf16 || chip.atLeast(80), "InvalidArgument",
+          "Precision bf16 needs a GPU of compute capability 8.0; this one has " +
+              std::to_string(chip.major) + "." + std::to_string(chip.minor) + " (use fp16)");
+  for (const TensorAxis& a : c.axis)
+    if (positionsOf(a) == 0) return;
+  int64_t voxels = 1;
+  for (const TensorAxis& a : c.axis) voxels *= a.in;
+  require(voxels <= INT32_MAX && c.samples <= 65535, "ShapeMismatch",
+          "A convolution on tensor cores takes fewer than 2^31 voxels a sample and 65536 samples, "
+          "not " +
+              std::to_string(voxels) + " and " + std::to_string(c.samples));
+  const TensorTile tile = planTensor(c, chip);
+  TensorPass p{};
+  p.tile = tile;
+  p.axisD = c.axis[0], p.axisH = c.axis[1], p.axisW = c.axis[2];
+  const auto source = [&](const TensorSource& s, const void*& x, const float*& scale,
+                          const float*& shift, int& channels, bool& copied, bool& aligned) {
+    x = s.data, scale = s.scale, shift = s.shift, channels = s.channels;
+    aligned = s.channels % 8 == 0;
+    copied = aligned && !s.scale && c.sourceType == c.operand;
+  };
+  source(c.source[0], p.x, p.scale, p.shift, p.channels, p.copied, p.aligned);
+  source(c.source[1], p.second, p.secondScale, p.secondShift, p.secondChannels, p.secondCopied,
+         p.secondAligned);
+  p.stored = storedAs(c.sourceType);
+  p.slope = c.slope;
+  p.weight = packedWeights(c, tile, cx);
+  p.weightRows = (c.cout + tile.blockN() - 1) / tile.blockN() * tile.blockN();
+  p.kernelH = static_cast<int>(c.weight->shape()[3]);
+  p.kernelW = static_cast<int>(c.weight->shape()[4]);
+  p.bias = c.bias;
+  p.cout = c.cout;
+  p.ySize = c.y->shape.size();
+  const int64_t parts = int64_t{tile.tilesD} * tile.tilesH * tile.tilesW * c.axis[0].classes *
+                        c.axis[1].classes * c.axis[2].classes;
+  p.parts = static_cast<int>(parts);
+  p.tiles = static_cast<int>(parts * c.samples);
+  const Dim3 grid{static_cast<unsigned>(tile.blocks),
+                  static_cast<unsigned>(p.weightRows / tile.blockN()),
+                  static_cast<unsigned>(tile.splits)};
+  const TensorKernel kernel = c.operand == DType::bf16 ? bf16Kernel(tile) : f16Kernel(tile);
+  const auto threads = static_cast<unsigned>(tile.threads());
+  if (tile.splits > 1) {
+    const Workspace partials(cx, static_cast<size_t>(p.ySize) * tile.splits * sizeof(float));
+    p.y = partials.data<void>();
+    p.yStored = Stored::f32;
+    launch(cx, c.name, grid, threads, tile.sharedBytes, kernel, p);
+    addSplits(c, partials.data(), tile.splits, cx);
+    return;
+  }
+  p.y = c.y->data<void>();
+  p.yStored = storedAs(c.y->dtype);
+  if (!c.sums) {
+    launch(cx, c.name, grid, threads, tile.sharedBytes, kernel, p);
+    return;
+  }
+  const Workspace moments(cx, static_cast<size_t>(parts) * c.samples * c.cout * 2 * sizeof(float));
+  const Workspace counts(cx, static_cast<size_t>(parts) * c.samples * sizeof(float));
+  p.moments = moments.data();
+  p.counts = counts.data();
+  launch(cx, c.name, grid, threads, tile.sharedBytes, kernel, p);
+  mergeMoments("conv3d/statistics", p.moments, p.counts, c.samples, c.cout, p.parts, c.sums, cx);
+}
+
+}  // namespace rvx::cuda

@@ -1,0 +1,64 @@
+// A convolution for tensor cores: the form that conv3d and its gradient with respect to x are brought into, as the CPU's Gather.
+//
+//   Y[n, o, co] = bias[co] + sum over taps t, channels ci of W(co, ci, t) * X[n, i, ci],   X = 0 outside
+//
+// with, per axis, class r in 0..classes-1 and position j of that class
+//
+//   o = start + r + spread * j
+//   i = base(r) + classes * (j * step + offset(r) + t * tapStep),   r + shift = classes * offset(r) + base(r), 0 <= base < classes
+//
+// A convolution with stride 1 and dilation d is d classes per axis of voxels that lie d apart, each dense; with a stride it is one
+// class. A gradient with stride 1 is a convolution with flipped taps; with a stride, `stride` launches per axis, one class each.
+#pragma once
+#include <array>
+
+#include "ops/convolution.h"
+
+namespace rvx::cuda {
+
+struct TensorAxis {
+  int in = 1, out = 1;
+  int step = 1, tapStep = 1, taps = 1;
+  int classes = 1, shift = 0;
+  int start = 0, spread = 1;
+  int kernel = 0,
+      kernelStep = 1;  // tap t is index kernel + t * kernelStep along this axis of the weight
+};
+
+enum class Stored : int { f32, bf16, f16 };
+Stored storedAs(DType type);
+
+struct TensorSource {
+  const void* data = nullptr;
+  int channels = 0;
+  const float *scale = nullptr, *shift = nullptr;  // [N, channels], or none
+};
+
+struct TensorConvolution {
+  const char* name = "";  // of the launches
+  int samples = 1;
+  std::array<TensorSource, 2> source;
+  DType sourceType = DType::f32, operand = DType::bf16;
+  float slope = 1;
+  std::array<TensorAxis, 3> axis;
+  // The weight as [rows, columns, kernel axes] with co and ci along one of them each: transposed, co counts columns from `first`.
+  const Input* weight = nullptr;
+  bool transposed = false;
+  int first = 0;
+  const float* bias = nullptr;
+  const Output* y = nullptr;
+  int cout = 0;
+  float* sums =
+      nullptr;  // [N, cout, 2]: mean and M2 of Y, or nullptr; with one launch for all outputs alone
+};
+
+// An axis' size as kernels hold it.
+int tensorSize(int64_t n);
+// The axes of a convolution, and of class `rest` of its gradient with respect to x: `in` is then the size of dy, `out` that of x.
+TensorAxis convolutionAxis(int in, int out, int taps, int stride, int padding, int dilation);
+TensorAxis gradientAxis(int in, int out, int taps, int stride, int padding, int dilation, int rest);
+
+// FLOPs 2 * N * outputs * taps * Cin * Cout. Chooses the kernel by shape (convolutionTensorPlan.h).
+void convolveTensor(const TensorConvolution& c, Context& cx);
+
+}  // namespace rvx::cuda

@@ -1,0 +1,274 @@
+#include "cuda/convolutionTensorPlan.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <mutex>
+#include <numeric>
+#include <vector>
+
+namespace rvx::cuda {
+
+int tensorSize(int64_t n) {
+  require(n >= 0 && n < (int64_t{1} << 30), "ShapeMismatch",
+          "An axis of " + std::to_string(n) + " is too long for a convolution");
+  return static_cast<int>(n);
+}
+
+TensorAxis convolutionAxis(int in, int out, int taps, int stride, int padding, int dilation) {
+  TensorAxis a;
+  a.in = in, a.out = out, a.taps = taps;
+  a.shift = -padding;
+  // With stride 1, voxels that lie a dilation apart are dense problems of their own. One tap has no dilation.
+  if (taps == 1) dilation = 1;
+  if (stride == 1) {
+    a.classes = a.spread = dilation;
+  } else {
+    a.step = stride;
+    a.tapStep = dilation;
+  }
+  return a;
+}
+
+// x's position i takes from dy's o = (i + padding - k * dilation) / stride for the taps k where that is whole: every period-th one.
+// Turned round, so that o grows with the tap.
+TensorAxis gradientAxis(int in, int out, int taps, int stride, int padding, int dilation,
+                        int rest) {
+  TensorAxis a;
+  a.in = in, a.out = out;
+  if (taps == 1) dilation = 1;
+  const int period = stride / std::gcd(stride, dilation);
+  int first = 0;
+  while (first < period && (rest + padding - first * dilation) % stride != 0) first++;
+  a.taps = first < period && first < taps ? (taps - 1 - first) / period + 1 : 0;
+  const int last = first + (a.taps - 1) * period;
+  a.kernel = last;
+  a.kernelStep = -period;
+  if (stride == 1) {
+    a.classes = a.spread = dilation;
+    a.shift = padding - last * dilation;
+    return a;
+  }
+  a.start = rest;
+  a.spread = stride;
+  a.tapStep = period * dilation / stride;
+  a.shift = a.taps > 0 ? (rest + padding - last * dilation) / stride : 0;
+  return a;
+}
+
+namespace {
+
+// Multiprocessors of the chip that tiles are chosen for. Fixed, so that bits do not depend on the chip.
+constexpr double kProcessors = 132;
+constexpr int kMostSplits = 16;
+
+int divideUp(int a, int b) { return (a + b - 1) / b; }
+
+// Enough shared memory for as many blocks on a multiprocessor of a H100 as registers allow.
+unsigned wantedShared(const TensorTile& t) { return t.columns == 8 ? 110u << 10 : 74u << 10; }
+
+void layHalo(TensorTile& t, const std::array<TensorAxis, 3>& axis, int channels) {
+  const auto extent = [](int size, int step, int taps, int tapStep) {
+    return std::max(1, (size - 1) * step + (taps - 1) * tapStep + 1);
+  };
+  t.tapsW = divideUp(axis[2].taps, t.packed);
+  t.tapStepW = axis[2].tapStep * t.packed;
+  // Of one tap a stride skips what it does not read.
+  const auto stepOf = [&](const TensorAxis& a, int taps) {
+    return t.gathered || taps <= 1 ? 1 : a.step;
+  };
+  t.stepD = stepOf(axis[0], axis[0].taps);
+  t.stepH = stepOf(axis[1], axis[1].taps);
+  t.phases = stepOf(axis[2], t.tapsW);
+  const auto taps = [&](int n) { return t.gathered ? 1 : n; };
+  t.haloD = extent(t.sizeD, t.stepD, taps(axis[0].taps), axis[0].tapStep);
+  t.haloH = extent(t.sizeH, t.stepH, taps(axis[1].taps), axis[1].tapStep);
+  t.haloW = extent(t.sizeW, t.phases, taps(t.tapsW), t.tapStepW);
+  t.rawStep = t.phases == 1 ? axis[2].step : 1;
+  t.rawPitch = channels * ((t.haloW - 1) * t.rawStep + (t.packed - 1) * axis[2].tapStep + 1);
+  t.phase = divideUp(t.haloW, t.phases);
+  t.pitch = t.phase * t.phases;
+  t.slice = t.haloH * t.pitch;
+  // Eight rows of an ldmatrix are 4 along W in two slices: those must lie 4 slots apart modulo 8.
+  if (t.patchW == 4 && t.stepD <= 2)
+    while (t.slice * t.stepD % 8 != 4) t.slice++;
+  // The other plane lies 4 slots further modulo 8, so that stores of both planes by one warp meet no bank twice.
+  t.slots = t.haloD * t.slice;
+  while (t.slots % 8 != 4) t.slots++;
+}
+
+// Divides the items; false where it does not fit.
+bool layShared(TensorTile& t, unsigned most) {
+  const int chunks = t.channels8 / 2;
+  const int units = t.items / t.unitItems;
+  const auto fixed = static_cast<unsigned>(t.tableBytes() + t.rawBytes());
+  const auto halo = static_cast<unsigned>(t.haloUnits() * kUnitBytes);
+  const auto unit = static_cast<unsigned>(t.unitItems * 2 * t.blockN() * kUnitBytes);
+  // Partial statistics of the warps take the place of the first halo at the end.
+  const auto moments = static_cast<unsigned>(t.warpsM() * (t.blockN() * 8 + 4));
+  t.resident = false;
+  const auto bytes = [&](int groupUnits) {
+    t.groupUnits = groupUnits;
+    t.groups = divideUp(units, groupUnits);
+    t.steps = chunks * t.groups;
+    t.haloBuffers = (t.gathered ? t.steps : chunks) > 1 ? 2 : 1;
+    t.weightBuffers = t.steps > 1 ? 2 : 1;
+    t.sharedBytes =
+        fixed + std::max(moments, static_cast<unsigned>(t.haloBuffers) * halo +
+                                      static_cast<unsigned>(t.weightBuffers * groupUnits) * unit);
+    return t.sharedBytes;
+  };
+  if (units <= 1 || t.gathered) return bytes(1) <= most;
+  const unsigned wanted = std::min(most, wantedShared(t));
+  if (bytes(units) <= wanted) return true;
+  bytes(1);
+  const unsigned haloes = fixed + static_cast<unsigned>(t.haloBuffers) * halo;
+  const unsigned left = haloes < wanted ? (wanted - haloes) / (2 * unit) : 0;
+  // Groups of one size, since the largest counts.
+  const int groups = divideUp(units, std::max(1, std::min(static_cast<int>(left), units - 1)));
+  return bytes(divideUp(units, groups)) <= most;
+}
+
+// Blocks that a multiprocessor holds at once, by the registers and shared memory of an H100.
+int blocksAtOnce(const TensorTile& t) {
+  const int byRegisters = t.columns == 8 ? 2 : 3;
+  return std::max(1,
+                  std::min(byRegisters, static_cast<int>((227u << 10) / (t.sharedBytes + 1024))));
+}
+
+// Where every block has several tiles to make, the weights are brought once if that costs no block its place.
+void keepWeights(TensorTile& t, int64_t tiles, unsigned most) {
+  t.blocks = static_cast<int>(tiles);
+  if (t.gathered || t.splits > 1 || t.items == 0) return;
+  TensorTile kept = t;
+  const auto units = t.items / t.unitItems;
+  const int chunks = t.channels8 / 2;
+  const auto halo = static_cast<unsigned>(t.haloUnits() * kUnitBytes);
+  const auto weights = static_cast<unsigned>(t.items * 2 * t.blockN() * kUnitBytes * chunks);
+  kept.resident = true;
+  kept.groups = 1, kept.groupUnits = units, kept.steps = chunks;
+  kept.haloBuffers = chunks > 1 ? 2 : 1, kept.weightBuffers = chunks;
+  kept.sharedBytes = static_cast<unsigned>(t.tableBytes() + t.rawBytes()) +
+                     static_cast<unsigned>(kept.haloBuffers) * halo + weights;
+  if (kept.sharedBytes > most || blocksAtOnce(kept) < std::min(2, blocksAtOnce(t))) return;
+  if (halo < static_cast<unsigned>(t.warpsM() * (t.blockN() * 8 + 4))) return;
+  kept.blocks = static_cast<int>(kProcessors) * blocksAtOnce(kept);
+  if (tiles >= 2 * int64_t{kept.blocks}) t = kept;
+}
+
+// Nanoseconds on that chip, roughly: what a block multiplies, reads from shared memory and fetches from the second-level cache; how
+// many blocks a multiprocessor gets, one or two of which do not keep it busy; partial sums.
+double costOf(const TensorTile& t, double blocks, double outputs) {
+  const double chunks = t.channels8 / 2.0;
+  const double products = chunks * std::max(t.items, 1);
+  const double warps = kTileWarps;
+  const double multiply = 0.91 * warps * t.depth * kTileRows * t.columns * products;
+  const double rows = t.rowsShared ? (kTileRows + 2) / 3.0 : kTileRows;
+  const double shared = 2.3 * warps * (t.depth * rows + t.columns / 2.0) * products;
+  const double haloes = double(t.haloUnits()) * (t.gathered ? std::max(t.items, 1) : 1);
+  const double fetch = (haloes * chunks + 2.0 * t.blockN() * products) * kUnitBytes / 32;
+  const double longest = std::max({multiply, shared, fetch});
+  const double block = longest + 0.3 * (multiply + shared + fetch - longest);
+  const double each = std::ceil(blocks * t.splits / kProcessors);
+  const double idle = each <= 1 ? 1.7 : each <= 2 ? 1.25 : 1;
+  return each * (idle * block / t.splits + 500) +
+         (t.splits > 1 ? 3000 + outputs * t.splits * 8 / 3000 : 0);
+}
+
+}  // namespace
+
+namespace {
+
+TensorTile searched(const TensorConvolution& c, const Chip& chip) {
+  const auto& axis = c.axis;
+  const int positions[3] = {positionsOf(axis[0]), positionsOf(axis[1]), positionsOf(axis[2])};
+  const int classes = axis[0].classes * axis[1].classes * axis[2].classes;
+  const auto most = static_cast<unsigned>(chip.sharedPerBlock);
+  const int channels = c.source[0].channels;
+  const int taps = axis[0].taps * axis[1].taps * axis[2].taps;
+  // Launches that write only some of the voxels leave nothing for another kernel to add up.
+  bool whole = true;
+  for (const TensorAxis& a : axis) whole = whole && a.spread == a.classes;
+
+  TensorTile base;
+  base.firstChannels8 = divideUp(channels, 8);
+  base.channels8 = divideUp(base.firstChannels8 + divideUp(c.source[1].channels, 8), 2) * 2;
+  const double outputs = double(positions[0]) * positions[1] * positions[2] * classes * c.samples;
+
+  TensorTile best;
+  double bestCost = 0;
+  const auto consider = [&](TensorTile t) {
+    t.patchD = 16 / t.patchW;
+    t.sizeD = t.warpsD * t.depth * t.patchD;
+    t.sizeH = t.warpsH * kTileRows;
+    t.sizeW = t.warpsW * t.patchW;
+    t.tilesD = divideUp(positions[0], t.sizeD);
+    t.tilesH = divideUp(positions[1], t.sizeH);
+    t.tilesW = divideUp(positions[2], t.sizeW);
+    t.packed = t.paired ? std::min(8 / channels, axis[2].taps) : 1;
+    t.rowsShared =
+        !t.gathered && !t.paired && axis[1].taps == 3 && axis[1].tapStep == 1 && axis[1].step == 1;
+    layHalo(t, axis, channels);
+    t.items = t.paired ? divideUp(axis[0].taps * axis[1].taps * t.tapsW, 2) : taps;
+    t.unitItems = t.gathered || t.paired || taps == 0 ? 1
+                  : t.rowsShared                      ? axis[1].taps * axis[2].taps
+                                                      : axis[2].taps;
+    if (!layShared(t, most)) return;
+    const double blocks =
+        double(t.tilesD) * t.tilesH * t.tilesW * classes * c.samples * divideUp(c.cout, t.blockN());
+    for (t.splits = 1; t.splits <= (whole ? std::min(kMostSplits, t.steps) : 1); ++t.splits) {
+      const double cost = costOf(t, blocks, outputs * c.cout);
+      if (bestCost == 0 || cost < bestCost) best = t, bestCost = cost;
+    }
+  };
+  const bool few = whole && taps > 0 && channels <= 8 && c.source[1].channels == 0;
+  enum { kPaired, kPlain, kGathered };
+  for (int way = few ? kPaired : kPlain; way <= kGathered && bestCost == 0; ++way)
+    for (const int columns : {2, 4, 8}) {
+      // Wider than the output only where nothing narrower is left.
+      if (columns > 2 && c.cout <= columns * 4) continue;
+      if (columns == 2 && c.cout > 16) continue;
+      for (const int patch : {16, 8, 4})
+        for (int d = 1; d <= kTileWarps; d *= 2)
+          for (int h = 1; d * h <= kTileWarps; h *= 2)
+            for (int w = 1; d * h * w <= kTileWarps; w *= 2) {
+              TensorTile t = base;
+              t.paired = way == kPaired;
+              t.gathered = way == kGathered;
+              t.columns = columns;
+              t.depth = columns == 2 ? 2 : 1;
+              t.patchW = patch;
+              t.warpsD = d, t.warpsH = h, t.warpsW = w, t.warpsN = kTileWarps / (d * h * w);
+              if (t.warpsN > 1 && c.cout <= t.blockN() / 2) continue;
+              consider(t);
+            }
+    }
+  require(bestCost > 0, "InternalError", "No tile of a convolution fits into shared memory");
+  const int64_t tiles =
+      int64_t{best.tilesD} * best.tilesH * best.tilesW * classes * int64_t{c.samples};
+  require(tiles <= INT32_MAX, "ShapeMismatch",
+          "A convolution of " + std::to_string(tiles) + " tiles is too large for one launch");
+  keepWeights(best, tiles, most);
+  return best;
+}
+
+}  // namespace
+
+// The search takes longer than a small convolution: each geometry is looked for once.
+TensorTile planTensor(const TensorConvolution& c, const Chip& chip) {
+  std::vector<int64_t> key = {c.samples, c.source[0].channels, c.source[1].channels, c.cout,
+                              static_cast<int64_t>(chip.sharedPerBlock)};
+  for (const TensorAxis& a : c.axis)
+    key.insert(key.end(), {a.in, a.out, a.step, a.tapStep, a.taps, a.classes, a.shift, a.start,
+                           a.spread, a.kernel, a.kernelStep});
+  static std::mutex mutex;
+  static auto* const known = new std::map<std::vector<int64_t>, TensorTile>;
+  const std::lock_guard<std::mutex> lock(mutex);
+  const auto found = known->find(key);
+  if (found != known->end()) return found->second;
+  // Far more geometries than networks have: a program that tries shapes shall not grow for ever.
+  if (known->size() >= 4096) known->clear();
+  return known->emplace(std::move(key), searched(c, chip)).first->second;
+}
+
+}  // namespace rvx::cuda

@@ -1,0 +1,216 @@
+#include "cuda/device.h"
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+
+#include "core/pool.h"
+#include "ops/backend.h"
+
+namespace rvx::cuda {
+namespace {
+
+// Large enough to hide the latency of a copy, small enough that filling one slot overlaps the
+// transfer of another: 4 MiB take about 80 us over PCIe 5 and 400 us to fill from one thread.
+constexpr size_t kSlotBytes = size_t{4} << 20;
+
+// Memory of the driver. Want of memory is the allocator's to deal with; other failures are the device's.
+class DriverMemory : public MemorySource {
+ public:
+  DriverMemory(std::shared_ptr<Driver> driver, std::function<void(int)> onFailure)
+      : driver_(std::move(driver)), onFailure_(std::move(onFailure)) {}
+  void* allocate(size_t bytes) override {
+    void* data = nullptr;
+    const int code = driver_->allocate(&data, bytes);
+    if (code != kSuccess && code != kOutOfMemory) onFailure_(code);
+    return code == kSuccess ? data : nullptr;
+  }
+  // A lost device refuses to free; its memory went with it.
+  void release(void* data, size_t) override { driver_->release(data); }
+
+ private:
+  const std::shared_ptr<Driver> driver_;
+  const std::function<void(int)> onFailure_;
+};
+
+void parallelCopy(void* to, const void* from, size_t bytes) {
+  parallelChunks(static_cast<int64_t>(bytes), int64_t{1} << 20, [&](int64_t begin, int64_t end) {
+    std::memcpy(static_cast<char*>(to) + begin, static_cast<const char*>(from) + begin,
+                static_cast<size_t>(end - begin));
+  });
+}
+
+}  // namespace
+
+GpuDevice::GpuDevice(std::shared_ptr<Driver> driver)
+    : Device(DeviceKind::cuda, std::make_unique<DriverMemory>(
+                                   driver, [this](int code) { check(code, "Allocation"); })),
+      driver_(std::move(driver)),
+      chip_(driver_->chip()) {
+  allocator().setLimit(chip_.memory);
+  allocator().keepAll();
+}
+
+GpuDevice::~GpuDevice() {
+  close();
+  for (Slot& slot : slots_) {
+    if (slot.busy) driver_->wait(slot.done);
+    if (slot.done) driver_->destroyEvent(slot.done);
+    if (slot.data) driver_->releasePinned(slot.data);
+  }
+  for (const Event mark : marks_) driver_->destroyEvent(mark);
+}
+
+void GpuDevice::check(int code, const char* what) {
+  if (code == kSuccess) return;
+  const std::string text = std::string(what) + " failed: " + driver_->errorText(code) +
+                           " (CUDA error " + std::to_string(code) + ")";
+  if (code == kOutOfMemory) throw Error("OutOfMemory", text);
+  if (!isSticky(code)) throw Error("InternalError", text);
+  const Error lost(
+      "DeviceLost",
+      text + ". The device is lost, and with it CUDA in this process: start another process");
+  markLost(lost);
+  throw lost;
+}
+
+// The next slot in turn, with its last copy done.
+GpuDevice::Slot& GpuDevice::freeSlot() {
+  Slot& slot = slots_[next_];
+  if (!slot.data) {
+    int code = driver_->allocatePinned(&slot.data, kSlotBytes);
+    if (code != kSuccess) slot.data = nullptr;
+    check(code, "Allocation of pinned memory");
+  }
+  if (!slot.done) {
+    const int code = driver_->createEvent(&slot.done);
+    if (code != kSuccess) slot.done = nullptr;
+    check(code, "Creation of an event");
+  }
+  await(slot);
+  next_ = (next_ + 1) % slots_.size();
+  return slot;
+}
+
+void GpuDevice::await(Slot& slot) {
+  if (!slot.busy) return;
+  slot.busy = false;
+  check(driver_->wait(slot.done), "Waiting for the GPU");
+}
+
+void GpuDevice::copyIn(void* device, const void* host, size_t bytes) {
+  for (size_t at = 0; at < bytes; at += kSlotBytes) {
+    const size_t part = std::min(kSlotBytes, bytes - at);
+    Slot& slot = freeSlot();
+    parallelCopy(slot.data, static_cast<const char*>(host) + at, part);
+    check(driver_->copyIn(static_cast<char*>(device) + at, slot.data, part), "Upload");
+    check(driver_->record(slot.done), "Recording an event");
+    slot.busy = true;
+  }
+}
+
+void GpuDevice::copyOut(void* host, const void* device, size_t bytes) {
+  // One part is fetched while the part before it is copied out of its slot.
+  Slot* before = nullptr;
+  size_t beforeAt = 0, beforePart = 0;
+  const auto finish = [&] {
+    if (!before) return;
+    await(*before);
+    parallelCopy(static_cast<char*>(host) + beforeAt, before->data, beforePart);
+  };
+  for (size_t at = 0; at < bytes; at += kSlotBytes) {
+    const size_t part = std::min(kSlotBytes, bytes - at);
+    Slot& slot = freeSlot();
+    check(driver_->copyOut(slot.data, static_cast<const char*>(device) + at, part), "Download");
+    check(driver_->record(slot.done), "Recording an event");
+    slot.busy = true;
+    finish();
+    before = &slot, beforeAt = at, beforePart = part;
+  }
+  finish();
+}
+
+void GpuDevice::synchronize() {
+  Slot& slot = freeSlot();
+  check(driver_->record(slot.done), "Recording an event");
+  slot.busy = true;
+  await(slot);
+}
+
+void GpuDevice::mark() {
+  Event event = nullptr;
+  check(driver_->createEvent(&event), "Creation of an event");
+  marks_.push_back(event);
+  check(driver_->record(event), "Recording an event");
+}
+
+std::vector<double> GpuDevice::takeMarks() {
+  const std::vector<Event> marks = std::move(marks_);
+  marks_.clear();
+  std::vector<double> times;
+  times.reserve(marks.size());
+  int code = kSuccess;
+  for (const Event mark : marks) {
+    float milliseconds = 0;
+    if (code == kSuccess) code = driver_->elapsed(&milliseconds, marks.front(), mark);
+    times.push_back(static_cast<double>(milliseconds));
+  }
+  for (const Event mark : marks) driver_->destroyEvent(mark);
+  // Not by check(): this is not the queue's thread, which alone may mark a device lost.
+  if (code != kSuccess) throw Error("InternalError", "Timing failed: " + driver_->errorText(code));
+  return times;
+}
+
+void GpuDevice::copy(void* to, const void* from, size_t bytes) {
+  if (bytes) check(driver_->copy(to, from, bytes), "Copy");
+}
+
+void GpuDevice::fill(void* device, int byte, size_t bytes) {
+  if (bytes) check(driver_->fill(device, byte, bytes), "Fill");
+}
+
+void GpuDevice::launch(const Launch& launch) {
+  int code = driver_->launch(launch);
+  if (code == kOutOfMemory) {
+    // A kernel's first launch may load its module, which takes memory that the cache holds.
+    allocator().releaseCache();
+    code = driver_->launch(launch);
+  }
+  if (code != kSuccess) check(code, (std::string("Kernel ") + launch.name).c_str());
+}
+
+namespace {
+
+// Opened once: devices share the driver, as they share the GPU.
+struct Opened {
+  std::shared_ptr<Driver> driver;
+  std::string reason;
+};
+const Opened& opened() {
+  static const Opened* one = [] {
+    auto* o = new Opened;
+    o->driver = openDriver(&o->reason);
+    return o;
+  }();
+  return *one;
+}
+
+}  // namespace
+
+std::string unavailableReason() { return opened().reason; }
+
+std::string deviceName() { return kDeviceName; }
+
+std::shared_ptr<Device> makeDevice() {
+  const Opened& one = opened();
+  if (!one.driver) throw Error("DeviceUnavailable", "No CUDA device: " + one.reason);
+  // A sticky error stays with the process, whichever device met it.
+  if (const int code = one.driver->state(); code != kSuccess)
+    throw Error("DeviceUnavailable",
+                "No CUDA device: an earlier error made CUDA unusable in this process (" +
+                    one.driver->errorText(code) + ", CUDA error " + std::to_string(code) +
+                    "); start another process");
+  return std::make_shared<GpuDevice>(one.driver);
+}
+
+}  // namespace rvx::cuda

@@ -1,0 +1,50 @@
+// instanceNorm and its gradient (norm.cu), and normCoefficients: scale = gamma / sqrt(M2 / count + eps), shift = beta - mean scale
+// of every sample and channel, a thread each, in double. A few KB, so its time is its launch.
+#include "cuda/norm.h"
+#include "math/norm.h"
+#include "ops/ops.h"
+
+namespace rvx::cuda {
+namespace {
+
+constexpr int kThreads = 128;
+
+RVX_KERNEL(kThreads)
+coefficients(const float* sums, const float* gamma, const float* beta, int64_t size, int channels,
+             double count, double eps, float* scale, float* shift) {
+  const int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (i >= size) return;
+  const int64_t c = i % channels;
+  const float2 sum = ld(reinterpret_cast<const float2*>(sums) + i);
+  const double a = fixedScale(ld(gamma + c), sum.y / count, eps);
+  st(scale + i, static_cast<float>(a));
+  st(shift + i, static_cast<float>(ld(beta + c) - sum.x * a));
+}
+
+}  // namespace
+
+template <>
+void run(const InstanceNorm& op, Context& cx) {
+  normForward("instanceNorm",
+              {op.x, op.gamma, op.beta, op.x.shape()[0], op.eps, op.slope, op.statistics.data(),
+               op.y.data(), nullptr, nullptr, 0},
+              cx);
+}
+
+template <>
+void run(const InstanceNormGrad& op, Context& cx) {
+  normGradient("instanceNormGrad",
+               {op.x, op.dy, op.gamma, op.beta, op.statistics, op.x.shape()[0], op.slope, false,
+                op.dx.data(), op.dgamma.data(), op.dbeta.data()},
+               cx);
+}
+
+template <>
+void run(const NormCoefficients& op, Context& cx) {
+  const int64_t size = op.scale.shape.size();
+  launch(cx, "normCoefficients", blocksFor(size, kThreads), kThreads, 0, &coefficients,
+         op.sums.data(), op.gamma.data(), op.beta.data(), size, op.sums.shape()[1], op.count,
+         op.eps, op.scale.data(), op.shift.data());
+}
+
+}  // namespace rvx::cuda

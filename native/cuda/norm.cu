@@ -1,0 +1,248 @@
+// Norms over groups of [voxels, C] and their gradient; formulas in ops/norms.h, per value and channel in math/norm.h.
+//
+// Forward: moments (channelSums.h), whose last step also writes what the application needs of a channel; then the application.
+// Gradient: a table of channels; sums of g and g (x - mean) by chunk, in float, then in double in a fixed order; dgamma and dbeta from the
+// groups' sums; the application. Values are walked as channelWalk.h says, so a thread loads its channels' figures once.
+// About 8 FLOPs a value forward, 15 in the gradient. Least bytes, in units of x: statistics 1, application 2, gradient 5.
+#include "cuda/channelSums.h"
+#include "cuda/norm.h"
+#include "math/activation.h"
+#include "math/norm.h"
+
+namespace rvx::cuda {
+namespace {
+
+// Packets of a thread on their way at once, and at most.
+constexpr int kForwardBatch = 4, kGradientBatch = 2, kApplyRounds = 8;
+
+// (x - mean) scale + shift of one channel of a group; `w` is not used.
+RVX_DEVICE float4 entry(const float* statistics, float gamma, float beta) {
+  const float three[3] = {ld(statistics), ld(statistics + 1), ld(statistics + 2)};
+  const ChannelNorm k = channelNorm(three, gamma, beta);
+  return make_float4(three[0], static_cast<float>(k.scale()), static_cast<float>(k.shift()), 0);
+}
+
+RVX_DEVICE void writeStatistics(float* statistics, double mean, double variance, double eps) {
+  float three[3];
+  storeStatistics(three, mean, variance, eps);
+  for (int i = 0; i < 3; ++i) st(statistics + i, three[i]);
+}
+
+struct FinishForward {
+  const float *gamma, *beta;
+  float* statistics;
+  float4* table;
+  double eps, momentum;
+  float *runningMean, *runningVar;
+
+  RVX_DEVICE void operator()(int64_t at, int c, const Moments<double>& all) const {
+    float* three = statistics + 3 * at;
+    writeStatistics(three, all.mean, all.m2 / all.count, eps);
+    st(table + at, entry(three, ld(gamma + c), ld(beta + c)));
+    if (!runningMean) return;
+    const double keep = 1 - momentum, unbiased = all.m2 / (all.count - 1);
+    st(runningMean + c, static_cast<float>(keep * ld(runningMean + c) + momentum * all.mean));
+    st(runningVar + c, static_cast<float>(keep * ld(runningVar + c) + momentum * unbiased));
+  }
+};
+
+RVX_KERNEL(kWalkThreads) fixedTable(FinishForward norm, int channels) {
+  const int c = static_cast<int>(blockIdx.x) * kWalkThreads + static_cast<int>(threadIdx.x);
+  if (c >= channels) return;
+  float* three = norm.statistics + int64_t{3} * c;
+  writeStatistics(three, ld(norm.runningMean + c), ld(norm.runningVar + c), norm.eps);
+  st(norm.table + c, entry(three, ld(norm.gamma + c), ld(norm.beta + c)));
+}
+
+RVX_KERNEL(kWalkThreads)
+normTable(const float* statistics, const float* gamma, const float* beta, int64_t count,
+          int channels, float4* table) {
+  const int64_t at = int64_t{blockIdx.x} * kWalkThreads + threadIdx.x;
+  if (at >= count) return;
+  const auto c = static_cast<int>(at % channels);
+  st(table + at, entry(statistics + 3 * at, ld(gamma + c), ld(beta + c)));
+}
+
+template <int N>
+RVX_KERNEL(kWalkThreads)
+applyNorm(const float* x, ChannelWalk w, const float4* table, float slope, float* y) {
+  constexpr int kB = kForwardBatch;
+  const WalkPlace<N> place(w);
+  float4 k[N];
+  RVX_UNROLL
+  for (int i = 0; i < N; ++i) k[i] = ld(table + place.channelOfGroup(i));
+  for (int64_t at = place.at; at < place.end; at += kB * w.stride) {
+    Packet<float, N> v[kB];
+    loadPackets(x, at, w.stride, place.end, v);
+    RVX_UNROLL
+    for (int b = 0; b < kB; ++b) {
+      RVX_UNROLL
+      for (int i = 0; i < N; ++i)
+        v[b].value[i] = leakyRelu(normalised(v[b].value[i] - k[i].x, k[i].y, k[i].z), slope);
+      storePacket(y, at + b * w.stride, place.end, v[b]);
+    }
+  }
+}
+
+void launchApply(const char* name, const NormForward& n, const float4* table, Context& cx) {
+  const ChannelWalk w(n.x.shape(), n.groups, kForwardBatch, kApplyRounds);
+  launch(cx, name, w.blocks(), w.threads(), 0, w.packet == 4 ? &applyNorm<4> : &applyNorm<1>,
+         n.x.data(), w, table, static_cast<float>(n.slope), n.y);
+}
+
+FinishForward finishOf(const NormForward& n, const Workspace& table) {
+  return {n.gamma.data(), n.beta.data(), n.statistics,  table.data<float4>(),
+          n.eps,          n.momentum,    n.runningMean, n.runningVar};
+}
+
+size_t tableBytes(const Input& x, int64_t groups, size_t entryBytes) {
+  return static_cast<size_t>(groups * x.shape()[-1]) * entryBytes;
+}
+
+// ---- gradient
+
+template <int N>
+RVX_KERNEL(kWalkThreads)
+chunkGradients(const float* x, const float* dy, ChannelWalk w, const float4* table, float slope,
+               double* parts) {
+  constexpr int kB = 4;
+  const WalkPlace<N> place(w);
+  float4 k[N];
+  RVX_UNROLL
+  for (int i = 0; i < N; ++i) k[i] = ld(table + place.channelOfGroup(i));
+  Packet<float, N> first{}, second{};
+  for (int64_t at = place.at; at < place.end; at += kB * w.stride) {
+    Packet<float, N> v[kB], r[kB];
+    loadPackets(x, at, w.stride, place.end, v);
+    // Zeros beyond the end, which add nothing.
+    loadPackets(dy, at, w.stride, place.end, r);
+    RVX_UNROLL
+    for (int b = 0; b < kB; ++b) {
+      RVX_UNROLL
+      for (int i = 0; i < N; ++i) {
+        const float t = v[b].value[i] - k[i].x;
+        const float g = leakyReluGrad(normalised(t, k[i].y, k[i].z), r[b].value[i], slope);
+        first.value[i] += g;
+        second.value[i] = fma(g, t, second.value[i]);
+      }
+    }
+  }
+  float* sums = sharedMemory<float>();
+  const int apart = N * w.active;
+  shareSums(sums, w, first);
+  shareSums(sums + apart, w, second);
+  syncBlock();
+  foldRows<2>(sums, apart, w.rows(), place.width);
+  for (int j = static_cast<int>(threadIdx.x); j < place.width && place.tile + j < w.channels;
+       j += static_cast<int>(blockDim.x))
+    storePart(parts, int64_t{blockIdx.x} * w.channels + place.tile + j, lds(sums + j),
+              lds(sums + apart + j));
+}
+
+struct FinishGradient {
+  const float *statistics, *gamma, *beta;
+  double* sums;  // of g and g xhat
+  float2* table;
+  bool constantStatistics;
+
+  RVX_DEVICE void operator()(int64_t at, int c, const Moments<double>& all) const {
+    const float three[3] = {ld(statistics + 3 * at), ld(statistics + 3 * at + 1),
+                            ld(statistics + 3 * at + 2)};
+    const ChannelNorm k = channelNorm(three, ld(gamma + c), ld(beta + c));
+    const double first = all.mean, second = k.sumOfProducts(first, all.m2);
+    st(sums + 2 * at, first);
+    st(sums + 2 * at + 1, second);
+    const double share = constantStatistics ? 0 : 1 / all.count;
+    float2 rates;
+    rates.x = static_cast<float>(k.gradientRate(second * share));
+    rates.y = static_cast<float>(k.gradientShift(first * share, second * share));
+    st(table + at, rates);
+  }
+};
+
+RVX_KERNEL(kWalkThreads)
+addGroups(const double* sums, int64_t groups, int channels, float* dgamma, float* dbeta) {
+  const int c = static_cast<int>(blockIdx.x) * kWalkThreads + static_cast<int>(threadIdx.x);
+  if (c >= channels) return;
+  double first = 0, second = 0;
+  for (int64_t group = 0; group < groups; ++group) {
+    first += ld(sums + 2 * (group * channels + c));
+    second += ld(sums + 2 * (group * channels + c) + 1);
+  }
+  st(dbeta + c, static_cast<float>(first));
+  st(dgamma + c, static_cast<float>(second));
+}
+
+template <int N>
+RVX_KERNEL(kWalkThreads)
+applyGradient(const float* x, const float* dy, ChannelWalk w, const float4* table,
+              const float2* rates, float slope, float* dx) {
+  constexpr int kB = kGradientBatch;
+  const WalkPlace<N> place(w);
+  float4 k[N];
+  float2 rate[N];
+  RVX_UNROLL
+  for (int i = 0; i < N; ++i) {
+    k[i] = ld(table + place.channelOfGroup(i));
+    rate[i] = ld(rates + place.channelOfGroup(i));
+  }
+  for (int64_t at = place.at; at < place.end; at += kB * w.stride) {
+    Packet<float, N> v[kB], r[kB];
+    loadPackets(x, at, w.stride, place.end, v);
+    loadPackets(dy, at, w.stride, place.end, r);
+    RVX_UNROLL
+    for (int b = 0; b < kB; ++b) {
+      RVX_UNROLL
+      for (int i = 0; i < N; ++i) {
+        const float t = v[b].value[i] - k[i].x;
+        const float g = leakyReluGrad(normalised(t, k[i].y, k[i].z), r[b].value[i], slope);
+        v[b].value[i] = normalisedGradient(g, t, k[i].y, rate[i].x, rate[i].y);
+      }
+      storePacket(dx, at + b * w.stride, place.end, v[b]);
+    }
+  }
+}
+
+}  // namespace
+
+void normForward(const char* name, const NormForward& n, Context& cx) {
+  const Workspace table(cx, tableBytes(n.x, n.groups, sizeof(float4)));
+  channelMoments(cx, name, n.x, n.groups, finishOf(n, table));
+  launchApply(name, n, table.data<float4>(), cx);
+}
+
+void normFixed(const char* name, const NormForward& n, Context& cx) {
+  const Workspace table(cx, tableBytes(n.x, 1, sizeof(float4)));
+  const auto channels = static_cast<int>(n.x.shape()[-1]);
+  launch(cx, name, blocksFor(channels, kWalkThreads), kWalkThreads, 0, &fixedTable,
+         finishOf(n, table), channels);
+  launchApply(name, n, table.data<float4>(), cx);
+}
+
+void normGradient(const char* name, const NormGradient& n, Context& cx) {
+  const ChannelWalk w(n.x.shape(), n.groups, kApplyRounds, kMostRounds);
+  const int64_t count = n.groups * w.channels;
+  const Workspace table(cx, tableBytes(n.x, n.groups, sizeof(float4)));
+  const Workspace rates(cx, tableBytes(n.x, n.groups, sizeof(float2)));
+  const Workspace sums(cx, tableBytes(n.x, n.groups, 2 * sizeof(double)));
+  const Workspace parts(cx, tableBytes(n.x, n.groups * w.perGroup, 2 * sizeof(double)));
+  const auto slope = static_cast<float>(n.slope);
+  launch(cx, name, blocksFor(count, kWalkThreads), kWalkThreads, 0, &normTable, n.statistics.data(),
+         n.gamma.data(), n.beta.data(), count, w.channels, table.data<float4>());
+  launch(cx, name, w.blocks(), w.threads(),
+         static_cast<size_t>(w.active * w.packet) * 2 * sizeof(float),
+         w.packet == 4 ? &chunkGradients<4> : &chunkGradients<1>, n.x.data(), n.dy.data(), w,
+         table.data<float4>(), slope, parts.data<double>());
+  launchMerge<MergeSums>(
+      cx, name, parts.data<double>(), w,
+      FinishGradient{n.statistics.data(), n.gamma.data(), n.beta.data(), sums.data<double>(),
+                     rates.data<float2>(), n.constantStatistics});
+  launch(cx, name, blocksFor(w.channels, kWalkThreads), kWalkThreads, 0, &addGroups,
+         sums.data<double>(), n.groups, w.channels, n.dgamma, n.dbeta);
+  const ChannelWalk applied(n.x.shape(), n.groups, kGradientBatch, kApplyRounds);
+  launch(cx, name, applied.blocks(), applied.threads(), 0,
+         applied.packet == 4 ? &applyGradient<4> : &applyGradient<1>, n.x.data(), n.dy.data(),
+         applied, table.data<float4>(), rates.data<float2>(), slope, n.dx);
+}
+
+}  // namespace rvx::cuda
