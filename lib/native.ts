@@ -36,6 +36,15 @@ export interface NativeTensor {
   dtype: DType;
 }
 
+export interface NativeDeviceInfo {
+  name: string;
+  /** CUDA's compute capability, 10 * major + minor; 0 on the CPU. */
+  capability: number;
+  multiprocessors: number;
+  /** Bytes. */
+  memory: number;
+}
+
 export interface NativeMemory {
   live: number;
   cached: number;
@@ -58,12 +67,52 @@ export interface NativeConditions {
   guards: readonly { counts: TensorHandle; index: number }[];
 }
 
+/** What one launch on a simulated GPU did; see SimulatedLaunch in native/ops/backend.h. */
+export interface SimulatedLaunch {
+  name: string;
+  blocks: number;
+  blocksRun: number;
+  threads: number;
+  sharedBytes: number;
+  readRequested: number;
+  writeRequested: number;
+  readTouched: number;
+  writeTouched: number;
+  mma: number;
+  atomics: number;
+  barriers: number;
+  sharedAccesses: number;
+  bankConflicts: number;
+}
+
+/** The hold that tests and benches have on a simulated GPU; see Simulator in native/ops/backend.h. */
+export interface Simulator {
+  /** The call-th driver call from now fails with this CUDA error code; 0: none does. Mends a lost device for the next one. */
+  failCall(call: number, code: number): void;
+  /** Driver calls since then. */
+  calls(): number;
+  schedule(name: 'mixed' | 'roundRobin' | 'warpGreedy', seed: number): void;
+  /**
+   * Counts launches from now on, running every sample-th block of each; 0 stops. -n: only the first n / 32 of the blocks along x, but at
+   * least 32 n.
+   */
+  count(sample: number): void;
+  counted(): SimulatedLaunch[];
+  /** Host seconds of each kernel since the start. */
+  times(): Record<string, { launches: number; seconds: number }>;
+  /** Names of the kernels that try the simulator: `x` is right, `x/broken` lacks what it needs. */
+  mutants(): string[];
+  /** What is wrong with the result of one of them, or the text of its fault; empty where nothing is. */
+  runMutant(name: string): string;
+}
+
 /**
  * What native/addon exports. All but `download` and `drain` return at once. A foreign object where a handle belongs is a TypeError.
  */
 export interface NativeAddon {
-  createDevice(kind: 'cpu' | 'cuda'): DeviceHandle;
+  createDevice(kind: 'cpu' | 'cuda' | 'cuda-sim'): DeviceHandle;
   closeDevice(device: DeviceHandle): void;
+  deviceInfo(device: DeviceHandle): NativeDeviceInfo;
   memory(device: DeviceHandle): NativeMemory;
   setMemoryLimit(device: DeviceHandle, bytes: number): void;
   resetPeak(device: DeviceHandle): void;
@@ -80,6 +129,10 @@ export interface NativeAddon {
   reshape(tensor: TensorHandle, shape: readonly number[]): NativeTensor;
   download(device: DeviceHandle, tensors: TensorHandle[], into: ArrayBufferView[]): Promise<void>;
   drain(device: DeviceHandle): Promise<void>;
+  /** For benches: notes the moment when all that is enqueued now is done, by the GPU's own events or the CPU's monotonic clock. */
+  mark(device: DeviceHandle): void;
+  /** Milliseconds from the first mark to each, and forgets them. After a drain. */
+  takeMarks(device: DeviceHandle): number[];
   dispose(tensor: TensorHandle): void;
   createToken(): TokenHandle;
   /** The box's value becomes the `cause` of the AbortErrors. */
@@ -91,6 +144,8 @@ export interface NativeAddon {
   /** All threads multiply and add on registers alone for about so many seconds: the peak that kernels are measured against. */
   fmaPeak(seconds: number): { flops: number; seconds: number };
   cudaReason(): string;
+  /** Only in a test build. */
+  readonly simulator?: Simulator;
   run(
     device: DeviceHandle,
     name: string,

@@ -1,5 +1,12 @@
 /** Networks and their weights files. */
-export { type ForwardOptions, Network, type Weights } from './network.js';
+export {
+  type ForwardOptions,
+  type InferOptions,
+  Network,
+  type NetworkOptions,
+  type Weights,
+} from './network.js';
+export type { Precision } from './precision.js';
 export { ResNet3D, type ResNet3DConfig } from './resnet3d.js';
 export {
   formatSafetensors,

@@ -1,8 +1,9 @@
-import type { Device } from '../device.js';
+import { type Device, defaultDevice } from '../device.js';
 import { invalidArgument, RenvoxError } from '../errors.js';
 import { randomNormal } from '../ops/index.js';
-import { adopt, keep, scope } from '../scope.js';
+import { adopt, keep } from '../scope.js';
 import { Tensor } from '../tensor.js';
+import { checkPrecision, defaultPrecision, type Precision } from './precision.js';
 
 /** What a parameter starts from. */
 export type Initial =
@@ -77,6 +78,24 @@ export interface ForwardOptions {
   training?: boolean;
   /** Seed of dropout. */
   seed?: number;
+  /** Of the convolutions' products, forward and backward; what is stored stays f32. Default fp32. */
+  precision?: Precision | undefined;
+}
+
+/** Options of {@link Network.infer}. */
+export interface InferOptions {
+  /** Default: the network's. */
+  precision?: Precision | undefined;
+}
+
+/** What every network is made with. */
+export interface NetworkOptions {
+  /** Default: CUDA when one works, else the CPU. */
+  device?: Device | undefined;
+  /** Of the initial weights. */
+  seed?: number | undefined;
+  /** Of {@link Network.infer}. Default: fp32 on the CPU, bf16 on a GPU (fp16 on one without bf16). */
+  precision?: Precision | undefined;
 }
 
 /** A network: a description that is plain data, and named tensors on one device. {@link dispose} frees all of them. */
@@ -87,16 +106,27 @@ export abstract class Network<Config extends object = object> {
   readonly #tensors: Map<string, Tensor>;
   readonly #roles: Map<string, Declared['role']>;
   #disposed = false;
+  /** What {@link infer} uses unless it is told otherwise. */
+  readonly precision: Precision;
 
-  protected constructor(device: Device, config: Config, blueprint: Blueprint, seed: number) {
+  protected constructor(config: Config, blueprint: Blueprint, options: NetworkOptions) {
+    const { device = defaultDevice(), seed = 0, precision = defaultPrecision(device) } = options;
+    checkPrecision(precision);
     this.device = device;
+    this.precision = precision;
     this.config = Object.freeze({ ...config });
     this.#tensors = new Map();
     this.#roles = new Map();
     let stream = 0;
-    for (const [name, { shape, initial, role }] of blueprint.entries) {
-      this.#hold(name, start(device, shape, initial, seed, stream++));
-      this.#roles.set(name, role);
+    try {
+      for (const [name, { shape, initial, role }] of blueprint.entries) {
+        this.#hold(name, start(device, shape, initial, seed, stream++));
+        this.#roles.set(name, role);
+      }
+    } catch (error) {
+      // A device that is lost refuses the next tensor; those made so far belong to nobody else.
+      for (const tensor of this.#tensors.values()) tensor.dispose();
+      throw error;
     }
     adopt(this);
   }
@@ -104,9 +134,16 @@ export abstract class Network<Config extends object = object> {
   /** Logits of a batch [N, D, H, W, C]. Differentiable: use it under `gradients`. */
   abstract forward(x: Tensor, options?: ForwardOptions): Tensor;
 
-  /** The same logits as {@link forward} without training, by a plan that needs less memory: not differentiable. */
-  infer(x: Tensor): Tensor {
-    return scope(() => this.forward(x));
+  /**
+   * The logits of {@link forward} without training, by a plan that needs less memory and passes, in the network's precision or another:
+   * not differentiable. Logits are f32.
+   */
+  abstract infer(x: Tensor, options?: InferOptions): Tensor;
+
+  /** @internal The precision of one call of infer. */
+  protected precisionOf({ precision = this.precision }: InferOptions): Precision {
+    checkPrecision(precision);
+    return precision;
   }
 
   /** A parameter or buffer by its name. */

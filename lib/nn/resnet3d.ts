@@ -1,17 +1,29 @@
-import { type Device, defaultDevice } from '../device.js';
 import { invalidArgument } from '../errors.js';
 import {
   add,
   batchNorm,
+  type Conv3dOptions,
+  cast,
   conv3d,
   dropout,
+  foldBatchNorm,
   globalAveragePool,
   linear,
   maxPool3d,
   relu,
 } from '../ops/index.js';
+import { scope } from '../scope.js';
 import type { Tensor } from '../tensor.js';
-import { Blueprint, checkImage, checkInteger, type ForwardOptions, Network } from './network.js';
+import {
+  Blueprint,
+  checkImage,
+  checkInteger,
+  type ForwardOptions,
+  type InferOptions,
+  Network,
+  type NetworkOptions,
+} from './network.js';
+import { type Precision, storageOf } from './precision.js';
 
 /** What a {@link ResNet3D} is made of: plain data. */
 export interface ResNet3DConfig {
@@ -31,6 +43,7 @@ export interface ResNet3DConfig {
 }
 
 type Complete = Required<ResNet3DConfig>;
+type FoldedOptions = Omit<Conv3dOptions, 'bias' | 'precision' | 'statistics'>;
 
 const EPSILON = 1e-5;
 
@@ -42,17 +55,84 @@ const EPSILON = 1e-5;
 export class ResNet3D extends Network<Complete> {
   readonly kind = 'resnet3d';
 
-  /**
-   * @param seed - of the initial weights
-   * @throws RenvoxError InvalidArgument
-   */
-  constructor(config: ResNet3DConfig, options: { device?: Device; seed?: number } = {}) {
+  /** @throws RenvoxError InvalidArgument */
+  constructor(config: ResNet3DConfig, options: NetworkOptions = {}) {
     const complete = completed(config);
-    super(options.device ?? defaultDevice(), complete, blueprint(complete), options.seed ?? 0);
+    super(complete, blueprint(complete), options);
   }
 
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
     return this.classify(this.features(x, options), options);
+  }
+
+  /**
+   * Batch norms are folded into the convolutions before them, ReLU is applied when the next operation loads, and what is stored between
+   * convolutions has the type of the precision; sums of the two branches stay f32.
+   */
+  override infer(x: Tensor, options: InferOptions = {}): Tensor {
+    checkImage('ResNet3D', x, this.config.inputChannels, 1);
+    const precision = this.precisionOf(options);
+    const out = storageOf(precision);
+    return scope(() => {
+      const first = this.#folded('conv1', 'bn1', x, precision, { stride: 2, padding: 3, out });
+      let y = maxPool3d(first, { kernel: 3, stride: 2, padding: 1, load: this.#relu(first) });
+      first.dispose();
+      for (let stage = 1; stage <= 4; stage++) {
+        const name = `layer${stage}.0`;
+        const { stride, dilation } = strides(stage, this.config.geometry);
+        const load = this.#relu(y);
+        const conv = (of: string, norm: string, from: Tensor, more: FoldedOptions) =>
+          this.#folded(`${name}.${of}`, `${name}.${norm}`, from, precision, more);
+        const one = conv('conv1', 'bn1', y, { stride, padding: dilation, dilation, out, ...load });
+        const two = conv('conv2', 'bn2', one, {
+          ...{ padding: dilation, dilation, out: 'f32' },
+          ...this.#relu(one),
+        });
+        one.dispose();
+        // The first stage's input is a maximum over activations: what ReLU would make of it.
+        const shortcut =
+          stage > 1
+            ? conv('downsample.0', 'downsample.1', y, { stride, out: 'f32', ...load })
+            : cast(y, 'f32');
+        y.dispose();
+        y = add(two, shortcut);
+        two.dispose();
+        shortcut.dispose();
+      }
+      return this.classify(relu(y));
+    });
+  }
+
+  #folded(
+    name: string,
+    norm: string,
+    x: Tensor,
+    precision: Precision,
+    options: FoldedOptions,
+  ): Tensor {
+    return scope(() => {
+      const [weight, bias] = foldBatchNorm(
+        {
+          weight: this.tensor(`${name}.weight`),
+          gamma: this.tensor(`${norm}.weight`),
+          beta: this.tensor(`${norm}.bias`),
+          runningMean: this.tensor(`${norm}.running_mean`),
+          runningVar: this.tensor(`${norm}.running_var`),
+        },
+        { eps: EPSILON },
+      );
+      return conv3d(x, weight, { bias, precision, ...options });
+    });
+  }
+
+  /** ReLU of a tensor as what the next operation applies on load. */
+  #relu(x: Tensor): { scale: Tensor; shift: Tensor; slope: number } {
+    const coefficients = [x.shape[0] as number, x.shape[4] as number];
+    return {
+      scale: this.device.full(coefficients, 1),
+      shift: this.device.full(coefficients, 0),
+      slope: 0,
+    };
   }
 
   /** Logits [N, classes] of what {@link features} returned: pooling and the two linear layers. */
@@ -65,24 +145,33 @@ export class ResNet3D extends Network<Complete> {
   }
 
   /** The activations of the last stage [N, d, h, w, widths[3]], what Grad-CAM looks at. */
-  features(x: Tensor, { training = false }: ForwardOptions = {}): Tensor {
+  features(x: Tensor, { training = false, precision }: ForwardOptions = {}): Tensor {
     checkImage('ResNet3D', x, this.config.inputChannels, 1);
-    let y = conv3d(x, this.tensor('conv1.weight'), { stride: 2, padding: 3 });
+    const type = { precision, out: 'f32' as const };
+    let y = conv3d(x, this.tensor('conv1.weight'), { stride: 2, padding: 3, ...type });
     y = maxPool3d(this.#norm('bn1', y, training, 0), { kernel: 3, stride: 2, padding: 1 });
-    for (let stage = 1; stage <= 4; stage++) y = this.#basicBlock(stage, y, training);
+    for (let stage = 1; stage <= 4; stage++) y = this.#basicBlock(stage, y, training, type);
     return y;
   }
 
-  #basicBlock(stage: number, x: Tensor, training: boolean): Tensor {
+  #basicBlock(
+    stage: number,
+    x: Tensor,
+    training: boolean,
+    type: { precision: Precision | undefined; out: 'f32' },
+  ): Tensor {
     const name = `layer${stage}.0`;
     const { stride, dilation } = strides(stage, this.config.geometry);
-    let y = conv3d(x, this.tensor(`${name}.conv1.weight`), { stride, padding: dilation, dilation });
+    let y = conv3d(x, this.tensor(`${name}.conv1.weight`), {
+      ...{ stride, padding: dilation, dilation },
+      ...type,
+    });
     y = this.#norm(`${name}.bn1`, y, training, 0);
-    y = conv3d(y, this.tensor(`${name}.conv2.weight`), { padding: dilation, dilation });
+    y = conv3d(y, this.tensor(`${name}.conv2.weight`), { padding: dilation, dilation, ...type });
     y = this.#norm(`${name}.bn2`, y, training, 1);
     let shortcut = x;
     if (stage > 1) {
-      shortcut = conv3d(x, this.tensor(`${name}.downsample.0.weight`), { stride });
+      shortcut = conv3d(x, this.tensor(`${name}.downsample.0.weight`), { stride, ...type });
       shortcut = this.#norm(`${name}.downsample.1`, shortcut, training, 1);
     }
     return relu(add(y, shortcut));

@@ -1,4 +1,3 @@
-import { type Device, defaultDevice } from '../device.js';
 import { invalidArgument } from '../errors.js';
 import {
   batchNorm,
@@ -11,7 +10,16 @@ import {
 } from '../ops/index.js';
 import { scope } from '../scope.js';
 import type { Tensor } from '../tensor.js';
-import { Blueprint, checkImage, checkInteger, type ForwardOptions, Network } from './network.js';
+import {
+  Blueprint,
+  checkImage,
+  checkInteger,
+  type ForwardOptions,
+  type InferOptions,
+  Network,
+  type NetworkOptions,
+} from './network.js';
+import type { Precision } from './precision.js';
 
 /** What a {@link UNet3D} is made of: plain data. */
 export interface UNet3DConfig {
@@ -48,16 +56,14 @@ interface Raw {
 export class UNet3D extends Network<Complete> {
   readonly kind = 'unet3d';
 
-  /**
-   * @param seed - of the initial weights
-   * @throws RenvoxError InvalidArgument
-   */
-  constructor(config: UNet3DConfig, options: { device?: Device; seed?: number } = {}) {
+  /** @throws RenvoxError InvalidArgument */
+  constructor(config: UNet3DConfig, options: NetworkOptions = {}) {
     const complete = completed(config);
-    super(options.device ?? defaultDevice(), complete, blueprint(complete), options.seed ?? 0);
+    super(complete, blueprint(complete), options);
   }
 
-  override forward(x: Tensor, { training = false }: ForwardOptions = {}): Tensor {
+  override forward(x: Tensor, { training = false, precision }: ForwardOptions = {}): Tensor {
+    const type = { precision, out: 'f32' as const };
     const { channels, convolutions } = this.config;
     checkImage('UNet3D', x, this.config.inputChannels, 2 ** (channels.length - 1));
     const skips: Tensor[] = [];
@@ -65,32 +71,33 @@ export class UNet3D extends Network<Complete> {
     for (let level = 0; level < channels.length; level++) {
       if (level > 0) y = maxPool3d(y, { kernel: 2, stride: 2 });
       for (let i = 0; i < convolutions.encoder; i++)
-        y = this.#block(`encoder.${level}.${i}`, y, training);
+        y = this.#block(`encoder.${level}.${i}`, y, training, type);
       skips.push(y);
     }
     for (let k = 0; k < channels.length - 1; k++) {
       const bias = this.tensor(`up.${k}.bias`);
-      y = convTranspose3d(y, this.tensor(`up.${k}.weight`), { bias });
+      y = convTranspose3d(y, this.tensor(`up.${k}.weight`), { bias, ...type });
       const skip = skips[channels.length - 2 - k];
       for (let i = 0; i < convolutions.decoder; i++)
-        y = this.#block(`decoder.${k}.${i}`, y, training, i === 0 ? skip : undefined);
+        y = this.#block(`decoder.${k}.${i}`, y, training, type, i === 0 ? skip : undefined);
     }
-    return conv3d(y, this.tensor('head.weight'), { bias: this.tensor('head.bias') });
+    return conv3d(y, this.tensor('head.weight'), { bias: this.tensor('head.bias'), ...type });
   }
 
   /**
    * Norm and activation are applied when the next operation loads a raw convolution output, skips stay raw too, the concatenation is two
    * sources of one convolution, and every tensor is freed after its last use. What is held at most: three tensors of the finest level.
    */
-  override infer(x: Tensor): Tensor {
+  override infer(x: Tensor, options: InferOptions = {}): Tensor {
     const { channels, convolutions } = this.config;
+    const precision = this.precisionOf(options);
     checkImage('UNet3D', x, this.config.inputChannels, 2 ** (channels.length - 1));
     return scope(() => {
       const skips: Raw[] = [];
       let raw: Raw = { tensor: x };
       const free = ({ tensor }: Raw) => tensor !== x && tensor.dispose();
       const next = (name: string, from: Raw, second?: Raw): Raw => {
-        const to = this.#rawBlock(name, from, second);
+        const to = this.#rawBlock(name, from, precision, second);
         free(from);
         if (second) free(second);
         return to;
@@ -104,6 +111,7 @@ export class UNet3D extends Network<Complete> {
       for (let k = 0; k < channels.length - 1; k++) {
         const up = convTranspose3d(raw.tensor, this.tensor(`up.${k}.weight`), {
           bias: this.tensor(`up.${k}.bias`),
+          precision,
           ...this.#load(raw),
         });
         free(raw);
@@ -111,14 +119,21 @@ export class UNet3D extends Network<Complete> {
         for (let i = 1; i < convolutions.decoder; i++) raw = next(`decoder.${k}.${i}`, raw);
       }
       const bias = this.tensor('head.bias');
-      return conv3d(raw.tensor, this.tensor('head.weight'), { bias, ...this.#load(raw) });
+      const type = { precision, out: 'f32' as const };
+      return conv3d(raw.tensor, this.tensor('head.weight'), { bias, ...type, ...this.#load(raw) });
     });
   }
 
   /** Convolution, norm, activation: the eager form. */
-  #block(name: string, x: Tensor, training: boolean, second?: Tensor): Tensor {
+  #block(
+    name: string,
+    x: Tensor,
+    training: boolean,
+    type: { precision: Precision | undefined; out: 'f32' },
+    second?: Tensor,
+  ): Tensor {
     const weight = this.tensor(`${name}.conv.weight`);
-    const y = conv3d(x, weight, { ...this.#bias(name), padding: 1, second });
+    const y = conv3d(x, weight, { ...this.#bias(name), padding: 1, second, ...type });
     const gamma = this.tensor(`${name}.norm.weight`);
     const beta = this.tensor(`${name}.norm.bias`);
     const { slope } = this.config;
@@ -139,9 +154,9 @@ export class UNet3D extends Network<Complete> {
   }
 
   /** The convolution alone, with the norm and activation of its input on load and the coefficients of its own norm beside it. */
-  #rawBlock(name: string, from: Raw, second?: Raw): Raw {
+  #rawBlock(name: string, from: Raw, precision: Precision, second?: Raw): Raw {
     const common = {
-      ...{ padding: 1, slope: this.config.slope, scale: from.scale, shift: from.shift },
+      ...{ precision, padding: 1, slope: this.config.slope, scale: from.scale, shift: from.shift },
       ...{ second: second?.tensor, secondScale: second?.scale, secondShift: second?.shift },
     };
     const weight = this.tensor(`${name}.conv.weight`);

@@ -8,7 +8,7 @@ import type { DType } from '../native.js';
 import { cast } from '../ops/index.js';
 import { scope } from '../scope.js';
 import { download, type Tensor, type TensorData } from '../tensor.js';
-import type { Network } from './network.js';
+import type { Network, NetworkOptions } from './network.js';
 import { ResNet3D, type ResNet3DConfig } from './resnet3d.js';
 import { formatSafetensors, parseSafetensors, type StoredTensor } from './safetensors.js';
 import { UNet3D, type UNet3DConfig } from './unet3d.js';
@@ -35,7 +35,7 @@ export interface LoadedNetwork<N extends Network = UNet3D | ResNet3D> {
 /** A network as its description says. */
 export function makeNetwork(
   architecture: WeightsMetadata['architecture'],
-  options: { device?: Device; seed?: number } = {},
+  options: NetworkOptions = {},
 ): UNet3D | ResNet3D {
   if (architecture.kind === 'unet3d') return new UNet3D(architecture.config, options);
   if (architecture.kind === 'resnet3d') return new ResNet3D(architecture.config, options);
@@ -51,7 +51,7 @@ export function makeNetwork(
  */
 export async function loadNetwork(
   path: string,
-  options: { device?: Device } = {},
+  options: Omit<NetworkOptions, 'seed'> = {},
 ): Promise<LoadedNetwork> {
   let bytes: Uint8Array;
   try {
@@ -67,7 +67,7 @@ export async function loadNetwork(
   const { tensors, metadata } = parseSafetensors(bytes);
   const described = describe(metadata, path);
   const device = options.device ?? defaultDevice();
-  const network = networkOf(described.architecture, device, path);
+  const network = networkOf(described.architecture, { ...options, device }, path);
   try {
     network.load(uploadTensors(device, tensors));
   } catch (error) {
@@ -80,11 +80,11 @@ export async function loadNetwork(
 /** The network that a file describes; a configuration that is none is the file's fault, not the caller's. */
 function networkOf(
   architecture: WeightsMetadata['architecture'],
-  device: Device,
+  options: NetworkOptions,
   path: string,
 ): UNet3D | ResNet3D {
   try {
-    return makeNetwork(architecture, { device });
+    return makeNetwork(architecture, options);
   } catch (error) {
     if (!isRenvoxError(error, 'InvalidArgument')) throw error;
     throw new RenvoxError(

@@ -138,6 +138,17 @@ export function checkInteger(
     );
 }
 
+/** Checks that an option that may be left out is one of these words. */
+export function checkChoice(
+  operation: string,
+  parameter: string,
+  value: unknown,
+  choices: readonly string[],
+): void {
+  if (value !== undefined && !choices.includes(value as string))
+    throw invalidArgument(`${parameter} of ${operation}`, choices.join(' or '), value);
+}
+
 /** @internal A shape as messages show it: [1, 2, 3]. */
 export function text(shape: readonly number[]): string {
   return `[${shape.join(', ')}]`;

@@ -1,7 +1,15 @@
 import { RenvoxError } from '../errors.js';
 import { differentiable, recording } from '../gradient.js';
 import type { Tensor } from '../tensor.js';
-import { checkNumber, checkShape, checkTensor, type Triple, text, triple } from './check.js';
+import {
+  checkChoice,
+  checkNumber,
+  checkShape,
+  checkTensor,
+  type Triple,
+  text,
+  triple,
+} from './check.js';
 
 export interface Conv3dOptions {
   /** f32 [Cout] */
@@ -12,7 +20,7 @@ export interface Conv3dOptions {
   padding?: Triple | undefined;
   /** Along D, H, W; at least 1. Default 1. */
   dilation?: Triple | undefined;
-  /** A second source, f32 [N, D, H, W, C2]: the result is that of x and this one concatenated along the channels, which is never stored. */
+  /** A second source, of x's type, [N, D, H, W, C2]: the result is that of x and this one concatenated along the channels, which is never stored. */
   second?: Tensor | undefined;
   /** With `shift`: x * scale + shift is convolved instead of x, then what is negative times `slope`. f32 [N, Cin of x]. Padding stays zero. */
   scale?: Tensor | undefined;
@@ -24,12 +32,19 @@ export interface Conv3dOptions {
   slope?: number | undefined;
   /** Also returns mean and sum of squared deviations of every channel of the result. */
   statistics?: boolean | undefined;
+  /**
+   * The type of the products: x (after scale and slope) and weight are rounded to it, products are added in f32. `bf16` and `fp16` run
+   * on a GPU's tensor cores. Default `fp32`: nothing is rounded.
+   */
+  precision?: 'fp32' | 'bf16' | 'fp16' | undefined;
+  /** The type of the result. Default that of the precision: f32, bf16 or f16. */
+  out?: 'f32' | 'bf16' | 'f16' | undefined;
 }
 
 /** The result of {@link conv3d} with `statistics`. */
 export interface Conv3dWithStatistics {
   y: Tensor;
-  /** f32 [N, Cout, 2]: mean and sum of squared deviations over space. A constant to the tape. */
+  /** f32 [N, Cout, 2]: mean and sum of squared deviations over space, before the result is rounded. A constant to the tape. */
   sums: Tensor;
 }
 
@@ -37,11 +52,12 @@ export interface Conv3dWithStatistics {
  * 3D convolution (cross-correlation, as in every deep learning library): y[n,o,co] = bias[co] + the sum over taps k and channels ci of
  * weight[co,ci,k] * x[n, o*stride - padding + k*dilation, ci], with x = 0 outside.
  *
- * Differentiable with respect to x, second, weight and bias; not together with a scale.
+ * Differentiable with respect to x, second, weight and bias, with products of the same precision and f32 gradients; not together with
+ * a scale, nor where x is stored in 16 bits.
  *
- * @param x - f32 [N, D, H, W, C]
+ * @param x - f32, bf16 or f16 [N, D, H, W, C]
  * @param weight - f32 [Cout, Cin, kD, kH, kW]; Cin counts the channels of `second` too
- * @returns f32 [N, D', H', W', Cout] with D' = floor((D + 2*padding - dilation*(kD - 1) - 1) / stride) + 1
+ * @returns [N, D', H', W', Cout] with D' = floor((D + 2*padding - dilation*(kD - 1) - 1) / stride) + 1
  * @throws RenvoxError ShapeMismatch, DtypeMismatch, DeviceMismatch, InvalidArgument
  */
 export function conv3d(
@@ -61,12 +77,15 @@ export function conv3d(
 ): Tensor | Conv3dWithStatistics {
   const geometry = check(x, weight, options);
   const { bias, second, scale, shift, secondScale, secondShift, slope, statistics } = options;
+  const { precision = 'fp32', out } = options;
   const device = x.device;
   const [y, sums] = device.run('conv3d', {
     ...{ x, weight, bias, second, scale, shift, secondScale, secondShift },
     ...geometry,
     slope: slope ?? 1,
     statistics: statistics ?? false,
+    precision,
+    out: out ?? '',
   }) as [Tensor, Tensor | null];
   if (recording()) {
     if (scale || secondScale)
@@ -74,16 +93,23 @@ export function conv3d(
         'InvalidArgument',
         'conv3d has no gradient together with a scale; apply the normalization as an operation of its own',
       );
+    if (x.dtype !== 'f32')
+      throw new RenvoxError(
+        'InvalidArgument',
+        `conv3d has no gradient for an x of type ${x.dtype}; cast it to f32 and let precision round it`,
+      );
     const size = x.shape.slice(1, 4);
     const kernel = weight.shape.slice(2);
     const channels = x.shape[4] as number;
     const inputs = [x, weight, ...(bias ? [bias] : []), ...(second ? [second] : [])];
+    const gradientType = { precision, out: 'f32' };
     differentiable('conv3d', inputs, [y], ([dy], wants) => {
       if (!dy) return [];
       const gradInput = (first: number, count: number) =>
         device.run('conv3dGradInput', {
           ...{ dy, weight, size, first, channels: count },
           ...geometry,
+          ...gradientType,
         })[0] as Tensor;
       const dx = wants[0] ? gradInput(0, channels) : undefined;
       const wantsSecond = second && wants[inputs.length - 1];
@@ -91,10 +117,11 @@ export function conv3d(
       let dw: Tensor | undefined;
       let db: Tensor | undefined;
       if (wants[1] || (bias && wants[2]))
-        [dw, db] = device.run('conv3dGradWeight', { x, dy, second, kernel, ...geometry }) as [
-          Tensor,
-          Tensor,
-        ];
+        [dw, db] = device.run('conv3dGradWeight', {
+          ...{ x, dy, second, kernel },
+          ...geometry,
+          ...gradientType,
+        }) as [Tensor, Tensor];
       if (db && !bias) db.dispose();
       return [dx, dw, ...(bias ? [db] : []), ...(second ? [dsecond] : [])];
     });
@@ -106,12 +133,12 @@ type Three = [number, number, number];
 
 function check(x: Tensor, weight: Tensor, options: Conv3dOptions) {
   const { bias, second, scale, shift, secondScale, secondShift, slope } = options;
-  checkTensor('conv3d', 'x', x, { rank: 5, dtype: 'f32' });
+  checkTensor('conv3d', 'x', x, { rank: 5, dtype: ['f32', 'bf16', 'f16'] });
   checkTensor('conv3d', 'weight', weight, { rank: 5, dtype: 'f32' });
   const [n, d, h, w, c] = x.shape as [number, number, number, number, number];
   let channels = c;
   if (second) {
-    checkTensor('conv3d', 'second', second, { rank: 5, dtype: 'f32' });
+    checkTensor('conv3d', 'second', second, { rank: 5, dtype: x.dtype });
     const c2 = second.shape[4] as number;
     checkShape('conv3d', 'second', second, [n, d, h, w, c2]);
     channels += c2;
@@ -123,6 +150,8 @@ function check(x: Tensor, weight: Tensor, options: Conv3dOptions) {
     );
   checkLoad('scale', scale, 'shift', shift, [n, c]);
   if (slope !== undefined) checkNumber('conv3d', 'slope', slope);
+  checkChoice('conv3d', 'precision', options.precision, ['fp32', 'bf16', 'fp16']);
+  checkChoice('conv3d', 'out', options.out, ['f32', 'bf16', 'f16']);
   const cout = weight.shape[0] as number;
   checkShape('conv3d', 'weight', weight, [cout, channels, ...weight.shape.slice(2)]);
   if (bias) {

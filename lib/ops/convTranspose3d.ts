@@ -1,7 +1,7 @@
 import { RenvoxError } from '../errors.js';
 import { differentiable, recording } from '../gradient.js';
 import type { Tensor } from '../tensor.js';
-import { checkNumber, checkShape, checkTensor } from './check.js';
+import { checkChoice, checkNumber, checkShape, checkTensor } from './check.js';
 
 export interface ConvTranspose3dOptions {
   /** f32 [Cout] */
@@ -11,6 +11,10 @@ export interface ConvTranspose3dOptions {
   shift?: Tensor | undefined;
   /** Slope for negative values where there is a scale. Default 1: none. */
   slope?: number | undefined;
+  /** Operands and weights are rounded to this type before they are multiplied; products are added in f32. Default fp32. */
+  precision?: 'fp32' | 'bf16' | 'fp16' | undefined;
+  /** The type of the result. Default that of the precision: f32, bf16 or f16. */
+  out?: 'f32' | 'bf16' | 'f16' | undefined;
 }
 
 /**
@@ -19,9 +23,9 @@ export interface ConvTranspose3dOptions {
  *
  * Differentiable with respect to x, weight and bias; not together with a scale.
  *
- * @param x - f32 [N, D, H, W, Cin]
+ * @param x - f32, bf16 or f16 [N, D, H, W, Cin]; gradients need f32
  * @param weight - f32 [Cin, Cout, 2, 2, 2]
- * @returns f32 [N, 2D, 2H, 2W, Cout]
+ * @returns [N, 2D, 2H, 2W, Cout] of type `out`
  * @throws RenvoxError ShapeMismatch, DtypeMismatch, DeviceMismatch, InvalidArgument
  */
 export function convTranspose3d(
@@ -29,9 +33,9 @@ export function convTranspose3d(
   weight: Tensor,
   options: ConvTranspose3dOptions = {},
 ): Tensor {
-  const { bias, scale, shift, slope } = options;
+  const { bias, scale, shift, slope, precision = 'fp32', out } = options;
   const name = 'convTranspose3d';
-  checkTensor(name, 'x', x, { rank: 5, dtype: 'f32' });
+  checkTensor(name, 'x', x, { rank: 5, dtype: ['f32', 'bf16', 'f16'] });
   checkTensor(name, 'weight', weight, { rank: 5, dtype: 'f32' });
   const cin = x.shape[4] as number;
   const cout = weight.shape[1] as number;
@@ -47,23 +51,38 @@ export function convTranspose3d(
     checkShape(name, 'shift', shift, [x.shape[0] as number, cin]);
   }
   if (slope !== undefined) checkNumber(name, 'slope', slope);
+  checkChoice(name, 'precision', precision, ['fp32', 'bf16', 'fp16']);
+  checkChoice(name, 'out', out, ['f32', 'bf16', 'f16']);
   const device = x.device;
-  const [y] = device.run(name, { x, weight, bias, scale, shift, slope: slope ?? 1 }) as [Tensor];
+  const [y] = device.run(name, {
+    ...{ x, weight, bias, scale, shift, precision },
+    slope: slope ?? 1,
+    out: out ?? '',
+  }) as [Tensor];
   if (recording()) {
     if (scale)
       throw new RenvoxError(
         'InvalidArgument',
         'convTranspose3d has no gradient together with a scale; apply the normalization as an operation of its own',
       );
+    if (x.dtype !== 'f32')
+      throw new RenvoxError(
+        'InvalidArgument',
+        `convTranspose3d has no gradient for an x of type ${x.dtype}; cast it to f32 and let precision round it`,
+      );
+    const gradientType = { precision, out: 'f32' };
     differentiable(name, [x, weight, ...(bias ? [bias] : [])], [y], ([dy], wants) => {
       if (!dy) return [];
       const dx = wants[0]
-        ? (device.run('convTranspose3dGradInput', { dy, weight })[0] as Tensor)
+        ? (device.run('convTranspose3dGradInput', { dy, weight, ...gradientType })[0] as Tensor)
         : undefined;
       let dw: Tensor | undefined;
       let db: Tensor | undefined;
       if (wants[1] || (bias && wants[2]))
-        [dw, db] = device.run('convTranspose3dGradWeight', { x, dy }) as [Tensor, Tensor];
+        [dw, db] = device.run('convTranspose3dGradWeight', { x, dy, ...gradientType }) as [
+          Tensor,
+          Tensor,
+        ];
       if (db && !bias) db.dispose();
       return [dx, dw, ...(bias ? [db] : [])];
     });

@@ -20,13 +20,18 @@ export interface MaxPoolOptions {
 
 /**
  * Maximum over windows of kernel^3 voxels. Among equal values the first in D, H, W order receives the gradient; a NaN is a maximum.
- * @param x - f32, [N, D, H, W, C]
- * @returns [N, D', H', W', C] with D' = floor((D + 2 padding - kernel) / stride) + 1
+ * @param x - f32, bf16 or f16, [N, D, H, W, C]; gradients need f32
+ * @returns [N, D', H', W', C] of the type of x, with D' = floor((D + 2 padding - kernel) / stride) + 1
  * @throws RenvoxError ShapeMismatch if the window does not fit; DtypeMismatch, InvalidArgument
  */
 export function maxPool3d(x: Tensor, options: MaxPoolOptions = {}): Tensor {
   const { kernel = 2, stride = kernel, padding = 0, load } = options;
-  checkTensor('maxPool3d', 'x', x, { rank: 5, dtype: 'f32' });
+  checkTensor('maxPool3d', 'x', x, { rank: 5, dtype: ['f32', 'bf16', 'f16'] });
+  if (recording() && x.dtype !== 'f32')
+    throw new RenvoxError(
+      'InvalidArgument',
+      `maxPool3d has no gradient for an x of type ${x.dtype}; cast it to f32`,
+    );
   for (const [name, value, least, most] of [
     ['kernel', kernel, 1, 6],
     ['stride', stride, 1, 64],

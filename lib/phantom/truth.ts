@@ -1,4 +1,5 @@
 /** What of a phantom's kidneys and masses lies in an image: counted from its label and instance maps. */
+import { sphereDiameterMm } from '../metrics/diameter.js';
 import type { Grid, Triple } from '../volume/index.js';
 import { toWorld } from '../volume/index.js';
 import type { MassClass, MassKind, PlannedMass } from './anatomy/masses.js';
@@ -83,7 +84,7 @@ export function measureTruth(
         ...{ side: m.side, class: m.class, kind: m.kind },
         ...{ voxels: extent.voxels, volumeMl: extent.volumeMl },
         centroidLpsMm: extent.centroidLpsMm,
-        averageDiameterMm: Math.cbrt((6000 * extent.volumeMl) / Math.PI),
+        averageDiameterMm: sphereDiameterMm(extent.volumeMl),
       };
     }),
   };

@@ -1,5 +1,7 @@
 import { type Device, defaultDevice } from '../device.js';
 import { invalidArgument, RenvoxError } from '../errors.js';
+import { sphereDiameterMm } from '../metrics/diameter.js';
+import type { Precision } from '../nn/index.js';
 import {
   argmax,
   composeFindings,
@@ -42,6 +44,8 @@ export interface AnalyzeOptions {
   device?: Device;
   /** A folder with kidney, mass and class.safetensors, or networks that are loaded already. Default: the shipped ones. */
   weights?: string | CascadeNetworks;
+  /** Of the networks that are loaded here. Default: fp32 on the CPU, bf16 on a GPU. */
+  precision?: Precision | undefined;
   /** Stops between operations; the device stays usable. */
   signal?: AbortSignal | undefined;
   onProgress?: (progress: AnalyzeProgress) => void;
@@ -66,7 +70,7 @@ export async function analyze(ct: Volume, options: AnalyzeOptions = {}): Promise
   const given = options.weights;
   const own = given === undefined || typeof given === 'string';
   checkAborted(options.signal);
-  const networks = own ? await loadCascade(device, given) : given;
+  const networks = own ? await loadCascade(device, given, { precision: options.precision }) : given;
   try {
     return await scope(() => cascade(ct, device, networks, options));
   } catch (error) {
@@ -136,6 +140,7 @@ async function cascade(
     timings: timings as unknown as Timings,
     provenance: {
       device: device.kind,
+      precision: networks.kidney.network.precision,
       weights: [networks.kidney, networks.mass, networks.classifier].map(({ name, sha256 }) => ({
         name,
         sha256,
@@ -173,7 +178,7 @@ function readFigures(ct: Volume, table: ArrayLike<number>, probabilities: Float3
         ...named(probabilities.subarray((s * CAPACITY + k) * 3)),
         voxels,
         volumeMl,
-        averageDiameterMm: Math.cbrt((6000 * volumeMl) / Math.PI),
+        averageDiameterMm: sphereDiameterMm(volumeMl),
         maxDiameterMm,
         centroidLpsMm,
       });

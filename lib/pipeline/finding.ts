@@ -1,5 +1,6 @@
 /** What an analysis found: plain figures, the label map, and where they came from. */
 import type { Device } from '../device.js';
+import type { Precision } from '../nn/index.js';
 import type { Volume } from '../volume/index.js';
 import type { Side } from './stages.js';
 
@@ -43,9 +44,10 @@ export interface Timings {
   total: number;
 }
 
-/** Which files and which device made a finding. */
+/** Which files, device and precision made a finding. */
 export interface Provenance {
   device: Device['kind'];
+  precision: Precision;
   weights: { name: string; sha256: string }[];
 }
 

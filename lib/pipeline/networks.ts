@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Device } from '../device.js';
 import { RenvoxError } from '../errors.js';
-import { loadNetwork, ResNet3D, UNet3D } from '../nn/index.js';
+import { loadNetwork, type Precision, ResNet3D, UNet3D } from '../nn/index.js';
 
 /** HU window: the bottom becomes `low`, the top `high`. */
 export interface NetworkWindow {
@@ -37,11 +37,13 @@ export function shippedWeights(): string {
 
 /**
  * Loads kidney.safetensors, mass.safetensors and class.safetensors of a folder.
+ * @param options.precision - of the networks; default: fp32 on the CPU, bf16 on a GPU
  * @throws RenvoxError FileNotFound, InvalidWeights
  */
 export async function loadCascade(
   device: Device,
   folder = shippedWeights(),
+  options: { precision?: Precision | undefined } = {},
 ): Promise<CascadeNetworks> {
   const loaded: { dispose(): void }[] = [];
   try {
@@ -51,6 +53,7 @@ export async function loadCascade(
       type: abstract new (...args: never[]) => N,
     ): Promise<Stage<N>> => {
       const { network, metadata, sha256 } = await loadNetwork(join(folder, `${file}.safetensors`), {
+        ...options,
         device,
       });
       loaded.push(network);

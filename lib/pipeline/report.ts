@@ -28,6 +28,7 @@ export interface Report {
     orientation: string;
   };
   device: string;
+  precision: string;
   weights: { name: string; sha256: string }[];
   kidneys: { left: KidneyReport; right: KidneyReport };
   masses: {
@@ -63,6 +64,7 @@ export function makeReport(
       orientation: ct.orientation,
     },
     device: finding.provenance.device,
+    precision: finding.provenance.precision,
     weights: finding.provenance.weights,
     kidneys: { left: kidney(finding.kidneys.left), right: kidney(finding.kidneys.right) },
     masses: finding.masses.map((m) => ({

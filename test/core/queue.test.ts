@@ -1,5 +1,6 @@
 import { device, ops, type Tensor } from 'renvox';
 import t from 'tap';
+import { call } from '#lib/native.js';
 import { onEveryDevice, sameBits } from '../ops/harness.js';
 
 onEveryDevice(t, 'data() waits for its tensor and no other', async (t, device) => {
@@ -77,4 +78,24 @@ t.test('devices side by side', async (t) => {
   const together = await Promise.all([one(1), one(2), one(3)]);
   for (const [i, values] of together.entries())
     sameBits(t, values, alone[i] as typeof values, `device ${i}`);
+});
+
+onEveryDevice(t, 'marks tell when work was done', async (t, device) => {
+  const mark = () => call((addon) => addon.mark(device.handle));
+  const x = device.full([1 << 16], 1);
+  mark();
+  mark();
+  for (let i = 0; i < 3; i++) ops.add(x, x).dispose();
+  mark();
+  await device.drain();
+  const times = call((addon) => addon.takeMarks(device.handle));
+  t.equal(times[0], 0, 'from the first one');
+  t.equal(times.length, 3);
+  const [, second, third] = times as [number, number, number];
+  t.ok(second >= 0 && third > second && third < 60_000, `${times.join(', ')} ms`);
+  t.same(
+    call((addon) => addon.takeMarks(device.handle)),
+    [],
+    'and they are forgotten',
+  );
 });

@@ -1,7 +1,7 @@
 import { gradients, ops, scope, type Tensor } from 'renvox';
 import { ResNet3D } from 'renvox/nn';
 import t from 'tap';
-import { channelsFirst, onEveryDevice, ReferenceCount, sameBits } from '../ops/harness.js';
+import { agrees, channelsFirst, onEveryDevice, ReferenceCount, sameBits } from '../ops/harness.js';
 import { Fixture } from './fixture.js';
 
 const references = new ReferenceCount(t);
@@ -61,9 +61,29 @@ onEveryDevice(t, 'training mode', async (tap, device) => {
   sameBits(tap, first, again, 'the same seed drops the same units');
   tap.notSame(first, other, 'another seed drops others');
   tap.notSame(await net.tensor('bn1.running_mean').data(), mean, 'running statistics moved');
-  using plain = net.infer(x);
-  using eager = scope(() => net.forward(x));
-  sameBits(tap, await plain.data(), await eager.data(), 'inference');
+});
+
+onEveryDevice(t, 'inference in every precision', async (tap, device) => {
+  for (const [geometry, widths] of [
+    ['dilated', [8, 16, 16, 24]],
+    ['strided', [3, 5, 4, 7]],
+  ] as const) {
+    using net = new ResNet3D({ classes: 3, widths, geometry, hidden: 8 }, { device });
+    using x = ops.randomNormal(device, { shape: [2, 9, 7, 8, 1], seed: 5 });
+    using eager = scope(() => net.forward(x));
+    const expected = await eager.data();
+    // Norms are folded into weights, which rounds elsewhere; 8 or 11 digits of 16-bit values.
+    for (const [precision, tolerance] of [
+      ['fp32', 2e-6],
+      ['fp16', 4e-3],
+      ['bf16', 3e-2],
+    ] as const) {
+      // Four voxels apart, taps need large tiles: slow to simulate.
+      if (geometry === 'dilated' && precision !== 'fp32' && device.kind !== 'cpu') continue;
+      using logits = net.infer(x, { precision });
+      agrees(tap, await logits.data(), expected, tolerance, `${geometry} ${precision}`);
+    }
+  }
 });
 
 t.test('what does not fit is refused', async (tap) => {

@@ -1,7 +1,7 @@
-// multiply, weightedSum, scaleBy, sum, cast and dropout.
+// add, multiply, weightedSum, scaleBy, sum, fill, cast and dropout.
 import { gradients, isRenvoxError, ops, type Tensor, threads } from 'renvox';
 import t from 'tap';
-import { agrees, onEveryDevice, randomArray, sameBits } from './harness.js';
+import { agrees, onEveryDevice, randomArray, sameBits, simulated } from './harness.js';
 
 onEveryDevice(t, 'multiply, weightedSum, scaleBy, sum', async (t, device) => {
   for (const n of [1, 13, 100003]) {
@@ -119,6 +119,161 @@ onEveryDevice(t, 'cast', async (t, device) => {
   t.throws(() => ops.cast(p, 'f8' as 'f32'), /one of f32, bf16/);
 });
 
+// What a kernel can get wrong at the borders of its packets, blocks and groups of inputs, and with no values at all.
+onEveryDevice(t, 'elementwise, by sizes', async (t, device) => {
+  const f = Math.fround;
+  for (const n of [0, 1, 3, 4, 5, 1023, 1024, 1025, 4099]) {
+    const values = [1, 2, 3].map((seed) => randomArray(n, seed + n));
+    const [a0, b0, g0] = values as [Float32Array, Float32Array, Float32Array];
+    const [a, b, g] = values.map((x) => device.tensor(x)) as [Tensor, Tensor, Tensor];
+    const at = (x: Float32Array, i: number) => x[i] as number;
+    const same = async (y: Tensor, expected: Float32Array, what: string) =>
+      sameBits(t, await y.data(), expected, `${what} of ${n} values`);
+    await same(
+      ops.add(a, b),
+      a0.map((x, i) => x + at(b0, i)),
+      'add',
+    );
+    await same(
+      ops.multiply(a, b),
+      a0.map((x, i) => x * at(b0, i)),
+      'multiply',
+    );
+    const leaky = gradients(() => ops.leakyRelu(a, 0.25), [a], g);
+    await same(
+      leaky.value,
+      a0.map((x) => (x > 0 ? x : 0.25 * x)),
+      'leakyRelu',
+    );
+    await same(
+      (leaky.gradients as [Tensor])[0],
+      g0.map((x, i) => (at(a0, i) > 0 ? x : 0.25 * x)),
+      'leakyReluGrad',
+    );
+    const total = gradients(() => ops.sum(a), [a], device.tensor([1.5]));
+    await same((total.gradients as [Tensor])[0], new Float32Array(n).fill(1.5), 'sumGrad');
+    const sum = a0.reduce((s, x) => s + x, 0);
+    agrees(t, await total.value.data(), [sum], 2e-7, `sum of ${n} values`);
+    // More inputs than one launch takes, each term rounded before it is added.
+    const many = Array.from({ length: 70 }, (_, k) => (k % 2 ? b : a));
+    const factors = many.map((_, k) => 1 - k / 50);
+    const mixed = a0.map((x, i) => {
+      let y = f(f(factors[0] as number) * x);
+      for (let k = 1; k < many.length; k++)
+        y = f(y + f(f(factors[k] as number) * (k % 2 ? at(b0, i) : x)));
+      return y;
+    });
+    const joined = await ops.weightedSum(many, factors).data();
+    agrees(t, joined, mixed, 1e-6, `weightedSum of ${n} values`);
+  }
+});
+
+onEveryDevice(t, 'sum: the same bits each time', async (t, device) => {
+  // More than one round of all blocks; simulated threads take their time.
+  const x = device.tensor(randomArray(1_100_003, 4));
+  const first = await ops.sum(x).data();
+  for (let i = 0; i < (simulated(device) ? 3 : 20); i++)
+    sameBits(t, await ops.sum(x).data(), first, `repeat ${i}`);
+});
+
+onEveryDevice(t, 'fill, by types and sizes', async (t, device) => {
+  for (const n of [0, 1, 7, 15, 16, 17, 4095, 4096, 4097])
+    for (const [dtype, Kind] of [
+      ['f32', Float32Array],
+      ['f64', Float64Array],
+      ['u8', Uint8Array],
+      ['i16', Int16Array],
+      ['i32', Int32Array],
+    ] as const) {
+      const y = (await device.full([n], 77, dtype).data()) as Uint8Array;
+      t.ok(y instanceof Kind && y.length === n && y.every((v) => v === 77), `${n} ${dtype}`);
+    }
+  for (const dtype of ['f32', 'f64'] as const)
+    t.ok(Object.is((await device.full([3], -0, dtype).data())[2], -0), `-0 as ${dtype}`);
+});
+
+/** v rounded to nearest even with so many bits behind the leading one; exponents from `least`, infinite from 2^`most` on. */
+function rounded(v: number, bits: number, least: number, most: number): number {
+  if (v === 0 || !Number.isFinite(v)) return v;
+  let exponent = Math.floor(Math.log2(Math.abs(v)));
+  if (2 ** exponent > Math.abs(v)) exponent--;
+  const step = 2 ** (Math.max(exponent, least) - bits);
+  const quotient = Math.abs(v) / step;
+  const down = Math.floor(quotient);
+  const rest = quotient - down;
+  const whole = rest > 0.5 || (rest === 0.5 && down % 2 === 1) ? down + 1 : down;
+  const r = whole * step;
+  return Math.sign(v) * (r >= 2 ** most ? Number.POSITIVE_INFINITY : r);
+}
+
+/** A pattern of 16 bits as a number. */
+function decoded(pattern: number, bits: number, bias: number): number {
+  const sign = pattern & 0x8000 ? -1 : 1;
+  const exponent = (pattern & 0x7fff) >> bits;
+  const mantissa = pattern & (2 ** bits - 1);
+  if (exponent === 2 * bias + 1) return mantissa ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+  return exponent === 0
+    ? sign * mantissa * 2 ** (1 - bias - bits)
+    : sign * (2 ** bits + mantissa) * 2 ** (exponent - bias - bits);
+}
+
+onEveryDevice(t, 'cast between all pairs of types', async (t, device) => {
+  const integer = (v: number, least: number, most: number) => {
+    if (Number.isNaN(v)) return 0;
+    const down = Math.floor(v);
+    const up = v - down > 0.5 || (v - down === 0.5 && down % 2 !== 0);
+    return Math.min(most, Math.max(least, up ? down + 1 : down)) + 0;
+  };
+  const types = {
+    f32: [Math.fround, Float32Array],
+    f64: [(v: number) => v, Float64Array],
+    bf16: [(v: number) => rounded(v, 7, -126, 128), Uint16Array],
+    f16: [(v: number) => rounded(v, 10, -14, 16), Uint16Array],
+    u8: [(v: number) => integer(v, 0, 255), Uint8Array],
+    i16: [(v: number) => integer(v, -32768, 32767), Int16Array],
+    i32: [(v: number) => integer(v, -(2 ** 31), 2 ** 31 - 1), Int32Array],
+  } as const;
+  const names = Object.keys(types) as (keyof typeof types)[];
+  const special = [0, -0, 0.5, -1.5, 2.5, 255.5, -32768.5, 65519.9, 65520, 2 ** 31 - 0.5, 1e39];
+  const odd = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 2 ** -25, 1e-40];
+  const noise = randomArray(4107, 1);
+  const scale = (i: number) => 2 ** ((i % 40) - 8);
+  const values = [...special, ...odd, ...Array.from(noise, (v, i) => v * (1 + 1e-9) * scale(i))];
+  const numbers = (data: ArrayLike<number>, dtype: string) =>
+    Array.from(data, (v) =>
+      dtype === 'bf16' ? decoded(v, 7, 127) : dtype === 'f16' ? decoded(v, 10, 15) : v,
+    );
+  // bf16 and f16 are made by a cast of their own from what they hold exactly.
+  for (const from of names) {
+    const [round, Kind] = types[from];
+    const exact = values.map(round);
+    const half = Kind === Uint16Array;
+    const x = half
+      ? ops.cast(device.tensor(Float32Array.from(exact)), from)
+      : device.tensor((Kind as Float32ArrayConstructor).from(exact));
+    for (const to of names) {
+      const y = numbers(await ops.cast(x, to).data(), to);
+      const expected = exact.map(types[to][0]);
+      const wrong = y.findIndex((v, i) => !Object.is(v, expected[i]));
+      t.ok(
+        wrong < 0,
+        `${from} to ${to}: ${exact[wrong]} became ${y[wrong]}, not ${expected[wrong]}`,
+      );
+      for (const n of [0, 1, 5]) {
+        const part = await ops
+          .cast(
+            half
+              ? ops.cast(device.tensor(Float32Array.from(exact.slice(0, n))), from)
+              : device.tensor((Kind as Float32ArrayConstructor).from(exact.slice(0, n))),
+            to,
+          )
+          .data();
+        t.strictSame(numbers(part, to), expected.slice(0, n), `${n} values`);
+      }
+    }
+  }
+});
+
 /** Philox4x32-10 of Salmon et al. (SC'11), by the paper. */
 function philox(key: number[], counter: number[]): number[] {
   let [k0, k1] = key as [number, number];
@@ -172,6 +327,12 @@ onEveryDevice(t, 'dropout', async (t, device) => {
     sameBits(t, await (made.gradients as [Tensor])[0].data(), g0.map(mask), 'gradient');
   }
   threads(before);
+  for (const n of [0, 1, 2, 3, 4, 5, 1023, 1025]) {
+    const made = await ops.dropout(device.tensor(x0.slice(0, n)), p, { seed, offset }).data();
+    const mask = (v: number, i: number) =>
+      stays[i] ? Math.fround(v * Math.fround(1 / (1 - p))) : 0;
+    sameBits(t, made, x0.slice(0, n).map(mask), `${n} values`);
+  }
   const x = device.tensor(x0);
   sameBits(t, await ops.dropout(x, 0, { seed: 1 }).data(), x0, 'p = 0 is the identity');
   for (const options of [{ seed: -1 }, { seed: 1, offset: 0.5 }])

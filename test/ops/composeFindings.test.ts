@@ -100,12 +100,18 @@ function invert(a: number[]): number[] | undefined {
 
 onEveryDevice(t, 'composeFindings', async (t, device) => {
   const capacity = 5;
-  const size: [number, number, number] = [13, 17, 19];
   const oblique = [2.1, 0.2, 0.1, 1.3, -0.1, 2.4, 0.3, 2.2, 0.2, -0.3, -2.2, 17.4];
   const plain = [1.5, 0, 0, 0.2, 0, 1.7, 0, -1.1, 0, 0, 2, 3.3];
   const flat = [1, 0, 0, 2, 0, 1.7, 0, -1.1, 0, 0, 2, 3.3];
   const gone = new Array<number>(12).fill(0);
-  for (const [name, left, right] of [
+  const usual: [number, number, number] = [13, 17, 19];
+  for (const [name, left, right, size = usual] of [
+    [
+      'rows longer than a warp',
+      randomCrop([5, 6, 30], [1, 0, 0, 0.5, 0, 1, 0, 0.2, 0, 0, 2.3, 3.1], 7, capacity),
+      randomCrop([4, 5, 20], [1, 0.1, 0, 0, 0, 1, 0.02, 1, 0, 0, -2.9, 80.2], 8, capacity),
+      [6, 7, 97],
+    ],
     [
       'overlapping crops',
       randomCrop([5, 6, 7], oblique, 1, capacity),
@@ -121,7 +127,7 @@ onEveryDevice(t, 'composeFindings', async (t, device) => {
       randomCrop([5, 6, 7], gone, 5, capacity),
       randomCrop([4, 9, 3], oblique, 6, capacity),
     ],
-  ] as const) {
+  ] as [string, Crop, Crop, [number, number, number]?][]) {
     const run = (d: Device) => {
       const upload = (c: Crop) => ({
         logits: d.tensor(c.logits, { shape: [1, ...c.size, 3] }),
@@ -154,5 +160,13 @@ onEveryDevice(t, 'instanceClasses', async (t, device) => {
   t.strictSame(
     await ops.instanceClasses(x, classes, 3).data(),
     Uint8Array.of(0, 1, 2, 5, 3, 4, 2, 3),
+  );
+  const every = Uint8Array.from({ length: 5003 }, (_, i) => (i * 7) % 256);
+  const known = every.map((v) => (v < 3 ? v : v < 6 ? 3 + ([2, 0, 1][v - 3] as number) : 0));
+  sameBits(
+    t,
+    await ops.instanceClasses(device.tensor(every), classes, 3).data(),
+    known,
+    'instances without a class are background',
   );
 });

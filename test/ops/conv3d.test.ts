@@ -334,11 +334,13 @@ onEveryDevice(t, 'conv3d: the same bits for any number of threads', async (t, de
   const before = threads();
   try {
     for (const c of cases) {
+      if (device.kind !== 'cpu' && product(c.x) > 30000) continue;
       const g = geometryOf(c);
       const x = randomTensor(device, c.x, 1);
       const weight = randomTensor(device, c.weight, 2);
       const results: Awaited<ReturnType<Tensor['data']>>[][] = [];
-      for (const count of [1, 2, 3]) {
+      // Threads are the CPU's: elsewhere one repeat says whether the bits are the same.
+      for (const count of device.kind === 'cpu' ? [1, 2, 3] : [1, 2]) {
         threads(count);
         const { y, sums } = ops.conv3d(x, weight, { ...options(g), statistics: true });
         const { gradients: made } = gradients(

@@ -157,3 +157,52 @@ export function moments(y: Image): Float64Array {
     }
   return result;
 }
+
+/** Calls `body(output voxel, tap, input voxel)` for every pair of a transposed convolution with kernel and stride 2. */
+function eachDoubled(shape: readonly number[], body: (o: number, k: number, i: number) => void) {
+  const [n, d, h, w] = shape as [number, number, number, number];
+  for (let v = 0; v < n * d * h * w; v++) {
+    const x = v % w;
+    const y = Math.floor(v / w) % h;
+    const z = Math.floor(v / w / h);
+    for (let k = 0; k < 8; k++) {
+      const [a, b, c] = [k >> 2, (k >> 1) & 1, k & 1];
+      body(((2 * z + a) * 2 * h + 2 * y + b) * 2 * w + 2 * x + c, k, v);
+    }
+  }
+}
+
+/** y of a transposed convolution with kernel and stride 2, weight [Cin, Cout, 2, 2, 2]. */
+export function transposed(x: Image, weight: Image, bias: ArrayLike<number>): Float64Array {
+  const [cin, cout] = weight.shape as [number, number];
+  const y = new Float64Array((x.data.length / cin) * 8 * cout);
+  eachDoubled(x.shape, (o, k, i) => {
+    for (let co = 0; co < cout; co++) {
+      let sum = bias[co] as number;
+      for (let ci = 0; ci < cin; ci++)
+        sum += (x.data[i * cin + ci] as number) * (weight.data[(ci * cout + co) * 8 + k] as number);
+      y[o * cout + co] = sum;
+    }
+  });
+  return y;
+}
+
+/** Its gradients of sum(y * dy). */
+export function transposedGradients(x: Image, weight: Image, dy: Image) {
+  const [cin, cout] = weight.shape as [number, number];
+  const dx = new Float64Array(x.data.length);
+  const dw = new Float64Array(weight.data.length);
+  const db = new Float64Array(cout);
+  eachDoubled(x.shape, (o, k, i) => {
+    for (let co = 0; co < cout; co++) {
+      const g = dy.data[o * cout + co] as number;
+      db[co] = (db[co] as number) + g;
+      for (let ci = 0; ci < cin; ci++) {
+        const j = (ci * cout + co) * 8 + k;
+        dx[i * cin + ci] = (dx[i * cin + ci] as number) + g * (weight.data[j] as number);
+        dw[j] = (dw[j] as number) + g * (x.data[i * cin + ci] as number);
+      }
+    }
+  });
+  return { dx, dw, db };
+}

@@ -1,6 +1,13 @@
 import { gradients, ops, type TensorData } from 'renvox';
 import t from 'tap';
-import { generator, onEveryDevice, product, randomArray, randomTensor } from './harness.js';
+import {
+  generator,
+  onEveryDevice,
+  product,
+  randomArray,
+  randomTensor,
+  sameBits,
+} from './harness.js';
 import { sameForThreads } from './same-threads.js';
 
 type Three = [number, number, number];
@@ -47,6 +54,38 @@ onEveryDevice(t, 'crop', async (t, device) => {
     const expected = Kind.from(cropNaive(values, shape, start, size, 7));
     t.strictSame(await y.data(), expected, `${y.dtype} ${shape} from ${start}, ${size}`);
   }
+});
+
+onEveryDevice(t, 'crop: rows of whole packets and others, past one block', async (t, device) => {
+  for (const [shape, start, size] of [
+    [
+      [2, 3, 5, 64],
+      [0, 1, 16],
+      [3, 4, 48],
+    ],
+    [
+      [1, 5, 7, 64],
+      [-1, 2, -16],
+      [7, 9, 128],
+    ],
+    [
+      [2, 4, 9, 31, 3],
+      [1, -2, 3],
+      [3, 13, 30],
+    ],
+    [
+      [1, 20, 31, 40, 1],
+      [-2, 3, 5],
+      [30, 20, 50],
+    ],
+  ] as [number[], Three, Three][])
+    for (const array of arrays) {
+      const Kind = array.constructor as Float32ArrayConstructor;
+      const values = Kind.from({ length: product(shape) }, (_, i) => (i * 37) % 127);
+      const y = ops.crop(device.tensor(values, { shape }), { start, size, fill: 7 });
+      const expected = Kind.from(cropNaive(values, shape, start, size, 7));
+      sameBits(t, await y.data(), expected, `${y.dtype} ${shape} from ${start}, ${size}`);
+    }
 });
 
 onEveryDevice(t, 'crop and pad: gradients', async (t, device) => {

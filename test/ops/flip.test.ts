@@ -1,10 +1,10 @@
-import { gradients, ops } from 'renvox';
+import { gradients, ops, type TensorData } from 'renvox';
 import t from 'tap';
-import { onEveryDevice, product, randomArray } from './harness.js';
+import { onEveryDevice, product, randomArray, sameBits } from './harness.js';
 
-function flipNaive(x: Float32Array, shape: readonly number[], axes: readonly string[]) {
+function flipNaive<A extends TensorData>(x: A, shape: readonly number[], axes: readonly string[]) {
   const [n, d, h, w, c = 1] = shape as [number, number, number, number, number?];
-  const y = new Float32Array(x.length);
+  const y = x.slice() as A;
   let at = 0;
   for (let i = 0; i < n; i++)
     for (let a = 0; a < d; a++)
@@ -40,4 +40,25 @@ onEveryDevice(t, 'flip and its gradient', async (t, device) => {
   const stored = device.tensor(Int16Array.of(1, 2, -3), { shape: [1, 3, 1, 1] });
   t.strictSame(await ops.flip(stored, ['d']).data(), Int16Array.of(-3, 2, 1), 'i16');
   t.throws(() => ops.flip(labels, ['x' as 'w']), { code: 'InvalidArgument' });
+});
+
+onEveryDevice(t, 'flip: all widths, past one block', async (t, device) => {
+  const choices = [['d'], ['w'], ['h', 'w']] as const;
+  for (const shape of [
+    [2, 3, 5, 7, 64],
+    [1, 9, 31, 33, 1],
+    [2, 7, 11, 13, 5],
+  ])
+    for (const Kind of [Uint8Array, Int16Array, Int32Array, Float64Array]) {
+      const places = Array.from({ length: product(shape) }, (_, i) => (i * 37) % 251);
+      const values = Kind.from(places);
+      const x = device.tensor(values, { shape });
+      for (const axes of choices)
+        sameBits(
+          t,
+          await ops.flip(x, axes).data(),
+          flipNaive(values, shape, axes),
+          `${x.dtype} ${shape} ${axes}`,
+        );
+    }
 });

@@ -46,6 +46,7 @@ onEveryDevice(t, 'gaussianBlur, naive in double', async (t, device) => {
     { shape: [1, 1, 4, 33], sigma: [3, 0, 0.7] },
     { shape: [1, 3, 2, 300, 1], sigma: [0, 4, 1] },
     { shape: [1, 9, 17, 19], sigma: [0, 0, 0] },
+    { shape: [1, 9, 13, 40, 2], sigma: [1.2, 0.9, 6] },
   ] as const;
   for (const [seed, { shape, sigma }] of cases.entries()) {
     const values = randomArray(product(shape), seed);

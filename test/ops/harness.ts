@@ -1,19 +1,37 @@
 // What every operation's test uses: the devices there are, seeded random arrays, comparison, PyTorch's results.
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { type Device, device, type Tensor, type TensorData } from 'renvox';
+import { type Device, type DeviceKind, device, type Tensor, type TensorData } from 'renvox';
 import type { Test } from 'tap';
+import { native } from '#lib/native.js';
 
-/** Runs `body` once on every device that this build and machine have. */
+let told = false;
+
+/** At the end of a file says what its kernels cost on the simulated GPU; scripts/test.mjs adds the files up. */
+function tellKernelTimes(tap: Test): void {
+  const { simulator } = native();
+  if (!simulator || told) return;
+  told = true;
+  tap.teardown(() => {
+    const times = Object.entries(simulator.times());
+    const rows = times.map(([name, { launches, seconds }]) => [name, launches, seconds]);
+    tap.comment(`simulated kernels: ${JSON.stringify(rows)}`);
+  });
+}
+
+/** Runs `body` once on every device that this build and machine have; RENVOX_TEST_DEVICE names one to run alone. */
 export function onEveryDevice(
   tap: Test,
   name: string,
   body: (tap: Test, device: Device) => Promise<void>,
 ): void {
-  for (const kind of ['cpu', 'cuda'] as const) {
+  tellKernelTimes(tap);
+  const only = process.env.RENVOX_TEST_DEVICE;
+  for (const kind of ['cpu', 'cuda-sim', 'cuda']) {
+    if (only && only !== kind) continue;
     let d: Device;
     try {
-      d = device(kind);
+      d = device(kind as DeviceKind);
     } catch {
       continue;
     }
@@ -25,6 +43,11 @@ export function onEveryDevice(
       }
     });
   }
+}
+
+/** Whether the device's kernels run on simulated threads: slow, so that large cases are cut for it. */
+export function simulated(device: Device): boolean {
+  return (device.kind as string) === 'cuda-sim';
 }
 
 /** Seeded generator of uniform numbers in [0, 1): mulberry32. */

@@ -34,6 +34,19 @@ onEveryDevice(t, 'hounsfieldWindow', async (t, device) => {
       );
     }
   }
+  const bytes = Uint8Array.from({ length: 2051 }, (_, i) => i % 256);
+  for (const n of [0, 1, 3, 5, 1024, 2051]) {
+    const y = await ops
+      .hounsfieldWindow(device.tensor(bytes.slice(0, n)), { level: 128, width: 100 })
+      .data();
+    const exact = Float64Array.from(bytes.slice(0, n), (v) =>
+      Math.min(Math.max((v - 78) / 100, 0), 1),
+    );
+    t.ok(
+      y.length === n && exact.every((v, i) => Math.abs(v - (y[i] as number)) < 3e-7),
+      `${n} bytes`,
+    );
+  }
   const y = await ops
     .hounsfieldWindow(device.tensor(Float32Array.of(-120, 180, 30, Number.NaN)), cases[0] as never)
     .data();

@@ -1,6 +1,6 @@
 import { ops, threads } from 'renvox';
 import t from 'tap';
-import { onEveryDevice, sameBits } from './harness.js';
+import { generator, onEveryDevice, sameBits, simulated } from './harness.js';
 import { raggedShapes, randomLabels } from './random-labels.js';
 
 /** Components by falling size, ties by number, at least `minimum` voxels. */
@@ -42,6 +42,74 @@ onEveryDevice(t, 'keepComponents against a sort', async (t, device) => {
     }
 });
 
+onEveryDevice(t, 'keepComponents of made-up numbers, many of them', async (t, device) => {
+  const shape = [3, 160, 100] as const;
+  const next = generator(7);
+  // Some numbers come several times, some not at all, some are none: 0, negative, above the count.
+  const components = Int32Array.from({ length: 48000 }, () => {
+    const x = next();
+    return x < 0.02 ? -3 : x < 0.1 ? 0 : x < 0.2 ? 5 : 1 + Math.floor(next() * 36000);
+  });
+  const labels = device.tensor(components, { shape });
+  for (const [count, minimumVoxels, largest] of [
+    [35000, 1, 100000],
+    [35000, 2, 300],
+    [700, 0, 255],
+    [3, 1, 2],
+    [0, 1, 4],
+    [-1, 1, 4],
+  ] as const) {
+    const found = {
+      components: labels,
+      count: device.tensor(Int32Array.of(count), { shape: [1] }),
+    };
+    const { kept, voxels } = ops.keepComponents(found, { minimumVoxels, largest });
+    const known = components.map((c) => (c > 0 && c <= count ? c : 0));
+    const order = bySize(known, minimumVoxels).slice(0, largest);
+    const rank = new Int32Array(36001);
+    order.forEach((c, i) => {
+      rank[c.label] = i + 1;
+    });
+    const sizes = new Int32Array(largest);
+    order.forEach((c, i) => {
+      sizes[i] = c.voxels;
+    });
+    const expected = known.map((c) => rank[c] as number);
+    const what = `${count} components, at least ${minimumVoxels}, ${largest} largest`;
+    sameBits(t, Int32Array.from(await kept.data()), expected, what);
+    sameBits(t, await voxels.data(), sizes, `${what}: voxels`);
+  }
+});
+
+onEveryDevice(t, 'componentTable of many labels side by side', async (t, device) => {
+  // Long rows; labels below 0 and above the capacity count in row 0 alone.
+  const [D, H, W] = [2, 3, 1100];
+  const labels = Int16Array.from({ length: D * H * W }, (_, v) => ((v * 7) % 300) - 20);
+  for (const capacity of [0, 5, 200, 1000]) {
+    const sizes = new Int32Array(capacity + 1);
+    for (const value of labels) {
+      if (value === 0) continue;
+      (sizes[0] as number)++;
+      if (value > 0 && value <= capacity) (sizes[value] as number)++;
+    }
+    const table = ops.componentTable(device.tensor(labels, { shape: [D, H, W] }), { capacity });
+    const rows = await table.data();
+    sameBits(
+      t,
+      sizes.map((_, i) => rows[8 * i] as number),
+      sizes,
+      `capacity ${capacity}: voxels`,
+    );
+    const first = sizes.map((n, i) => (n ? labels.findIndex((v) => (i ? v === i : v !== 0)) : -1));
+    sameBits(
+      t,
+      sizes.map((_, i) => rows[8 * i + 7] as number),
+      first,
+      `capacity ${capacity}: first`,
+    );
+  }
+});
+
 onEveryDevice(t, 'componentTable against a loop', async (t, device) => {
   for (const shape of raggedShapes) {
     const [D, H, W] = shape;
@@ -74,7 +142,7 @@ onEveryDevice(t, 'componentTable against a loop', async (t, device) => {
 
 onEveryDevice(t, 'same bits for any number of threads', async (t, device) => {
   const before = threads();
-  const shape = [40, 31, 70] as const;
+  const shape = simulated(device) ? ([12, 11, 70] as const) : ([40, 31, 70] as const);
   const labels = device.tensor(randomLabels(shape, 5, { density: 0.3 }), { shape });
   const results = [];
   for (const n of [1, 2, 3]) {

@@ -1,6 +1,6 @@
 import { type Device, ops, threads } from 'renvox';
 import t from 'tap';
-import { onEveryDevice, sameBits } from './harness.js';
+import { generator, onEveryDevice, sameBits, simulated } from './harness.js';
 import { randomLabels } from './random-labels.js';
 
 const shape = [6, 8, 40] as const;
@@ -82,9 +82,106 @@ onEveryDevice(t, 'kidneySides', async (t, device) => {
   t.same([result.left[0], result.right[0]], [0, 0], 'no kidney at all');
 });
 
+interface Rule {
+  count: number;
+  minimum: number;
+  split: number;
+  keep: number;
+}
+
+/** The rule in plain loops: sides, and the table. */
+function judge(components: Int32Array, image: ArrayLike<number>, [, H, W]: Size, rule: Rule) {
+  const inBody = components.map((_, v) => Number((image[v] as number) > 0.5));
+  const body = inBody.reduce((a, b) => a + b, 0);
+  const midline = body ? inBody.reduce((a, b, v) => a + b * (v % W), 0) / body : (W - 1) / 2;
+  const of = Array.from({ length: rule.count + 1 }, () => ({ n: 0, left: 0, sum: 0 }));
+  components.forEach((c, v) => {
+    const p = of[c];
+    if (!p || c <= 0) return;
+    p.n++;
+    p.left += Number(v % W > midline);
+    p.sum += v % W;
+  });
+  const verdicts = of.map(({ n, left, sum }) => {
+    if (left > rule.split * n && n - left > rule.split * n) return { left: 1, right: 2 };
+    const side = sum > midline * n ? 1 : 2;
+    return { left: side, right: side };
+  });
+  for (const side of [1, 2]) {
+    const parts = of.map(({ n, left }, i) => {
+      const verdict = verdicts[i];
+      return (verdict?.left === side ? left : 0) + (verdict?.right === side ? n - left : 0);
+    });
+    const most = Math.max(...parts);
+    verdicts.forEach((verdict, i) => {
+      const part = parts[i] as number;
+      if (part >= rule.minimum && part >= rule.keep * most) return;
+      if (verdict.left === side) verdict.left = 0;
+      if (verdict.right === side) verdict.right = 0;
+    });
+  }
+  const sides = Uint8Array.from(components, (c, v) => {
+    const verdict = c > 0 ? verdicts[c] : undefined;
+    return verdict ? (v % W > midline ? verdict.left : verdict.right) : 0;
+  });
+  const table = [1, 2].flatMap((side) => {
+    const voxels = Array.from(sides.keys()).filter((v) => sides[v] === side);
+    if (voxels.length === 0) return [0, 0, 0, 0, -1, -1, -1, -1];
+    const places = [
+      voxels.map((v) => Math.floor(v / (H * W))),
+      voxels.map((v) => Math.floor(v / W) % H),
+      voxels.map((v) => v % W),
+    ];
+    const low = places.map((p) => Math.min(...p));
+    const high = places.map((p) => Math.max(...p));
+    return [voxels.length, ...low, ...high, voxels[0] as number];
+  });
+  return { sides, table };
+}
+
+type Size = readonly [number, number, number];
+
+onEveryDevice(t, 'kidneySides against loops', async (t, device) => {
+  const next = generator(5);
+  for (const size of [
+    [3, 4, 75],
+    [2, 3, 600],
+    [40, 3, 1],
+    [1, 1, 33],
+  ] as const)
+    for (const [count, minimum, split, keep] of [
+      [170, 1, 0.2, 0.1],
+      [400, 3, 0.45, 0.4],
+      [2, 2, 0, 0],
+      [0, 1, 0.2, 0.1],
+    ] as const) {
+      // Stripes of made-up components; some numbers are above the count.
+      const length = size[0] * size[1] * size[2];
+      const stripes = Array.from({ length }, () => Math.floor(next() * 1.2 * (count + 1)) - 1);
+      const components = Int32Array.from({ length }, (_, v) => stripes[v >> 2] as number);
+      const image = Float32Array.from({ length }, (_, v) =>
+        Number(v % size[2] > size[2] / 3 && next() < 0.5),
+      );
+      const expected = judge(components, image, size, { count, minimum, split, keep });
+      const found = {
+        components: device.tensor(components, { shape: size }),
+        count: device.tensor(Int32Array.of(count), { shape: [1] }),
+      };
+      const typed = count === 170 ? Int16Array.from(image) : image;
+      const { sides, table } = ops.kidneySides(found, device.tensor(typed, { shape: size }), {
+        bodyThreshold: count === 170 ? 0 : 0.5,
+        minimumVoxels: minimum,
+        splitShare: split,
+        keepShare: keep,
+      });
+      sameBits(t, await sides.data(), expected.sides, `[${size}] ${count} components: sides`);
+      t.same(Array.from(await table.data()), expected.table, `[${size}] ${count}: table`);
+    }
+});
+
 onEveryDevice(t, 'kidneySides: same bits for any number of threads', async (t, device) => {
   const before = threads();
-  const size = [40, 30, 60] as const;
+  const size = simulated(device) ? ([9, 10, 60] as const) : ([40, 30, 60] as const);
   const labels = device.tensor(randomLabels(size, 3, { density: 0.2, grain: 3 }), { shape: size });
   const image = device.tensor(
     Float32Array.from(randomLabels(size, 4, { density: 0.5, grain: 5 })),

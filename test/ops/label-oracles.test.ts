@@ -10,11 +10,29 @@ import {
   readOracleMap,
   regionLabels,
 } from '../oracle-labels.js';
-import { onEveryDevice, ReferenceCount } from './harness.js';
+import { onEveryDevice, ReferenceCount, simulated } from './harness.js';
 
 type Triple = readonly [number, number, number];
 type Cohort = NonNullable<ReturnType<typeof oracles>>['figures']['label_maps'][string];
 const references = new ReferenceCount(t);
+
+/** Simulated threads are slow: they get the regions whose boxes have at most this many voxels. */
+const simulatedVoxels = 30_000;
+
+/** The part of a map in a box of the file's indices (inclusive): a region's figures are the same in its box. */
+function cut(map: OracleMap, [low, high]: NonNullable<RegionFigures['box']>): OracleMap {
+  const from = low.map((n, axis) => n - (map.origin[axis] as number));
+  const shape = high.map((n, axis) => n - (low[axis] as number) + 1) as OracleMap['shape'];
+  const [, H, W] = map.shape;
+  const [d, h, w] = from as [number, number, number];
+  const data = new Uint8Array(shape[0] * shape[1] * shape[2]);
+  for (let z = 0, to = 0; z < shape[0]; z++)
+    for (let y = 0; y < shape[1]; y++, to += shape[2]) {
+      const start = ((d + z) * H + h + y) * W + w;
+      data.set(map.data.subarray(start, start + shape[2]), to);
+    }
+  return { ...map, data, shape, origin: low as OracleMap['origin'] };
+}
 
 /** Calls `body` with the region as a mask on the device. */
 async function onRegion(
@@ -153,10 +171,16 @@ onEveryDevice(t, 'label maps of the data folder', async (t, device) => {
     const map = await readOracleMap(join(reference.folder, name));
     await t.test(name, async (t) => {
       for (const [region, expected] of Object.entries(figures.regions ?? {})) {
-        await checkComponents(t, device, map, region, expected);
-        await checkMeasures(t, device, map, region, expected);
+        let part = map;
+        if (simulated(device)) {
+          if (!expected.box) continue;
+          part = cut(map, expected.box);
+          if (part.data.length > simulatedVoxels) continue;
+        }
+        await checkComponents(t, device, part, region, expected);
+        await checkMeasures(t, device, part, region, expected);
       }
-      await checkSides(t, device, map, figures.laterality);
+      if (!simulated(device)) await checkSides(t, device, map, figures.laterality);
       t.pass('was read');
     });
   }

@@ -7,6 +7,8 @@ onEveryDevice(t, 'maskOutside and its gradient', async (t, device) => {
     [2, 3, 4, 5, 3],
     [1, 5, 60, 250],
     [1, 2, 2, 7, 1],
+    [1, 4, 9, 17, 5],
+    [3, 3, 5, 7, 8],
   ]) {
     const c = shape[4] ?? 1;
     const next = generator(c);
@@ -51,6 +53,8 @@ onEveryDevice(t, 'maskEquals', async (t, device) => {
       expected([1, 5]),
       `${Kind.name}, some that the type cannot hold`,
     );
+    const many = Array.from({ length: 75 }, (_, i) => (i === 10 ? 1 : i === 70 ? 4 : 100 + i));
+    sameBits(t, await ops.maskEquals(x, many).data(), expected([1, 4]), 'a long list');
     sameBits(t, await ops.maskEquals(x, []).data(), expected([]), 'none');
   }
   const x = device.full([3], 1, 'u8');

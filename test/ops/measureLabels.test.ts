@@ -1,6 +1,6 @@
 import { ops, threads } from 'renvox';
 import t from 'tap';
-import { generator, onEveryDevice, sameBits } from './harness.js';
+import { generator, onEveryDevice, sameBits, simulated } from './harness.js';
 import { raggedShapes, randomLabels } from './random-labels.js';
 
 type Triple = readonly [number, number, number];
@@ -76,7 +76,7 @@ onEveryDevice(t, 'measureLabels against loops', async (t, device) => {
 
 onEveryDevice(t, 'measureLabels: same bits for any number of threads', async (t, device) => {
   const before = threads();
-  const shape = [30, 41, 50] as const;
+  const shape = simulated(device) ? ([15, 21, 50] as const) : ([30, 41, 50] as const);
   const map = device.tensor(randomLabels(shape, 1, { density: 0.3, grain: 6, labels: 4 }), {
     shape,
   });
@@ -89,14 +89,51 @@ onEveryDevice(t, 'measureLabels: same bits for any number of threads', async (t,
   threads(before);
 });
 
+onEveryDevice(t, 'measureLabels of long rows, and of many labels', async (t, device) => {
+  // More corners than a tile of pairs has, rows of more than a strip, labels up to 255, and values that are none.
+  const shape = [3, 70, 530] as const;
+  const next = generator(11);
+  const bends = Array.from({ length: 210 }, () => Math.floor(next() * 40));
+  const map = Int16Array.from({ length: 3 * 70 * 530 }, (_, v) => {
+    const w = v % 530;
+    const edge = 40 + (bends[Math.floor(v / 530)] as number);
+    return w === 300 ? 1 + (Math.floor(v / 530) % 260) : w > edge && w < 530 - edge ? 2 : -1;
+  });
+  const spacing = [5, 1.25, 0.75] as const;
+  const values = await ops
+    .measureLabels(device.tensor(map, { shape }), { spacing, labels: 255 })
+    .data();
+  const measures = ops.labelMeasures(values);
+  const bytes = Uint8Array.from(map, (v) => (v > 0 && v < 256 ? v : 0));
+  for (const label of [1, 3, 209, 210, 211, 255]) {
+    const voxels = places(bytes, shape, label);
+    const what = `label ${label}`;
+    t.equal(measures[label - 1]?.voxels ?? 0, voxels.length, `${what}: voxels`);
+    if (voxels.length === 0) continue;
+    const error = Math.abs((measures[label - 1]?.greatestDiameter ?? -1) - feret(voxels, spacing));
+    t.ok(error <= 1e-12, `${what}: greatest diameter`);
+  }
+  // Of the large label only the ends of rows can be ends.
+  const large = places(bytes, shape, 2);
+  const ends = large.filter(([d, h, w]) =>
+    [w - 1, w + 1].some((x) => bytes[(d * 70 + h) * 530 + x] !== 2),
+  );
+  const expected = feret(ends, spacing);
+  t.equal(measures[1]?.voxels, large.length, 'the large label: voxels');
+  const error = Math.abs((measures[1]?.greatestDiameter ?? 0) - expected);
+  t.ok(error <= 1e-12 * expected, 'the large label: greatest diameter');
+});
+
 onEveryDevice(t, 'a ball of a million voxels', async (t, device) => {
-  const n = 130;
+  const half = simulated(device) ? 21 : 62;
+  const n = 2 * half + 6;
+  const middle = half + 2;
   const ball = new Uint8Array(n ** 3);
   for (let d = 0, v = 0; d < n; d++)
     for (let h = 0; h < n; h++)
       for (let w = 0; w < n; w++, v++)
-        if ((d - 64) ** 2 + (h - 64) ** 2 + (w - 64) ** 2 <= 62 ** 2) ball[v] = 1;
+        if ((d - middle) ** 2 + (h - middle) ** 2 + (w - middle) ** 2 <= half ** 2) ball[v] = 1;
   const map = device.tensor(ball, { shape: [n, n, n] });
   const values = await ops.measureLabels(map, { spacing: [1, 1, 1], labels: 1 }).data();
-  t.equal(ops.labelMeasures(values)[0]?.greatestDiameter, 124);
+  t.equal(ops.labelMeasures(values)[0]?.greatestDiameter, 2 * half);
 });

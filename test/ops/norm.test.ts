@@ -92,6 +92,11 @@ const shapes = [
   [2, 6, 5, 7, 127],
   [1, 5, 4, 3, 130],
   [2, 2, 3, 3, 512],
+  // Several blocks a sample whose values are not a multiple of four; more channels than a block is wide, aligned or not.
+  [2, 13, 11, 31, 1],
+  [1, 2, 1, 3, 257],
+  [2, 2, 1, 3, 1028],
+  [3, 1, 1, 5, 7],
 ];
 
 onEveryDevice(t, 'norms of PyTorch', async (t, device) => {
@@ -191,6 +196,51 @@ onEveryDevice(t, 'statistics far from zero', async (t, device) => {
   agrees(t, await y.data(), expected.y, 2e-6, 'mean 10000, deviation 1');
 });
 
+onEveryDevice(
+  t,
+  'statistics where the first values are nothing like the rest',
+  async (t, device) => {
+    const shape = [2, 31, 17, 11, 3];
+    const half = product(shape) / 2;
+    const x = randomArray(2 * half, 6).map((v, i) => v + (i % half < 9 ? 3e4 : (i % 3) - 50));
+    const dy = randomArray(2 * half, 7);
+    const gamma = Float32Array.of(1, 2, -1);
+    const beta = Float32Array.of(0, 1, 2);
+    const tensors = [
+      device.tensor(x, { shape }),
+      device.tensor(gamma),
+      device.tensor(beta),
+    ] as const;
+    const { value, gradients: made } = gradients(
+      () => ops.instanceNorm(...tensors),
+      tensors,
+      device.tensor(dy, { shape }),
+    );
+    const expected = naiveNorm(x, dy, gamma, beta, 2, 1);
+    agrees(t, await value.data(), expected.y, 2e-6, 'y');
+    for (const [i, key] of (['dx', 'dgamma', 'dbeta'] as const).entries())
+      agrees(t, await (made[i] as Tensor).data(), expected[key], 4e-6, key);
+  },
+);
+
+onEveryDevice(t, 'instance norm of one voxel is its beta', async (t, device) => {
+  const shape = [3, 1, 1, 1, 7];
+  const beta = randomArray(7, 1);
+  const tensors = [
+    device.tensor(randomArray(21, 2), { shape }),
+    device.tensor(randomArray(7, 3)),
+    device.tensor(beta),
+  ] as const;
+  const { value, gradients: made } = gradients(
+    () => ops.instanceNorm(...tensors),
+    tensors,
+    device.tensor(randomArray(21, 4), { shape }),
+  );
+  agrees(t, await value.data(), [...beta, ...beta, ...beta], 1e-6, 'y');
+  // 1 / sqrt(eps) = 316 times the rounding of dy.
+  agrees(t, await (made[0] as Tensor).data(), new Float32Array(21), 1e-4, 'no gradient');
+});
+
 onEveryDevice(t, 'normCoefficients and foldBatchNorm', async (t, device) => {
   const sums = device.tensor([2, 40, -1, 90, 0, 10, 3, 2.5], { shape: [2, 2, 2] });
   const gamma = device.tensor([1, 2]);
@@ -218,6 +268,26 @@ onEveryDevice(t, 'normCoefficients and foldBatchNorm', async (t, device) => {
     'weight',
   );
   agrees(t, await folded[1].data(), [a[0] * 0.75 + 0.5, a[1] * 3 - 0.5], 1e-6, 'bias');
+
+  // Filters longer than a block, no bias, and no filters at all.
+  const wide = randomArray(2 * 3 * 125, 2);
+  const none = ops.foldBatchNorm({
+    weight: device.tensor(wide, { shape: [2, 3, 5, 5, 5] }),
+    gamma,
+    beta,
+    runningMean: device.tensor([0.25, -1]),
+    runningVar: device.tensor([4, 0.25]),
+  });
+  const products = wide.map((w, i) => w * (i < 375 ? a[0] : a[1]));
+  agrees(t, await none[0].data(), products, 1e-6, 'long filters');
+  agrees(t, await none[1].data(), [a[0] * -0.25 + 0.5, a[1] - 0.5], 1e-6, 'no bias');
+  const nothing = device.full([0]);
+  const empty = ops.foldBatchNorm({
+    weight: device.full([0, 3, 1, 1, 1]),
+    ...{ gamma: nothing, beta: nothing, runningMean: nothing, runningVar: nothing },
+  });
+  t.strictSame([empty[0].shape, empty[1].shape], [[0, 3, 1, 1, 1], [0]]);
+  t.equal((await empty[1].data()).length, 0);
 });
 
 onEveryDevice(

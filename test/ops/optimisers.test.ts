@@ -114,6 +114,34 @@ onEveryDevice(t, 'lists of ragged tensors', async (t, device) => {
   agrees(t, joined(values.slice(6, 11)), averaged, 5e-7, 'averages');
 });
 
+onEveryDevice(t, 'more tensors than a block has threads', async (t, device) => {
+  const data = (seed: number) =>
+    Array.from({ length: 1100 }, (_, i) => randomArray((i % 5) + 1, seed + i));
+  const upload = (arrays: Float32Array[]) => arrays.map((a) => device.tensor(a));
+  const joined = async (tensors: readonly Tensor[]) =>
+    (await Promise.all(tensors.map((x) => x.data()))).flatMap((x) => Array.from(x));
+  const [p0, g0] = [data(1), data(5000)];
+  const [p, g, momenta] = [upload(p0), upload(g0), p0.map((a) => device.full([a.length]))];
+  const square = g0.flatMap((a) => Array.from(a)).reduce((sum, x) => sum + x * x, 0);
+  agrees(t, await ops.clipGradients(g, 3).data(), [Math.sqrt(square)], 1e-7, 'norm');
+  const clipped = g0.map((a) => a.map((x) => x * (3 / Math.sqrt(square))));
+  agrees(
+    t,
+    await joined(g),
+    clipped.flatMap((a) => Array.from(a)),
+    3e-7,
+    'clipped',
+  );
+  ops.sgd(p, g, momenta, { lr: 0.5, momentum: 0.9 });
+  const stepped = p0.flatMap((a, i) =>
+    Array.from(a, (x, k) => x - 0.5 * ((clipped[i] as Float32Array)[k] as number)),
+  );
+  agrees(t, await joined(p), stepped, 3e-7, 'stepped');
+  t.equal(await ops.allFinite(p).item(), 1);
+  const last = device.tensor([1, 2, 3, 4, Number.POSITIVE_INFINITY]);
+  t.equal(await ops.allFinite([...p, last]).item(), 0, 'the very last value');
+});
+
 onEveryDevice(t, 'infinite gradients', async (t, device) => {
   const bad = [device.tensor([1, 2]), device.tensor([3, Number.NaN]), device.tensor([1])];
   const finite = ops.allFinite(bad);

@@ -144,6 +144,78 @@ onEveryDevice(t, 'maxPool3d with a norm on load; NaN', async (t, device) => {
   t.ok(Number.isNaN(await ops.maxPool3d(holed).item()), 'a NaN is a maximum');
 });
 
+onEveryDevice(t, 'maxPool3d of 16-bit values', async (t, device) => {
+  const cases = [
+    [[2, 5, 6, 7, 16], 2, 2, 0],
+    [[2, 5, 4, 7, 16], 3, 2, 1],
+    [[1, 4, 9, 5, 19], 2, 2, 0],
+    [[2, 3, 5, 4, 3], 3, 1, 1],
+    [[1, 2, 2, 2, 1], 2, 2, 0],
+  ] as const;
+  for (const [seed, [shape, kernel, stride, padding]] of cases.entries())
+    for (const type of ['bf16', 'f16'] as const) {
+      const x = ops.cast(device.tensor(randomArray(product(shape), seed), { shape }), type);
+      const wide = ops.cast(x, 'f32');
+      const coefficients = [shape[0], shape[4]];
+      const [scale, shift] = [seed + 10, seed + 20].map((s) =>
+        device.tensor(randomArray(product(coefficients), s), { shape: coefficients }),
+      ) as [Tensor, Tensor];
+      for (const load of [undefined, { scale, shift, slope: 0.01 }]) {
+        const options = { kernel, stride, padding, load };
+        const y = ops.maxPool3d(x, options);
+        t.equal(y.dtype, type);
+        const expected = ops.cast(ops.maxPool3d(wide, options), type);
+        const what = `${type} [${shape}] kernel ${kernel}${load ? ', norm on load' : ''}`;
+        sameBits(t, await y.data(), await expected.data(), what);
+      }
+    }
+  const halves = ops.cast(device.tensor([1, 2, Number.NaN, 3, 0, 0, 9, 1]), 'f16');
+  const holed = ops.maxPool3d(ops.reshape(halves, [1, 2, 2, 2, 1]));
+  t.ok(Number.isNaN(await ops.cast(holed, 'f32').item()), 'a NaN is a maximum');
+  const whole = device.full([1, 2, 2, 2, 1]);
+  t.throws(
+    () => gradients(() => ops.maxPool3d(ops.cast(whole, 'bf16')), [whole]),
+    /no gradient for an x of type bf16/,
+  );
+});
+
+onEveryDevice(t, 'globalAveragePool of random shapes', async (t, device) => {
+  for (const [seed, shape] of [
+    [1, 1, 1, 1, 1],
+    [2, 3, 5, 7, 3],
+    [3, 31, 23, 11, 1],
+    [2, 2, 1, 3, 257],
+    [1, 3, 1, 2, 1028],
+    // Blocks that go round more than eight times.
+    [1, 129, 129, 128, 4],
+  ].entries()) {
+    const [n, c] = [shape[0] as number, shape[4] as number];
+    const x = new Float32Array(product(shape));
+    const values = randomArray(9973, seed);
+    const means = new Float64Array(n * c);
+    const voxels = x.length / n / c;
+    for (let sample = 0, at = 0; sample < n; sample++)
+      for (let v = 0; v < voxels; v++)
+        for (let k = 0; k < c; k++, at++) {
+          x[at] = 1 + k + (values[at % 9973] as number);
+          (means[sample * c + k] as number) += (x[at] as number) / voxels;
+        }
+    const input = device.tensor(x, { shape });
+    const large = x.length > 1e6;
+    const value = ops.globalAveragePool(input);
+    agrees(t, await value.data(), means, 1e-7, `mean of [${shape}]`);
+    if (large) continue;
+    const seedGradient = device.tensor(randomArray(n * c, seed + 10), { shape: [n, c] });
+    const made = gradients(() => ops.globalAveragePool(input), [input], seedGradient);
+    const dy = (await seedGradient.data()) as Float32Array;
+    const expected = x.map(
+      (_, i) => (dy[Math.floor(i / (voxels * c)) * c + (i % c)] as number) / voxels,
+    );
+    const [dx] = made.gradients as [Tensor];
+    agrees(t, await dx.data(), expected, 1e-7, `gradient of [${shape}]`);
+  }
+});
+
 onEveryDevice(t, 'globalAveragePool and linear of PyTorch', async (t, device) => {
   const x = image(device, 'global_average_pool/input');
   const dy = stored('global_average_pool/grad_output');
@@ -173,6 +245,7 @@ onEveryDevice(t, 'linear of random shapes', async (t, device) => {
     [1, 1, 1],
     [3, 517, 130],
     [2, 33, 300],
+    [9, 40, 5],
   ] as const) {
     const [x, w, dy] = [n * inputs, outputs * inputs, n * outputs].map((m, i) =>
       randomArray(m, m + i),
@@ -210,7 +283,8 @@ onEveryDevice(t, 'linear of random shapes', async (t, device) => {
 onEveryDevice(t, 'concatChannels and sliceChannels', async (t, device) => {
   const space = [2, 3, 5, 7];
   const voxels = product(space);
-  for (const counts of [[1, 2], [16, 16], [3, 1, 5], [4]]) {
+  const many = Array.from({ length: 35 }, (_, i) => (i % 3) + 1);
+  for (const counts of [[1, 2], [16, 16], [3, 1, 5], [4], [8, 3, 12], many, [260, 4]]) {
     const arrays = counts.map((c, i) => randomArray(voxels * c, c + i));
     const tensors = arrays.map((a, i) =>
       device.tensor(a, { shape: [...space, counts[i] as number] }),

@@ -76,6 +76,22 @@ onEveryDevice(t, 'randomNormal', async (t, device) => {
   t.ok(Math.abs(product / n / 4) < 5 / 1024, 'another stream is independent');
 });
 
+onEveryDevice(t, 'random values, by sizes', async (t, device) => {
+  const draw = (n: number) =>
+    [ops.randomNormal, ops.randomUniform].map(
+      (op) => op(device, { shape: [n], seed, stream }).data() as Promise<Float32Array>,
+    );
+  const long = await Promise.all(draw(5000));
+  for (const n of [1, 2, 3, 4, 5, 1023, 1024, 1025, 4097])
+    for (const [i, y] of (await Promise.all(draw(n))).entries())
+      sameBits(
+        t,
+        y,
+        (long[i] as Float32Array).slice(0, n),
+        `${n} values, ${i ? 'uniform' : 'normal'}`,
+      );
+});
+
 onEveryDevice(t, 'threads', async (t, device) => {
   await sameForThreads(t, () => ops.randomNormal(device, { shape: [300_007], seed: 3 }), 'normal');
 });

@@ -110,6 +110,9 @@ onEveryDevice(t, 'resampleArgmax, naive in double', async (t, device) => {
     { shape: [1, 12, 9, 14, 4], size: [7, 30, 9] },
     { shape: [1, 1, 6, 5, 3], size: [4, 5, 16] },
     { shape: [1, 5, 5, 1, 2], size: [8, 9, 3] },
+    // Rows of more values than one look takes on a GPU, few and many to a voxel.
+    { shape: [1, 2, 3, 410, 4], size: [2, 2, 300] },
+    { shape: [1, 2, 2, 9, 256], size: [3, 2, 20] },
   ];
   for (const [seed, { shape, size }] of cases.entries()) {
     const grid = shape.slice(1, 4) as Three;

@@ -25,6 +25,18 @@ function surface(mask: Uint8Array, [D, H, W]: Triple): Triple[] {
   return found;
 }
 
+/** Without the labels that are this near the volume's faces. */
+function withMargin(labels: Uint8Array, [D, H, W]: Triple, [d, h, w]: Triple): Uint8Array {
+  const inside = (i: number, n: number, margin: number) => i >= margin && i < n - margin;
+  return labels.map((label, v) =>
+    inside(Math.floor(v / (H * W)), D, d) &&
+    inside(Math.floor(v / W) % H, H, h) &&
+    inside(v % W, W, w)
+      ? label
+      : 0,
+  );
+}
+
 function distances(from: Triple[], to: Triple[], spacing: Triple): number[] {
   return from.map((p) => {
     let best = Number.POSITIVE_INFINITY;
@@ -50,12 +62,21 @@ const close = (a: number, e: number) => a === e || Math.abs(a - e) <= 1e-12 * Ma
 
 onEveryDevice(t, 'surfaceDistances against all pairs', async (t, device) => {
   let seed = 1;
-  for (const shape of [...raggedShapes.slice(0, 5), [12, 19, 21] as Triple])
-    for (const density of [0.1, 0.4, 0.8]) {
+  for (const [shape, densities, margin] of [
+    ...[...raggedShapes.slice(0, 5), [12, 19, 21] as Triple].map(
+      (shape) => [shape, [0.1, 0.4, 0.8], [0, 0, 0]] as const,
+    ),
+    // The joint box begins inside a word of bits and ends in another one.
+    [[6, 20, 150], [0.2], [1, 6, 45]],
+    // More words of bits than a block sums up.
+    [[41, 60, 7], [0.05], [0, 0, 0]],
+  ] as const)
+    for (const density of densities) {
       const next = generator(++seed);
       const spacing = [4 * next() + 0.5, next() + 0.3, 0.7] as const;
-      const a = randomLabels(shape, seed, { density, grain: 3, labels: 4 });
-      const b = randomLabels(shape, seed + 1000, { density, grain: 2, labels: 4 });
+      const clear = (labels: Uint8Array) => withMargin(labels, shape, margin);
+      const a = clear(randomLabels(shape, seed, { density, grain: 3, labels: 4 }));
+      const b = clear(randomLabels(shape, seed + 1000, { density, grain: 2, labels: 4 }));
       const labels = seed % 2 ? [2, 3] : [];
       const mask = (x: Uint8Array) =>
         x.map((v) => (labels.length ? (labels.includes(v) ? 1 : 0) : v ? 1 : 0));
@@ -103,6 +124,29 @@ onEveryDevice(t, 'surfaceDistances against all pairs', async (t, device) => {
         t.ok(all.slice(expected.length).every(Number.isNaN), `${what}: NaN behind`);
       }
     }
+});
+
+onEveryDevice(t, 'surfaceDistances along axes that 16 bits do not count', async (t, device) => {
+  const length = 66_000;
+  const a = new Uint8Array(length).fill(1, 10, 14);
+  const b = new Uint8Array(length).fill(1, length - 9);
+  b[12] = 1;
+  for (const shape of [
+    [length, 1, 1],
+    [1, 1, length],
+  ] as const) {
+    const result = ops.surfaceDistances(device.tensor(a, { shape }), device.tensor(b, { shape }), {
+      spacing: [2, 2, 2],
+      percentiles: [50],
+      capacity: 10,
+    });
+    const { ab, ba } = ops.surfaceFigures(await result.summary.data(), 1);
+    t.same([ab.count, ab.sum, ab.maximum, ab.percentiles[0]], [4, 8, 4, 2], `${shape}: to b`);
+    const far = 2 * (length - 1 - 13);
+    t.same([ba.count, ba.maximum, ba.percentiles[0]], [10, far, far - 9], `${shape}: from b`);
+    const each = Array.from((await result.distancesBA?.data()) ?? []);
+    t.same(each, [0, ...Array.from({ length: 9 }, (_, i) => far - 16 + 2 * i)], `${shape}: each`);
+  }
 });
 
 onEveryDevice(t, 'surfaceDistances of empty masks', async (t, device) => {

@@ -1,0 +1,154 @@
+// Driver calls that fail, one at a time, on the simulated GPU: allocations, copies, launches, events and waits of a training step and of an
+// inference fail once with want of memory and once for good. Every call of the inference; of the training step, whose calls are many,
+// every 13th. RENVOX_FAULT_STRIDE is the stride of both: 1 takes minutes.
+
+import {
+  type Device,
+  type DeviceKind,
+  device,
+  gradients,
+  liveBytes,
+  ops,
+  type RenvoxError,
+  scope,
+  type Tensor,
+} from 'renvox';
+import { UNet3D } from 'renvox/nn';
+import t, { type Test } from 'tap';
+import { native } from '#lib/native.js';
+
+const OUT_OF_MEMORY = 2;
+const ILLEGAL_ADDRESS = 700;
+
+const simulator = native().simulator;
+const open = (): Device => device('cuda-sim' as DeviceKind);
+const shape = [1, 4, 4, 4, 1];
+const image = Float32Array.from({ length: 64 }, (_, i) => Math.sin(i));
+const labels = Uint8Array.from({ length: 64 }, (_, i) => (i % 3 === 0 ? 1 : 0));
+
+const network = (d: Device): UNet3D =>
+  new UNet3D({ inputChannels: 1, classes: 2, channels: [2, 3] }, { device: d, seed: 3 });
+
+/** What a piece of work reads at its end. */
+type Work = (d: Device) => Promise<ArrayLike<number>>;
+
+const inference: Work = (d) =>
+  scope(async () => {
+    const net = network(d);
+    return await net.infer(d.tensor(image, { shape })).data();
+  });
+
+const trainingStep: Work = (d) =>
+  scope(async () => {
+    const net = network(d);
+    const x = d.tensor(image, { shape });
+    const target = d.tensor(labels, { shape: [1, 4, 4, 4] });
+    const parameters = [...net.parameters.values()];
+    const zeros = () => parameters.map((p) => d.full(p.shape, 0));
+    const { value: loss, gradients: made } = gradients(
+      () => ops.add(ops.crossEntropy(net.forward(x), target), ops.softDice(net.forward(x), target)),
+      parameters,
+    );
+    ops.clipGradients(made, 1);
+    ops.adam(parameters, made, zeros(), zeros(), { lr: 1e-2, step: 1 });
+    const [first] = parameters as [Tensor];
+    return [...(await first.data()), ...(await loss.data())];
+  });
+
+/** Counts the driver calls of the work, then repeats it with each of them failing. */
+async function sweep(t: Test, work: Work, code: number, stride: number): Promise<void> {
+  if (!simulator) return;
+  simulator.failCall(0, 0);
+  const before = liveBytes();
+  const d = open();
+  const expected = Array.from(await work(d));
+  const calls = simulator.calls();
+  d.dispose();
+  t.ok(calls > 50, `${calls} driver calls`);
+  const outcomes = { done: 0, failed: 0 };
+  const faults: string[] = [];
+  for (let call = 1; call <= calls; call += stride) {
+    simulator.failCall(call, code);
+    const d = open();
+    let error: RenvoxError | undefined;
+    let result: ArrayLike<number> = [];
+    try {
+      result = await work(d);
+    } catch (e) {
+      error = e as RenvoxError;
+    }
+    const fault = (text: string) => faults.push(`call ${call}: ${text}`);
+    if (error) outcomes.failed++;
+    else outcomes.done++;
+    if (!error && String(Array.from(result)) !== String(expected)) fault('another result');
+    if (code === OUT_OF_MEMORY) {
+      if (error && error.code !== 'OutOfMemory') fault(`${error.code}: ${error.message}`);
+      // The same device goes on.
+      const again = await work(d).catch((e) => e);
+      if (String(Array.from(again)) !== String(expected)) fault(`does not go on: ${again}`);
+    } else if (simulator.calls() >= call || error) {
+      if (!error) fault('no error of a lost device');
+      else if (error.code !== 'DeviceLost') fault(`${error.code}: ${error.message}`);
+      else {
+        if (!/The device is lost, and with it CUDA in this process/.test(error.message))
+          fault(error.message);
+        let refused = '';
+        try {
+          d.full([1], 1);
+        } catch (e) {
+          refused = (e as RenvoxError).code;
+        }
+        if (refused !== 'DeviceLost') fault('new work was not refused at once');
+      }
+    }
+    d.dispose();
+    if (liveBytes() !== before) fault(`${liveBytes() - before} bytes are left`);
+    if (faults.length > 10) break;
+  }
+  simulator.failCall(0, 0);
+  t.strictSame(faults, []);
+  t.comment(`${calls} calls: ${outcomes.failed} failed with an error, ${outcomes.done} went well`);
+  const after = open();
+  t.strictSame(Array.from(await work(after)), expected, 'another device works');
+  after.dispose();
+}
+
+if (!simulator) t.pass('no simulated GPU in this build: faults were not tested');
+else {
+  let unhandled = 0;
+  process.on('unhandledRejection', () => unhandled++);
+  const given = process.env.RENVOX_FAULT_STRIDE;
+  const strides = { inference: Number(given ?? 1), trainingStep: Number(given ?? 13) };
+  for (const [name, work] of Object.entries({ inference, trainingStep })) {
+    const stride = strides[name as keyof typeof strides];
+    t.test(`${name}: calls fail for want of memory`, (t) => sweep(t, work, OUT_OF_MEMORY, stride));
+    t.test(`${name}: calls lose the device`, (t) => sweep(t, work, ILLEGAL_ADDRESS, stride));
+  }
+
+  t.test('a lost device fails what is queued, each with its operation', async (t) => {
+    simulator.failCall(0, 0);
+    const d = open();
+    const x = d.full([8], 1);
+    await x.data();
+    // The third call comes after a kernel that runs long enough for all to be queued: what comes later would be refused at once.
+    simulator.failCall(3, ILLEGAL_ADDRESS);
+    const long = ops.randomNormal(d, { shape: [1 << 18], seed: 1 });
+    const y = ops.add(x, x);
+    const z = ops.add(y, x);
+    const w = d.full([8], 3);
+    for (const tensor of [y, z, w])
+      await t.rejects(tensor.data(), { code: 'DeviceLost', message: /illegal memory access/ });
+    const named = (await y.data().catch((e) => e)) as RenvoxError;
+    t.equal(named.details.operation, 'add');
+    await t.rejects(x.data(), { code: 'DeviceLost' }, 'and what was done before is gone');
+    await t.rejects(d.drain(), { code: 'DeviceLost' });
+    t.throws(() => ops.add(long, long), { code: 'DeviceLost' }, 'new work is refused');
+    d.dispose();
+    simulator.failCall(0, 0);
+  });
+
+  t.test('no rejection went unhandled', async (t) => {
+    await new Promise((r) => setTimeout(r, 50));
+    t.equal(unhandled, 0);
+  });
+}
