@@ -1,5 +1,6 @@
 /**
- * `npm run bench -- [NAME ...] [--json]` runs the measurements of bench/NAME.bench.ts, by default all of them.
+ * `npm run bench -- [NAME ...] [--json] [--device KIND]` runs the measurements of bench/NAME.bench.ts, by default all of them. With
+ * --device cuda-sim only those that count on the simulated GPU run, by default `kernels`; these run on no other device.
  * With --json stdout is one JSON array of rows and nothing else (`npm run --silent bench -- conv3d --json`); without
  * it a line is printed for each row as it comes. The machine is named on stderr.
  */
@@ -9,6 +10,8 @@ import type { Bench, Row } from './row.js';
 
 const suffix = '.bench.js';
 const here = new URL('.', import.meta.url);
+/** What counts on the simulated GPU instead of measuring time. */
+const counting = ['kernels'];
 const known = readdirSync(here)
   .filter((file) => file.endsWith(suffix))
   .map((file) => file.slice(0, -suffix.length))
@@ -25,23 +28,35 @@ function line(row: Row): string {
 }
 
 async function main(args: readonly string[]): Promise<number> {
-  const json = args.includes('--json');
-  const names = args.filter((arg) => !arg.startsWith('--'));
+  const rest = [...args];
+  const at = rest.indexOf('--device');
+  const device = at < 0 ? undefined : rest.splice(at, 2)[1];
+  const json = rest.includes('--json');
+  const simulated = device === 'cuda-sim';
+  const offered = simulated ? counting : known.filter((name) => !counting.includes(name));
+  const names = rest.filter((arg) => !arg.startsWith('--'));
   const unknown = [
-    ...names.filter((name) => !known.includes(name)),
-    ...args.filter((arg) => arg.startsWith('--') && arg !== '--json'),
+    ...names.filter((name) => !offered.includes(name)),
+    ...rest.filter((arg) => arg.startsWith('--') && arg !== '--json'),
+    ...(device === undefined || simulated || device === 'cpu' ? [] : [`--device ${device}`]),
   ];
   if (unknown.length > 0) {
+    const hint = simulated ? '' : ` (with --device cuda-sim: ${counting.join(', ')})`;
     console.error(
-      `Expected some of ${known.join(', ')} or --json but received ${unknown.join(', ')}`,
+      `Expected some of ${offered.join(', ')}${hint}, --json or --device cpu|cuda-sim but received ${unknown.join(', ')}`,
     );
     return 2;
   }
   const model = cpus()[0]?.model ?? 'unknown processor';
   console.error(`${model}, ${availableParallelism()} threads, Node ${process.version}`);
   const rows: Row[] = [];
-  for (const name of names.length > 0 ? names : known) {
-    const { bench } = (await import(new URL(`${name}${suffix}`, here).href)) as { bench: Bench };
+  for (const name of names.length > 0 ? names : offered) {
+    const { bench, needsAddon } = (await import(new URL(`${name}${suffix}`, here).href)) as {
+      bench: Bench;
+      needsAddon?: () => { code: number } | undefined;
+    };
+    const elsewhere = needsAddon?.();
+    if (elsewhere) return elsewhere.code;
     for await (const row of bench()) {
       if (!json) console.log(line(row));
       rows.push(row);

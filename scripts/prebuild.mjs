@@ -1,6 +1,7 @@
 // `npm run prebuild`: builds the addon where its sources are newer and lays a stripped copy into
 // prebuilds/<platform>-<arch>/, where node-gyp-build finds it in the published package. On Linux the file's name tells
 // the C library, so that a glibc build is not tried on musl. The copy is loaded before it is kept.
+// CUDA kernels are built for every chip that is shipped, unless RENVOX_CUDA_ARCH names others.
 
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
@@ -20,7 +21,13 @@ function libcTag() {
   return process.report.getReport().header.glibcVersionRuntime ? '.glibc' : '.musl';
 }
 
-const install = spawnSync(process.execPath, ['install.mjs'], { cwd: root, stdio: 'inherit' });
+// Whether an addon that is there was built for these chips only CMake knows: it is asked where no chips are named.
+const chips = process.env.RENVOX_CUDA_ARCH;
+const install = spawnSync(process.execPath, ['install.mjs', ...(chips ? [] : ['--build'])], {
+  cwd: root,
+  stdio: 'inherit',
+  env: { ...process.env, RENVOX_CUDA_ARCH: chips || 'all' },
+});
 if (install.status !== 0) fail('no addon to copy');
 
 const folder = join(root, 'prebuilds', `${process.platform}-${process.arch}`);

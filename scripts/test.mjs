@@ -31,7 +31,10 @@ function step(program, ...args) {
 function build() {
   const tsc = join(root, 'node_modules', '.bin', 'tsc');
   // RENVOX_PREBUILD names another build of the addon (the sanitizers'): then this one is not used.
-  const native = process.env.RENVOX_PREBUILD !== undefined || step(process.execPath, 'install.mjs');
+  const native =
+    process.env.RENVOX_PREBUILD !== undefined || step(process.execPath, 'install.mjs', '--tests');
+  // Beside the CPU the tests' addon has the device cuda-sim, whose CUDA kernels run on the CPU.
+  process.env.RENVOX_PREBUILD ??= join(root, 'build', 'sim');
   const library = native && step(tsc, '-p', 'tsconfig.json');
   return (
     library && step(process.execPath, 'scripts/commit.mjs') && step(tsc, '-p', 'tsconfig.test.json')
@@ -44,6 +47,8 @@ class Summary {
   failed = 0;
   skipped = 0;
   tensors = 0;
+  /** Launches and host seconds of each kernel on the simulated GPU. */
+  kernels = new Map();
   #assertions = 0;
   #diagnosticEnd = '';
 
@@ -62,11 +67,38 @@ class Summary {
     if (total) return this.#totals(total[1]);
     const tensors = /^# reference tensors compared: (\d+)/.exec(body);
     if (tensors) this.tensors += Number(tensors[1]);
+    const kernels = /^# simulated kernels: (.*)$/.exec(body);
+    if (kernels) return this.#simulated(JSON.parse(kernels[1]));
     const noise =
       /^(TAP version \d+|\d+\.\.\d+.*|# Subtest: .*|# time=.*|# No coverage generated|)$/;
     if (noise.test(body)) return;
     if (/^(not )?ok\b/.test(body)) return this.#result(body, indent);
     console.log(text);
+  }
+
+  #simulated(rows) {
+    for (const [name, launches, seconds] of rows) {
+      const sum = this.kernels.get(name) ?? { launches: 0, seconds: 0 };
+      sum.launches += launches;
+      sum.seconds += seconds;
+      this.kernels.set(name, sum);
+    }
+  }
+
+  /** The kernels of the simulated GPU, the longest first: name, launches, seconds of the host. */
+  printKernels() {
+    if (this.kernels.size === 0) return;
+    const rows = [...this.kernels].sort(([, a], [, b]) => b.seconds - a.seconds);
+    const total = rows.reduce((sum, [, { seconds }]) => sum + seconds, 0);
+    console.log(`\nkernels on the simulated GPU: ${rows.length} in ${total.toFixed(1)} s`);
+    for (let i = 0; i < rows.length; i += 3) {
+      const cells = rows
+        .slice(i, i + 3)
+        .map(([name, { launches, seconds }]) =>
+          `${name} ${launches}x ${seconds.toFixed(2)} s`.padEnd(44),
+        );
+      console.log(`  ${cells.join('').trimEnd()}`);
+    }
   }
 
   #totals(fields) {
@@ -134,6 +166,7 @@ async function main(paths) {
   // A file that dies before its first assertion, or a run without any, is a failure whatever tap counted.
   const bad = code !== 0 || summary.passed + summary.failed === 0;
   const failed = Math.max(summary.failed, bad ? 1 : 0);
+  summary.printKernels();
   console.log(`\nreference tensors compared: ${summary.tensors}`);
   console.log(
     `${summary.passed} passed, ${failed} failed${summary.skipped ? `, ${summary.skipped} skipped` : ''}`,

@@ -1,0 +1,75 @@
+/** Device memory after scopes: nothing is held once they end, and more rounds do not take more. */
+import { type Device, type DeviceKind, device, liveBytes, scope } from 'renvox';
+import { cases, type Size } from './cases.js';
+import { memoryInUse } from './chip.js';
+import { left, messageOf, report, type Task } from './settings.js';
+
+const size: Size = [8, 12, 36];
+
+/** Does a case and throws away what it made. */
+async function round(d: Device, which: ReturnType<typeof cases>[number]): Promise<void> {
+  await scope(async () => {
+    which.prepare()();
+    await d.drain();
+  });
+  await d.drain();
+}
+
+export async function leak(task: Task): Promise<void> {
+  const d = device(task.kind as DeviceKind);
+  const wanted = new RegExp(task.filter);
+  const rounds = task.kind === 'cuda' ? 20 : 3;
+  const atStart = liveBytes();
+  for (const one of cases(d, size).filter((c) => wanted.test(c.name))) {
+    if (left(task) === 0) {
+      report({ name: one.name, ok: null, reached: false, note: 'not reached' });
+      continue;
+    }
+    try {
+      await round(d, one);
+      const before = d.memory;
+      for (let k = 0; k < rounds; k++) await round(d, one);
+      const after = d.memory;
+      const held = after.live - before.live;
+      const grown = after.live + after.cached - before.live - before.cached;
+      const ok = held === 0 && before.live === 0 && grown <= 0;
+      if (!ok)
+        report({
+          ...{ name: one.name, ok, live_bytes: after.live, grown_bytes: grown },
+          note: `after ${rounds} more rounds ${after.live} bytes live, ${grown} more taken`,
+        });
+      else report({ name: one.name, ok });
+    } catch (error) {
+      report({ name: one.name, ok: false, note: messageOf(error) });
+    }
+    if (d.disposed) break;
+    d.releaseCache();
+  }
+  const { live, cached } = d.memory;
+  d.dispose();
+  report({
+    name: 'all memory is given back',
+    ok: live === 0 && cached === 0 && liveBytes() === atStart,
+    ...{ live_bytes: live, cached_bytes: cached, process_bytes: liveBytes() - atStart },
+  });
+  // Devices share the driver; what one takes (staging, events) goes with it.
+  if (task.kind !== 'cuda') return;
+  const open = async () => {
+    const one = device(task.kind as DeviceKind);
+    await one.full([1 << 22], 1).data();
+    one.dispose();
+  };
+  for (let k = 0; k < 3; k++) await open();
+  const first = memoryInUse();
+  for (let k = 0; k < 50; k++) await open();
+  const last = memoryInUse();
+  const mib = first === undefined || last === undefined ? null : last - first;
+  report({
+    ...{
+      name: '50 devices opened and disposed',
+      ok: mib === null ? null : mib <= 4,
+      grown_mib: mib,
+    },
+    ...(mib === null ? { note: 'nvidia-smi does not tell the memory in use' } : {}),
+  });
+}

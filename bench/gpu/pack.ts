@@ -1,0 +1,170 @@
+/** `gpu-check pack FOLDER`: one folder of at most 36 MiB that the check runs from on a machine without Node and without a network. */
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  createReadStream,
+  createWriteStream,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join, relative } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { brotliCompressSync, constants } from 'node:zlib';
+import { PACKED_ADDON } from './build.js';
+import { ctFile } from './pipeline.js';
+import { hasSource } from './tests.js';
+
+const require = createRequire(import.meta.url);
+export const LIMIT = 36 * 2 ** 20;
+
+export interface PackOptions {
+  /** An addon that is built already and tried first. */
+  addon: string | undefined;
+  /** Compresses node in seconds instead of minutes, to a few MB more. */
+  fast: boolean;
+}
+
+function sizeOf(path: string): number {
+  const stat = statSync(path);
+  if (!stat.isDirectory()) return stat.size;
+  return readdirSync(path).reduce((sum, name) => sum + sizeOf(join(path, name)), 0);
+}
+
+/** The running node, stripped of symbols and compressed; kept in build/gpu-check for the next time. */
+async function compressedNode(root: string, fast: boolean): Promise<string> {
+  const cache = join(root, 'build', 'gpu-check');
+  const kind = fast ? 'fast' : 'small';
+  const file = join(cache, `node-${process.version}-${process.arch}-${kind}.xz`);
+  if (existsSync(file)) return file;
+  mkdirSync(cache, { recursive: true });
+  const plain = join(cache, `node-${process.pid}`);
+  copyFileSync(process.execPath, plain);
+  chmodSync(plain, 0o755);
+  if (statSync(plain).size < 30e6)
+    throw new Error(
+      'this node keeps its engine in libraries of the system; run pack by an official build',
+    );
+  const stripped = spawnSync('strip', [plain]);
+  if (stripped.status !== 0 || spawnSync(plain, ['-e', '0']).status !== 0)
+    copyFileSync(process.execPath, plain);
+  console.log(`compressing node ${process.version}${fast ? '' : ' (a minute or two)'}`);
+  const options = fast ? ['-1', '-T0'] : ['-9e', '-T1'];
+  const child = spawn('xz', [...options, '-c'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const failed = new Promise<never>((_, reject) => {
+    child.on('error', (error) => reject(new Error(`xz is needed to pack node: ${error.message}`)));
+  });
+  const ended = new Promise<number>((done) => child.on('close', (code) => done(code ?? 1)));
+  await Promise.race([
+    failed,
+    Promise.all([
+      pipeline(createReadStream(plain), child.stdin),
+      pipeline(child.stdout, createWriteStream(`${plain}.xz`)),
+    ]),
+  ]);
+  if ((await ended) !== 0) throw new Error('xz failed');
+  rmSync(plain);
+  renameSync(`${plain}.xz`, file);
+  return file;
+}
+
+/** The folder of an installed package, whatever its exports are. */
+function packageFolder(name: string): string {
+  return dirname(require.resolve(`${name}/package.json`));
+}
+
+function copy(from: string, to: string, wanted: (path: string) => boolean = () => true): void {
+  mkdirSync(dirname(to), { recursive: true });
+  cpSync(from, to, {
+    recursive: true,
+    dereference: true,
+    filter: (path) => statSync(path).isDirectory() || wanted(path),
+  });
+}
+
+function packAddon(file: string, to: string): void {
+  mkdirSync(dirname(to), { recursive: true });
+  const plain = `${to}.plain`;
+  copyFileSync(file, plain);
+  spawnSync('strip', ['--strip-unneeded', plain]);
+  // Quality 9 takes a second where the highest takes a minute for a large addon, and some percent more.
+  const params = { [constants.BROTLI_PARAM_QUALITY]: 9 };
+  writeFileSync(to, brotliCompressSync(readFileSync(plain), { params }));
+  rmSync(plain);
+}
+
+export async function pack(root: string, folder: string, options: PackOptions): Promise<number> {
+  if (
+    existsSync(folder) &&
+    readdirSync(folder).length > 0 &&
+    !existsSync(join(folder, 'packed.json'))
+  )
+    throw new Error(`${folder} holds something else`);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  const whole = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<
+    string,
+    unknown
+  >;
+  const { name, version, type, exports, imports } = whole;
+  writeFileSync(
+    join(folder, 'package.json'),
+    `${JSON.stringify({ name, version, private: true, type, exports, imports }, null, 2)}\n`,
+  );
+  const program = (path: string) => /\.(js|json)$/.test(path);
+  copy(join(root, 'dist'), join(folder, 'dist'), program);
+  const tests = join(root, 'dist-test');
+  copy(
+    tests,
+    join(folder, 'dist-test'),
+    (path) => path.endsWith('.js') && hasSource(root, relative(tests, path)),
+  );
+  copy(join(root, 'dist-bench'), join(folder, 'dist-bench'), program);
+  copy(join(root, 'native'), join(folder, 'native'));
+  copy(join(root, 'weights'), join(folder, 'weights'));
+  copy(join(root, 'test', 'fixtures'), join(folder, 'test', 'fixtures'));
+  for (const file of ['scripts/gpu-check.mjs', 'bench/gpu/rivals.py', 'LICENSE'])
+    copy(join(root, file), join(folder, file));
+  copyFileSync(join(root, 'bench', 'gpu', 'run.sh'), join(folder, 'run.sh'));
+
+  const packages = join(folder, 'node_modules');
+  copy(packageFolder('node-gyp-build'), join(packages, 'node-gyp-build'), program);
+  copy(packageFolder('node-addon-api'), join(packages, 'node-addon-api'), (p) =>
+    /\.(h|js|json)$/.test(p),
+  );
+  copy(packageFolder('node-api-headers'), join(packages, 'node-api-headers'), (p) =>
+    /\.(h|js|json)$/.test(p),
+  );
+  // In place of tap and its hundreds of packages.
+  const tap = join(packages, 'tap');
+  mkdirSync(tap, { recursive: true });
+  copyFileSync(join(root, 'dist-bench', 'gpu', 'tap.js'), join(tap, 'index.js'));
+  writeFileSync(
+    join(tap, 'package.json'),
+    `${JSON.stringify({ name: 'tap', type: 'module', exports: './index.js' })}\n`,
+  );
+
+  if (options.addon) packAddon(options.addon, join(folder, PACKED_ADDON));
+  copy(await compressedNode(root, options.fast), join(folder, 'node.xz'));
+  const ct = ctFile(root);
+  if (!ct) console.log('no CT is packed: RENVOX_DATA names no folder with one');
+  else if (sizeOf(folder) + statSync(ct).size > LIMIT)
+    console.log('no CT is packed: no room is left');
+  else copy(ct, join(folder, 'data', 'ct.nii.gz'));
+  writeFileSync(
+    join(folder, 'packed.json'),
+    `${JSON.stringify({ node: process.version, arch: process.arch, date: new Date().toISOString() })}\n`,
+  );
+  const size = sizeOf(folder);
+  console.log(`${folder}: ${(size / 2 ** 20).toFixed(1)} MiB of at most ${LIMIT / 2 ** 20}`);
+  if (size > LIMIT) throw new Error(`${folder} is too large by ${size - LIMIT} bytes`);
+  return size;
+}

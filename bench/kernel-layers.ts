@@ -1,0 +1,228 @@
+/** The layers of the networks whose CUDA kernels bench/kernels.bench.ts counts: what each does, and the least it could cost. */
+import { type Device, ops, type Tensor } from 'renvox';
+
+type Size = readonly [number, number, number];
+
+/** One layer on a volume; a U-Net 16..256 and a MedicalNet ResNet-10 at 128^3 are lists of them. */
+export interface Layer {
+  name: string;
+  /** Bytes that must move whatever the kernel: 16-bit activations and weights read and written once. */
+  leastBytes: number;
+  /** Multiplications and additions of the definition. */
+  usefulFlops: number;
+  /** Makes what the layer reads and returns what runs it. Only what `run` launches is counted. */
+  prepare(device: Device): { run: () => Tensor[] };
+}
+
+const voxels = ([d, h, w]: Size): number => d * h * w;
+const scaled = ([d, h, w]: Size, f: number): Size => [d * f, h * f, w * f];
+const cube = (n: number): Size => [n, n, n];
+const HALF = 2;
+
+/** Zeros: the counts depend on shapes alone. */
+function image(device: Device, size: Size, channels: number, type: 'f32' | 'bf16'): Tensor {
+  const shape = [1, ...size, channels];
+  const n = voxels(size) * channels;
+  return type === 'f32'
+    ? device.tensor(new Float32Array(n), { shape })
+    : device.tensor(new Uint16Array(n), { shape, dtype: 'bf16' });
+}
+
+interface Convolution {
+  name: string;
+  size: Size;
+  cin: number;
+  cout: number;
+  second?: number;
+  kernel?: number;
+  stride?: number;
+  dilation?: number;
+  /** Whether the input is a raw convolution output that is normalised on load. */
+  load?: boolean;
+  statistics?: boolean;
+  /** The first layer's input is f32, the head's output too. */
+  input?: 'f32' | 'bf16';
+  output?: 'f32' | 'bf16';
+  slope?: number;
+}
+
+function convolution(c: Convolution): Layer {
+  const { cin, cout, second = 0, kernel = 3, stride = 1, dilation = 1 } = c;
+  const padding = dilation * ((kernel - 1) / 2);
+  const out = c.size.map((n) => Math.ceil(n / stride)) as unknown as Size;
+  const inBytes = c.input === 'f32' ? 4 : HALF;
+  const outBytes = c.output === 'f32' ? 4 : HALF;
+  const weights = kernel ** 3 * (cin + second) * cout;
+  return {
+    name: c.name,
+    // Of one tap a stride skips voxels.
+    leastBytes:
+      voxels(kernel === 1 ? out : c.size) * (cin + second) * inBytes +
+      voxels(out) * cout * outBytes +
+      weights * HALF,
+    usefulFlops: 2 * weights * voxels(out),
+    prepare(device) {
+      const shape = [cout, cin + second, kernel, kernel, kernel];
+      const weight = device.full(shape, 0.1);
+      const load = (channels: number) => ({
+        scale: device.full([1, channels], 1.1),
+        shift: device.full([1, channels], 0.1),
+      });
+      const x = image(device, c.size, cin, c.input ?? 'bf16');
+      const loads = c.load ? { ...load(cin), slope: c.slope ?? 0.01 } : {};
+      const skip = second
+        ? {
+            second: image(device, c.size, second, 'bf16'),
+            secondScale: load(second).scale,
+            secondShift: load(second).shift,
+          }
+        : {};
+      // The up-sampled source of a concatenation is no raw output: its load is the identity.
+      const options = {
+        ...{ bias: device.full([cout], 0.1), stride, padding, dilation },
+        ...{ precision: 'bf16' as const, out: c.output ?? ('bf16' as const) },
+        ...loads,
+        ...skip,
+        ...(second ? { slope: c.slope ?? 0.01 } : {}),
+      };
+      return {
+        run: () => {
+          if (!c.statistics) return [ops.conv3d(x, weight, options)];
+          const { y, sums } = ops.conv3d(x, weight, { ...options, statistics: true });
+          return [y, sums];
+        },
+      };
+    },
+  };
+}
+
+/** Max pool 2 of a raw output, norm and activation on load; or the ResNet's of 3 with stride 2. */
+function pool(name: string, size: Size, channels: number, kernel = 2): Layer {
+  const out = voxels(size) / 8;
+  return {
+    name,
+    leastBytes: (voxels(size) + out) * channels * HALF,
+    usefulFlops: 0,
+    prepare(device) {
+      const x = image(device, size, channels, 'bf16');
+      const load = {
+        scale: device.full([1, channels], 1.1),
+        shift: device.full([1, channels], 0.1),
+        slope: 0.01,
+      };
+      const padding = kernel === 3 ? 1 : 0;
+      return { run: () => [ops.maxPool3d(x, { kernel, stride: 2, padding, load })] };
+    },
+  };
+}
+
+function up(name: string, size: Size, cin: number, cout: number): Layer {
+  const weights = 8 * cin * cout;
+  return {
+    name,
+    leastBytes: (voxels(size) * cin + 8 * voxels(size) * cout + weights) * HALF,
+    usefulFlops: 2 * weights * voxels(size),
+    prepare(device) {
+      const x = image(device, size, cin, 'bf16');
+      const weight = device.full([cin, cout, 2, 2, 2], 0.1);
+      const load = {
+        scale: device.full([1, cin], 1.1),
+        shift: device.full([1, cin], 0.1),
+        slope: 0.01,
+      };
+      const bias = device.full([cout], 0.1);
+      return {
+        run: () => [ops.convTranspose3d(x, weight, { bias, ...load, precision: 'bf16' })],
+      };
+    },
+  };
+}
+
+/** A U-Net of 16..256 channels on 128^3 with instance norm, as UNet3D.infer runs it. */
+export function unetLayers(): Layer[] {
+  const channels = [16, 32, 64, 128, 256];
+  const layers: Layer[] = [];
+  channels.forEach((c, level) => {
+    const size = scaled(cube(128), 1 / 2 ** level);
+    const before = level === 0 ? 1 : (channels[level - 1] as number);
+    const first = level === 0 ? { input: 'f32' as const } : {};
+    layers.push(
+      convolution({
+        name: `unet/e${level}a/conv3d`,
+        size,
+        cin: before,
+        cout: c,
+        statistics: true,
+        ...first,
+      }),
+      convolution({
+        name: `unet/e${level}b/conv3d`,
+        size,
+        cin: c,
+        cout: c,
+        statistics: true,
+        load: true,
+      }),
+    );
+    if (level < channels.length - 1) layers.push(pool(`unet/e${level}/maxPool3d`, size, c));
+  });
+  for (let level = channels.length - 2; level >= 0; level--) {
+    const c = channels[level] as number;
+    const size = scaled(cube(128), 1 / 2 ** level);
+    layers.push(
+      up(`unet/up${level}/convTranspose3d`, scaled(size, 1 / 2), channels[level + 1] as number, c),
+      convolution({
+        name: `unet/d${level}a/conv3d`,
+        size,
+        cin: c,
+        second: c,
+        cout: c,
+        statistics: true,
+      }),
+      convolution({
+        name: `unet/d${level}b/conv3d`,
+        size,
+        cin: c,
+        cout: c,
+        statistics: true,
+        load: true,
+      }),
+    );
+  }
+  layers.push(
+    convolution({
+      ...{ name: 'unet/head/conv3d', size: cube(128), cin: 16, cout: 3, kernel: 1 },
+      ...{ load: true, output: 'f32' as const },
+    }),
+  );
+  return layers;
+}
+
+/** MedicalNet's ResNet-10, dilated, widths 64..512, on 128^3, with batch norm folded. */
+export function resnetLayers(): Layer[] {
+  const widths = [64, 128, 256, 512];
+  const layers: Layer[] = [
+    convolution({
+      ...{ name: 'resnet10/conv1', size: cube(128), cin: 1, cout: 64, kernel: 7, stride: 2 },
+      input: 'f32',
+    }),
+    pool('resnet10/maxPool3d', cube(64), 64, 3),
+  ];
+  let cin = 64;
+  let size = cube(32);
+  widths.forEach((cout, i) => {
+    const stride = i === 1 ? 2 : 1;
+    const dilation = i === 2 ? 2 : i === 3 ? 4 : 1;
+    const name = `resnet10/layer${i + 1}`;
+    const relu = { load: true, slope: 0 };
+    layers.push(convolution({ name: `${name}/conv1`, size, cin, cout, stride, dilation, ...relu }));
+    if (i > 0)
+      layers.push(
+        convolution({ name: `${name}/downsample`, size, cin, cout, stride, kernel: 1, ...relu }),
+      );
+    size = scaled(size, 1 / stride);
+    layers.push(convolution({ name: `${name}/conv2`, size, cin: cout, cout, dilation, ...relu }));
+    cin = cout;
+  });
+  return layers;
+}
