@@ -18,6 +18,7 @@ import {
   maskState,
 } from './agreement.js';
 import { commonGeometry, type LabelSource, labelTensor } from './label-source.js';
+import { LABELS, OverlapTable } from './overlap-table.js';
 
 export interface CompareOptions {
   /** Voxels along [d, h, w]; needed where both maps are plain arrays. */
@@ -42,9 +43,6 @@ export interface Comparison extends Agreement {
 export interface ComparisonJson {
   readonly labels: Readonly<Record<string, AgreementJson>>;
 }
-
-/** Labels that a map can hold: 0..255. */
-const LABELS = 256;
 
 /**
  * Measures how a predicted label map agrees with the true one: Dice, IoU, and distances between surfaces in mm, exact.
@@ -74,7 +72,7 @@ export async function compare(
         `Expected labels from 0 to ${LABELS - 1} in truth and prediction but ${outside[0]} voxels have others`,
         { parameter: 'truth or prediction', voxels: outside[0] },
       );
-    const overlap = new Overlaps(counts);
+    const overlap = new OverlapTable(counts);
     const labels = wanted ?? overlap.present();
     const regions = labels.map((label) => [label]);
     if (labels.length !== 1) regions.push([...labels]);
@@ -108,42 +106,8 @@ export function comparisonJson(comparison: Comparison): ComparisonJson {
   };
 }
 
-/** The table of {@link overlapCounts}, summed over regions: sets of labels. */
-class Overlaps {
-  readonly #counts: ArrayLike<number>;
-
-  constructor(counts: ArrayLike<number>) {
-    this.#counts = counts;
-  }
-
-  #sum(rows: readonly number[], columns: readonly number[]): number {
-    let sum = 0;
-    for (const i of rows) for (const j of columns) sum += this.#counts[i * LABELS + j] as number;
-    return sum;
-  }
-
-  truth(region: readonly number[]): number {
-    return this.#sum(region, all);
-  }
-
-  prediction(region: readonly number[]): number {
-    return this.#sum(all, region);
-  }
-
-  both(region: readonly number[]): number {
-    return this.#sum(region, region);
-  }
-
-  /** Labels but 0 that occur in either map. */
-  present(): number[] {
-    return all.slice(1).filter((label) => this.truth([label]) + this.prediction([label]) > 0);
-  }
-}
-
-const all = Array.from({ length: LABELS }, (_, label) => label);
-
 function agreementOf(
-  overlap: Overlaps,
+  overlap: OverlapTable,
   region: readonly number[],
   surfaces: SurfaceFigures | undefined,
 ): Agreement {

@@ -9,10 +9,53 @@ export {
   maskState,
 } from './agreement.js';
 export {
+  type Auc,
+  type Calibration,
+  type CalibrationBin,
+  type Call,
+  type ClassFigures,
+  type ClassificationReport,
+  calibration,
+  classificationReport,
+  type OperatingPoint,
+  operatingPoint,
+  rocAuc,
+  rocCurve,
+} from './classification.js';
+export {
   type CompareOptions,
   type Comparison,
   type ComparisonJson,
   compare,
   comparisonJson,
 } from './compare.js';
+export {
+  CONVENTIONS,
+  type Convention,
+  type ConventionName,
+  type EmptyValue,
+} from './conventions.js';
 export type { LabelSource, LabelVolume } from './label-source.js';
+export {
+  averagePrecision,
+  type FrocPoint,
+  froc,
+  type InstanceOverlap,
+  type Matching,
+  type MatchingOptions,
+  matchInstances,
+  type Pair,
+  type ScoredDetection,
+} from './matching.js';
+export {
+  type MeasureOptions,
+  type Measures,
+  measure,
+  type RegionMeasures,
+} from './measure.js';
+export * from './statistics/index.js';
+export {
+  type SurfaceElementFigures,
+  type SurfaceElementOptions,
+  surfaceElements,
+} from './surface-elements.js';

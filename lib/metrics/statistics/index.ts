@@ -1,0 +1,25 @@
+export {
+  type BootstrapOptions,
+  bootstrap,
+  bootstrapAll,
+  type Estimate,
+  quantile,
+  wilson,
+} from './bootstrap.js';
+export {
+  type ChiSquareOptions,
+  type Correlation,
+  chiSquare,
+  holm,
+  kruskalWallis,
+  mannWhitney,
+  mean,
+  pearson,
+  type RankTest,
+  type SignedRankTest,
+  type TestResult,
+  type TestWithDegrees,
+  variance,
+  welchT,
+  wilcoxonSignedRank,
+} from './hypotheses.js';
