@@ -8,6 +8,7 @@ interface Options {
   out?: string;
   weights?: string;
   device: 'auto' | 'cpu' | 'cuda';
+  precision?: 'fp32' | 'bf16' | 'fp16';
   dryRun?: boolean;
   json?: boolean;
   quiet?: boolean;
@@ -30,6 +31,12 @@ export function register(program: Command): void {
       new Option('--device <kind>', 'where to compute')
         .choices(['auto', 'cpu', 'cuda'])
         .default('auto'),
+    )
+    .addOption(
+      new Option(
+        '--precision <type>',
+        "of the networks' convolutions (default: fp32 on the CPU, bf16 on a GPU)",
+      ).choices(['fp32', 'bf16', 'fp16']),
     )
     .option('--dry-run', 'say what would be done and the memory it would take')
     .option('--json', 'the report on stdout, and nothing else there')
@@ -65,6 +72,7 @@ async function run(input: string, options: Options, command: Command): Promise<v
     const finding = await pipeline.analyze(ct, {
       device: gpu,
       signal,
+      precision: options.precision,
       ...(options.weights === undefined ? {} : { weights: options.weights }),
       onProgress: ({ stage, done, total }) => say(`[${done}/${total}] ${stage}`),
     });

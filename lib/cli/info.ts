@@ -5,6 +5,7 @@ import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
+import { device } from '../device.js';
 import { RenvoxError } from '../errors.js';
 import { addonFile, type InstructionSet, native } from '../native.js';
 import { EXIT } from './exit.js';
@@ -27,7 +28,14 @@ export interface Info {
   /** Instruction sets that the CPU and the system support, the one in use, and threads of the work pool. Null without an addon. */
   cpu: { available: InstructionSet[]; in_use: InstructionSet; threads: number } | null;
   memory_mb: { total: number; free: number };
-  devices: { kind: 'cpu' | 'cuda'; name: string; cores?: number; memory_mb?: number }[];
+  devices: {
+    kind: 'cpu' | 'cuda';
+    name: string;
+    /** Cores, or multiprocessors of a GPU. */
+    cores: number;
+    memory_mb: number;
+    compute_capability?: string;
+  }[];
   cuda: { available: boolean; reason: string | null };
   weights: { name: string; bytes: number; sha256: string }[];
 }
@@ -77,11 +85,24 @@ function collect(): Info {
       ...(loaded
         ? [{ kind: 'cpu' as const, name, cores: availableParallelism(), memory_mb: memory.total }]
         : []),
-      ...(reason === '' ? [{ kind: 'cuda' as const, name: 'the first CUDA device' }] : []),
+      ...(reason === '' ? [cudaInfo()] : []),
     ],
     cuda: { available: reason === '', reason: reason === '' ? null : reason },
     weights: weightsIn(join(root, 'weights')),
   };
+}
+
+function cudaInfo(): Info['devices'][number] {
+  const gpu = device('cuda');
+  try {
+    const { name, capability, multiprocessors, memory } = gpu.info;
+    return {
+      ...{ kind: 'cuda', name, cores: multiprocessors, memory_mb: Math.round(memory / MB) },
+      compute_capability: `${Math.floor(capability / 10)}.${capability % 10}`,
+    };
+  } finally {
+    gpu.dispose();
+  }
 }
 
 function addonInfo(): AddonInfo {
@@ -126,9 +147,11 @@ function textOf(info: Info): string {
     '',
     addon.file === null ? `addon: none\n${addon.why}` : `addon: ${addon.file}\n       ${addon.why}`,
   ];
-  for (const device of info.devices)
+  for (const { kind, name, cores, compute_capability: capability } of info.devices)
     lines.push(
-      `${device.kind}: ${device.name}${device.cores === undefined ? '' : `, ${device.cores} cores`}`,
+      capability === undefined
+        ? `${kind}: ${name}, ${cores} cores`
+        : `${kind}: ${name}, compute capability ${capability}, ${cores} multiprocessors`,
     );
   if (cpu)
     lines.push(

@@ -1,0 +1,116 @@
+/** What `renvox evaluate` does: a cohort in, the study's tables out. */
+import { type Command, Option } from 'commander';
+import { invalidArgument, RenvoxError } from '../errors.js';
+import {
+  compareSystems,
+  evaluateCohort,
+  evaluateLesions,
+  type LabelScheme,
+  type Protocol,
+  parseScheme,
+  SCHEMES,
+} from '../evaluate/index.js';
+import { readInput } from '../evaluate/read-input.js';
+import { markdownOf } from '../evaluate/table.js';
+import { EXIT, interruptSignal } from './exit.js';
+
+/** Declares the command. */
+export function register(program: Command): void {
+  program
+    .command('evaluate')
+    .description("the study's tables of a cohort, every figure with its 95 % interval")
+    .option('--truth <folder>', 'true label maps: ID.nii.gz, or ID/labels.nii.gz')
+    .option('--prediction <folder>', 'predicted label maps of the same cases')
+    .option(
+      '--labels <file>',
+      'renvox, kits, or JSON {value: {structure, side?, class?}}; default: as the protocol',
+    )
+    .addOption(
+      new Option('--protocol <name>', 'kits23: the official scores too, as evaluation.csv')
+        .choices(['renvox', 'kits23'])
+        .default('renvox'),
+    )
+    .option('--manifest <file>', 'CSV of case,patient,sex,age,phase')
+    .option('--lesions <file>', 'instead of folders: the tables again from a lesions.csv')
+    .option('--compare <folders...>', 'instead: two folders that evaluate wrote, side by side')
+    .requiredOption('--out <folder>', 'where the tables go')
+    .option('--resume', 'go on where an earlier run into the folder ended')
+    .option('--json', 'summary.json on stdout')
+    .action(async (options: EvaluateCommandOptions) => {
+      const { text, failed } = await evaluateCommand({ ...options, signal: interruptSignal() });
+      process.stdout.write(text);
+      if (failed > 0) process.exitCode = EXIT.input;
+    });
+}
+
+export interface EvaluateCommandOptions {
+  truth?: string | undefined;
+  prediction?: string | undefined;
+  labels?: string | undefined;
+  protocol?: Protocol | undefined;
+  manifest?: string | undefined;
+  lesions?: string | undefined;
+  compare?: readonly string[] | undefined;
+  out: string;
+  resume?: boolean | undefined;
+  json?: boolean | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Writes the report and returns what goes to stdout, the tables as Markdown or the summary as JSON, and how many cases failed.
+ * @throws RenvoxError as evaluateCohort and evaluateLesions; InvalidArgument where neither folders nor lesions are given
+ */
+export async function evaluateCommand(
+  options: EvaluateCommandOptions,
+): Promise<{ text: string; failed: number }> {
+  const { truth, prediction, lesions, out, json = false, signal } = options;
+  const print = (summary: object, tables: Parameters<typeof markdownOf>[0][]) =>
+    json ? `${JSON.stringify(summary, null, 2)}\n` : tables.map(markdownOf).join('\n');
+  if (options.compare !== undefined) {
+    const [a, b] = options.compare;
+    const other = lesions ?? truth ?? prediction;
+    if (options.compare.length !== 2 || a === undefined || b === undefined || other !== undefined)
+      throw invalidArgument('--compare', 'two folders and nothing else', options.compare);
+    const { summary, tables } = await compareSystems(a, b, out, { signal });
+    return { text: print(summary, [...tables]), failed: 0 };
+  }
+  if (lesions !== undefined) {
+    if (truth !== undefined || prediction !== undefined)
+      throw invalidArgument('--lesions', 'no --truth and --prediction beside it', lesions);
+    const { summary, tables } = await evaluateLesions(lesions, out, { signal });
+    return { text: print(summary, [...tables]), failed: 0 };
+  }
+  if (truth === undefined || prediction === undefined)
+    throw invalidArgument('--truth and --prediction', 'two folders (or --lesions)', undefined);
+  const { summary, tables, failed } = await evaluateCohort(out, {
+    ...{ truth, prediction, signal, manifest: options.manifest, resume: options.resume },
+    ...(options.labels !== undefined && { labels: await schemeOf(options.labels) }),
+    protocol: options.protocol,
+    onProgress: ({ case: id, done, of, error, resumed }) => {
+      const what = error ? `failed: ${error}` : resumed ? 'taken from before' : 'measured';
+      console.error(`[${done}/${of}] ${id} ${what}`);
+    },
+  });
+  for (const { case: id, status, reason } of failed)
+    if (status !== 'failed') console.error(`${id}: ${reason}`);
+  return { text: print(summary, [...tables]), failed: failed.length };
+}
+
+async function schemeOf(labels: string): Promise<LabelScheme> {
+  if (labels === 'renvox' || labels === 'kits') return SCHEMES[labels];
+  const text = (await readInput(labels, ' (presets are renvox and kits)')).toString('utf8');
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new RenvoxError(
+      'InvalidFile',
+      `${labels} is no JSON: ${reason}`,
+      { file: labels },
+      { cause },
+    );
+  }
+  return parseScheme(json);
+}

@@ -1,0 +1,49 @@
+/** The tables again, from a file of lesions alone. */
+import { createHash } from 'node:crypto';
+import type { BootstrapOptions } from '../metrics/index.js';
+import { lesionFigures } from './figures.js';
+import { lesionTables } from './lesion-tables.js';
+import { formatLesions, parseLesions } from './lesions.js';
+import { readInput } from './read-input.js';
+import { type Summary, summaryFigure, writeReport } from './report.js';
+import type { Table } from './table.js';
+
+export interface LesionEvaluationOptions extends BootstrapOptions {
+  signal?: AbortSignal | undefined;
+}
+
+export interface LesionEvaluation {
+  readonly summary: Summary;
+  readonly tables: readonly Table[];
+}
+
+/**
+ * Reads a lesions.csv, writes summary.json, tables.md, report.html and the lesions as read into `out`.
+ * @throws RenvoxError FileNotFound, InvalidFile with every wrong field, WriteFailed, AbortError
+ */
+export async function evaluateLesions(
+  file: string,
+  out: string,
+  options: LesionEvaluationOptions = {},
+): Promise<LesionEvaluation> {
+  const { signal, replicates = 2000, seed = 1, level = 0.95 } = options;
+  const bytes = await readInput(file);
+  const lesions = parseLesions(bytes.toString('utf8'), file);
+  const figures = lesionFigures(lesions, { replicates, seed, level });
+  const tables = lesionTables(lesions, figures);
+  const summary: Summary = {
+    settings: {
+      source: 'lesions',
+      bootstrap: { replicates, seed, level, unit: 'patient' },
+      lesions: lesions.length,
+      patients: new Set(lesions.map((l) => l.patient)).size,
+    },
+    inputs: { [file]: createHash('sha256').update(bytes).digest('hex') },
+    figures: Object.fromEntries([...figures].map(([path, e]) => [path, summaryFigure(e)])),
+  };
+  const files = { 'lesions.csv': formatLesions(lesions) };
+  // Loaded here, for drawing brings a tenth of a second of modules.
+  const { lesionPlots } = await import('./plots.js');
+  await writeReport(out, { summary, tables, plots: lesionPlots(lesions), files }, { signal });
+  return { summary, tables };
+}

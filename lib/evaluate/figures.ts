@@ -1,0 +1,277 @@
+/** From lesions to figures: each by a path, with its 95 % interval by patient. */
+import {
+  type BootstrapOptions,
+  bootstrapAll,
+  type Estimate,
+  pearson,
+  rocAuc,
+} from '../metrics/index.js';
+import { byPatient } from './by-patient.js';
+import { type Lesion, MASS_CLASSES, type MassClass } from './lesions.js';
+
+/** Sizes by average diameter. The study parts them at 5 mm; a lesion of unknown size is in `overall` alone. */
+export const SIZES = ['overall', 'lt5mm', 'ge5mm'] as const;
+export type Size = (typeof SIZES)[number];
+
+export const SMALL_MM = 5;
+
+/** A figure before it has an interval: where it stands, what it is of a sample, and how many lesions it rests on. */
+export interface Figure {
+  readonly path: string;
+  of(sample: readonly Lesion[]): number;
+  /** The denominator: what the figure is a share or a mean of. */
+  count(sample: readonly Lesion[]): number;
+}
+
+export function ofSize(lesion: Lesion, size: Size): boolean {
+  if (size === 'overall') return true;
+  if (lesion.averageDiameterMm === null) return false;
+  return lesion.averageDiameterMm < SMALL_MM === (size === 'lt5mm');
+}
+
+type Predicate = (lesion: Lesion) => boolean;
+
+function count(sample: readonly Lesion[], predicate: Predicate): number {
+  let n = 0;
+  for (const lesion of sample) if (predicate(lesion)) n++;
+  return n;
+}
+
+const always: Predicate = () => true;
+
+function share(path: string, of: Predicate, among: Predicate): Figure {
+  return {
+    path,
+    of: (sample) => {
+      let n = 0;
+      let all = 0;
+      for (const lesion of sample) {
+        if (!among(lesion)) continue;
+        all++;
+        if (of(lesion)) n++;
+      }
+      return n / all;
+    },
+    count: (sample) => count(sample, among),
+  };
+}
+
+/** 2 TP / (2 TP + FP + FN); a lesion may be a FP and a FN at once where it was called another class. */
+function f1(path: string, tp: Predicate, fp: Predicate, fn: Predicate): Figure {
+  return {
+    path,
+    of: (sample) => {
+      let twice = 0;
+      let wrong = 0;
+      for (const lesion of sample) {
+        if (tp(lesion)) twice += 2;
+        else wrong += (fp(lesion) ? 1 : 0) + (fn(lesion) ? 1 : 0);
+      }
+      return twice / (twice + wrong);
+    },
+    count: (sample) => count(sample, (l) => tp(l) || fp(l) || fn(l)),
+  };
+}
+
+const isTp: Predicate = (l) => l.status === 'TP';
+const isFp: Predicate = (l) => l.status === 'FP';
+const isFn: Predicate = (l) => l.status === 'FN';
+const isTrue: Predicate = (l) => l.status !== 'FP';
+const isPredicted: Predicate = (l) => l.status !== 'FN';
+/** A TP that has a class to be called: what classification is measured on. */
+const isClassified: Predicate = (l) => l.status === 'TP' && l.truthClass !== null;
+const isRight: Predicate = (l) => l.truthClass === l.predictedClass;
+
+function detection(path: string, among: Predicate): Figure[] {
+  const both =
+    (p: Predicate): Predicate =>
+    (l) =>
+      among(l) && p(l);
+  return [
+    share(`${path}.precision`, isTp, both(isPredicted)),
+    share(`${path}.recall`, isTp, both(isTrue)),
+    f1(`${path}.f1`, both(isTp), both(isFp), both(isFn)),
+  ];
+}
+
+/** Detection of masses of one true class: precision is that of predictions called so, where the rest of the row has no truth. */
+function detectionOfClass(path: string, name: MassClass, size: Size): Figure[] {
+  const sized: Predicate = (l) => ofSize(l, size);
+  const own: Predicate = (l) => sized(l) && l.truthClass === name;
+  const spurious: Predicate = (l) => sized(l) && isFp(l) && l.predictedClass === name;
+  const found: Predicate = (l) => own(l) && isTp(l);
+  return [
+    share(`${path}.precision`, isTp, (l) => found(l) || spurious(l)),
+    share(`${path}.recall`, isTp, own),
+    f1(`${path}.f1`, found, spurious, (l) => own(l) && isFn(l)),
+  ];
+}
+
+function classification(size: Size): Figure[] {
+  const among: Predicate = (l) => isClassified(l) && ofSize(l, size);
+  const path = `classification.${size}`;
+  const recalls = MASS_CLASSES.map((name) =>
+    share('', isRight, (l) => among(l) && l.truthClass === name),
+  );
+  const balanced: Figure = {
+    path: `${path}.balanced_accuracy`,
+    of: (sample) => {
+      const found = recalls.map((r) => r.of(sample)).filter((r) => !Number.isNaN(r));
+      return found.reduce((a, b) => a + b, 0) / found.length;
+    },
+    count: (sample) => count(sample, among),
+  };
+  return [
+    share(`${path}.accuracy`, isRight, among),
+    balanced,
+    ...MASS_CLASSES.flatMap((name, k) => {
+      const truth: Predicate = (l) => among(l) && l.truthClass === name;
+      const called: Predicate = (l) => among(l) && l.predictedClass === name;
+      const scored: Predicate = (l) => among(l) && l.probabilities !== null;
+      return [
+        share(`${path}.${name}.precision`, isRight, called),
+        share(`${path}.${name}.recall`, isRight, truth),
+        f1(`${path}.${name}.f1`, (l) => truth(l) && isRight(l), called, truth),
+        {
+          path: `${path}.${name}.auc`,
+          of: (sample: readonly Lesion[]) => {
+            const cases = sample.filter(scored);
+            const scores = cases.map((l) => l.probabilities?.[k] as number);
+            return rocAuc(
+              scores,
+              cases.map((l) => l.truthClass === name),
+            ).auc;
+          },
+          count: (sample: readonly Lesion[]) => count(sample, scored),
+        },
+      ];
+    }),
+  ];
+}
+
+function meanDice(path: string, among: Predicate): Figure {
+  const measured: Predicate = (l) => isTp(l) && l.dice !== null && among(l);
+  return {
+    path,
+    of: (sample) => {
+      let sum = 0;
+      let n = 0;
+      for (const l of sample) {
+        if (!measured(l)) continue;
+        sum += l.dice as number;
+        n++;
+      }
+      return sum / n;
+    },
+    count: (sample) => count(sample, measured),
+  };
+}
+
+/** Whether it is right by how well it was delineated: Pearson's r of Dice and rightness over TPs above 5 mm. */
+const diceAndRightness: Figure = {
+  path: 'correlation.dice_correct.ge5mm.r',
+  of: (sample) => {
+    const cases = sample.filter(correlated);
+    return pearson(
+      cases.map((l) => l.dice as number),
+      cases.map((l) => (isRight(l) ? 1 : 0)),
+    ).r;
+  },
+  count: (sample) => count(sample, correlated),
+};
+/** What the correlation above is taken over. */
+export function correlated(l: Lesion): boolean {
+  return isClassified(l) && l.dice !== null && ofSize(l, 'ge5mm');
+}
+
+/**
+ * From CT to class: each true mass that has a class, a missed one being wrong, and each false mass one more error. `recall` of a class is
+ * the share of its masses that are found and called so; `precision` the share of what is called so that is.
+ */
+function endToEnd(size: Size): Figure[] {
+  const sized: Predicate = (l) => ofSize(l, size);
+  const path = `end_to_end.${size}`;
+  const known: Predicate = (l) => sized(l) && isTrue(l) && l.truthClass !== null;
+  return [
+    share(`${path}.accuracy`, (l) => isTp(l) && isRight(l), known),
+    ...MASS_CLASSES.flatMap((name) => {
+      const truth: Predicate = (l) => known(l) && l.truthClass === name;
+      const called: Predicate = (l) => sized(l) && isPredicted(l) && l.predictedClass === name;
+      const right: Predicate = (l) => truth(l) && isTp(l) && isRight(l);
+      return [
+        share(`${path}.${name}.precision`, right, called),
+        share(`${path}.${name}.recall`, right, truth),
+        f1(`${path}.${name}.f1`, right, called, truth),
+      ];
+    }),
+  ];
+}
+
+/** Every figure that lesions alone give. */
+export const LESION_FIGURES: readonly Figure[] = [
+  ...detection('detection.overall', always),
+  ...detection('detection.left', (l) => l.side === 'left'),
+  ...detection('detection.right', (l) => l.side === 'right'),
+  ...detection('detection.lt5mm', (l) => ofSize(l, 'lt5mm')),
+  ...detection('detection.ge5mm', (l) => ofSize(l, 'ge5mm')),
+  ...MASS_CLASSES.flatMap((name) =>
+    SIZES.flatMap((size) => detectionOfClass(`detection.${name}.${size}`, name, size)),
+  ),
+  ...SIZES.flatMap(classification),
+  meanDice('segmentation.mass.dice.tp.mean', always),
+  ...MASS_CLASSES.map((name) =>
+    meanDice(`segmentation.mass.dice.${name}.mean`, (l) => l.truthClass === name),
+  ),
+  meanDice('segmentation.mass.dice.lt5mm.mean', (l) => ofSize(l, 'lt5mm')),
+  meanDice('segmentation.mass.dice.ge5mm.mean', (l) => ofSize(l, 'ge5mm')),
+  diceAndRightness,
+  ...SIZES.flatMap(endToEnd),
+];
+
+export type Figures = ReadonlyMap<string, Estimate>;
+
+/** What was drawn from, by path: `n` is the figure's denominator. */
+export function lesionFigures(
+  lesions: readonly Lesion[],
+  options: BootstrapOptions = {},
+): Map<string, Estimate> {
+  const estimates = bootstrapAll(
+    byPatient(lesions, (l) => l.patient),
+    LESION_FIGURES.map((figure) => figure.of),
+    options,
+  );
+  return new Map(
+    LESION_FIGURES.map((figure, k) => [
+      figure.path,
+      { ...(estimates[k] as Estimate), n: figure.count(lesions) },
+    ]),
+  );
+}
+
+/** Counts of lesions by what happened to them. */
+export function countsOf(lesions: readonly Lesion[], among: Predicate = always) {
+  return {
+    tp: count(lesions, (l) => among(l) && isTp(l)),
+    fp: count(lesions, (l) => among(l) && isFp(l)),
+    fn: count(lesions, (l) => among(l) && isFn(l)),
+  };
+}
+
+/** Rows of {@link confusionOf}: true classes, and nothing where a false positive is. */
+export const CONFUSION_ROWS = [...MASS_CLASSES, 'none'] as const;
+/** Columns: what a mass was called, that it was called nothing, that it was missed. */
+export const CONFUSION_COLUMNS = [...MASS_CLASSES, 'unclassified', 'missed'] as const;
+
+/** What became of each lesion, by {@link CONFUSION_ROWS} and {@link CONFUSION_COLUMNS}; lesions whose true class is not known are left out. */
+export function confusionOf(lesions: readonly Lesion[]): number[][] {
+  const counts = CONFUSION_ROWS.map(() => CONFUSION_COLUMNS.map(() => 0));
+  for (const l of lesions) {
+    const truth = l.status === 'FP' ? 'none' : l.truthClass;
+    if (truth === null) continue;
+    const called = l.status === 'FN' ? 'missed' : (l.predictedClass ?? 'unclassified');
+    const row = counts[CONFUSION_ROWS.indexOf(truth)] as number[];
+    const column = CONFUSION_COLUMNS.indexOf(called);
+    row[column] = (row[column] as number) + 1;
+  }
+  return counts;
+}

@@ -1,0 +1,33 @@
+/** The evaluation harness: a cohort in, the study's tables out, every figure with its interval. */
+export {
+  compareSystems,
+  type SystemComparison,
+  type SystemComparisonOptions,
+} from './compare-systems.js';
+export {
+  type CohortEvaluation,
+  type CohortOptions,
+  type CohortProgress,
+  evaluateCohort,
+  type FailedCase,
+} from './evaluate-cohort.js';
+export {
+  evaluateLesions,
+  type LesionEvaluation,
+  type LesionEvaluationOptions,
+} from './evaluate-lesions.js';
+export { KITS_REGIONS, type KitsScores, kitsScores } from './kits.js';
+export {
+  formatLesions,
+  LESION_COLUMNS,
+  type Lesion,
+  type LesionStatus,
+  MASS_CLASSES,
+  type MassClass,
+  parseLesions,
+  type Side,
+} from './lesions.js';
+export type { Protocol } from './measure-case.js';
+export type { Summary, SummaryFigure } from './report.js';
+export { type LabelMeaning, type LabelScheme, parseScheme, SCHEMES } from './scheme.js';
+export type { Table } from './table.js';

@@ -1,0 +1,58 @@
+/** Components of a label map with what is measured of each: on a device, in one pass each. */
+
+import type { Device } from '../device.js';
+import { connectedComponents } from '../ops/index.js';
+import { scope } from '../scope.js';
+import { download } from '../tensor.js';
+import type { Triple } from '../volume/index.js';
+
+export interface Instances {
+  /** 0 background, 1.. the instances in raster order. */
+  readonly map: Int32Array;
+  /** Instance i is element i - 1. */
+  readonly list: readonly Instance[];
+}
+
+export interface Instance {
+  /** The label that its voxels have. */
+  readonly label: number;
+  readonly voxels: number;
+  /** Mean voxel index [d, h, w]. */
+  readonly centroid: Triple;
+}
+
+/** Components (26 neighbours) of voxels with equal labels. */
+export async function instancesOf(
+  labels: Uint8Array,
+  shape: Triple,
+  device: Device,
+): Promise<Instances> {
+  const map = await scope(async () => {
+    const { components } = connectedComponents(device.tensor(labels, { shape: [...shape] }), {
+      perLabel: true,
+    });
+    const [found] = await download([components]);
+    return found as Int32Array;
+  });
+  const sums: { label: number; voxels: number; d: number; h: number; w: number }[] = [];
+  const [depth, height, width] = shape;
+  for (let d = 0, at = 0; d < depth; d++)
+    for (let h = 0; h < height; h++)
+      for (let w = 0; w < width; w++, at++) {
+        const i = map[at] as number;
+        if (i === 0) continue;
+        sums[i - 1] ??= { label: labels[at] as number, voxels: 0, d: 0, h: 0, w: 0 };
+        const sum = sums[i - 1] as (typeof sums)[0];
+        sum.voxels++;
+        sum.d += d;
+        sum.h += h;
+        sum.w += w;
+      }
+  return {
+    map,
+    list: sums.map(({ label, voxels, d, h, w }) => ({
+      ...{ label, voxels },
+      centroid: [d / voxels, h / voxels, w / voxels] as const,
+    })),
+  };
+}

@@ -1,0 +1,108 @@
+/** Lesions: one row a mass that is there, was found, or both. What every table but those of whole kidneys is made of. */
+import { RenvoxError } from '../errors.js';
+import { MASS_CLASSES, type MassClass } from '../pipeline/finding.js';
+import type { Side } from '../pipeline/stages.js';
+import { formatCsv, parseCsv } from './csv.js';
+
+export { MASS_CLASSES, type MassClass, type Side };
+/** Found and there, found only, there only. */
+export type LesionStatus = 'TP' | 'FP' | 'FN';
+
+export interface Lesion {
+  readonly case: string;
+  /** Empty in a file: the case stands for the patient. */
+  readonly patient: string;
+  readonly side: Side | null;
+  readonly status: LesionStatus;
+  /** null for a FP, and where it is not known. */
+  readonly truthClass: MassClass | null;
+  /** null for a FN, and where nothing was called. */
+  readonly predictedClass: MassClass | null;
+  /** mm; of the truth for TP and FN, of the prediction for FP. */
+  readonly averageDiameterMm: number | null;
+  /** Of a TP. */
+  readonly dice: number | null;
+  /** Probabilities in the order of {@link MASS_CLASSES}, or null. */
+  readonly probabilities: readonly [number, number, number] | null;
+}
+
+export const LESION_COLUMNS = [
+  ...['case', 'patient', 'side', 'status', 'truth_class', 'predicted_class'],
+  ...['average_diameter_mm', 'dice', 'p_aml', 'p_cystic', 'p_solid'],
+] as const;
+
+/**
+ * Lesions of a CSV file's text.
+ * @throws RenvoxError InvalidFile naming every row that is wrong, with its line and what was expected
+ */
+export function parseLesions(text: string, file: string): Lesion[] {
+  const faults: string[] = [];
+  const lesions = parseCsv(text, file, LESION_COLUMNS).map(({ line, fields }) => {
+    const fault = (name: string, expected: string) => {
+      faults.push(`line ${line}: expected ${expected} for ${name} but found "${fields[name]}"`);
+      return null;
+    };
+    const word = <T extends string>(name: string, words: readonly T[]): T | null => {
+      const value = (fields[name] ?? '').trim();
+      if (value === '') return null;
+      return words.includes(value as T) ? (value as T) : fault(name, words.join(' or '));
+    };
+    const number = (name: string, low: number, high: number): number | null => {
+      const value = (fields[name] ?? '').trim();
+      if (value === '') return null;
+      const n = Number(value);
+      return n >= low && n <= high && Number.isFinite(n)
+        ? n
+        : fault(name, high === 1 ? 'a number from 0 to 1' : 'a number of mm');
+    };
+    const status = word('status', ['TP', 'FP', 'FN'] as const);
+    if (!status && !(fields.status ?? '').trim()) fault('status', 'TP or FP or FN');
+    const name = (fields.case ?? '').trim();
+    if (name === '') fault('case', 'a name');
+    const p = ['p_aml', 'p_cystic', 'p_solid'].map((column) => number(column, 0, 1));
+    const known = p.filter((value) => value !== null);
+    if (known.length !== 0 && known.length !== 3) fault('p_aml', 'all three probabilities or none');
+    const truthClass = word('truth_class', MASS_CLASSES);
+    const predictedClass = word('predicted_class', MASS_CLASSES);
+    if (status === 'FP' && truthClass) fault('truth_class', 'nothing (the row is a FP)');
+    if (status === 'FN' && predictedClass) fault('predicted_class', 'nothing (the row is a FN)');
+    return {
+      case: name,
+      patient: (fields.patient ?? '').trim() || name,
+      side: word('side', ['left', 'right'] as const),
+      status: status ?? 'FN',
+      truthClass,
+      predictedClass,
+      averageDiameterMm: number('average_diameter_mm', 0, Number.MAX_VALUE),
+      dice: number('dice', 0, 1),
+      probabilities: known.length === 3 ? (known as [number, number, number]) : null,
+    };
+  });
+  if (faults.length > 0)
+    throw new RenvoxError(
+      'InvalidFile',
+      `${faults.length} of the fields of ${file} are wrong: ${faults.slice(0, 10).join('; ')}${faults.length > 10 ? '; …' : ''}`,
+      { file, faults },
+    );
+  return lesions;
+}
+
+/** The rows as a CSV file's text. */
+export function formatLesions(lesions: readonly Lesion[]): string {
+  return formatCsv(
+    LESION_COLUMNS,
+    lesions.map((l) => ({
+      case: l.case,
+      patient: l.patient,
+      side: l.side,
+      status: l.status,
+      truth_class: l.truthClass,
+      predicted_class: l.predictedClass,
+      average_diameter_mm: l.averageDiameterMm,
+      dice: l.dice,
+      p_aml: l.probabilities?.[0],
+      p_cystic: l.probabilities?.[1],
+      p_solid: l.probabilities?.[2],
+    })),
+  );
+}

@@ -1,0 +1,185 @@
+/** The plot beside a table, as SVG by the table's id. */
+import type { PlotOptions } from '@observablehq/plot';
+import * as Plot from '@observablehq/plot';
+import { parseHTML } from 'linkedom';
+import { froc, rocCurve, type ScoredDetection } from '../metrics/index.js';
+import { CONFUSION_COLUMNS, CONFUSION_ROWS, confusionOf, ofSize, SIZES } from './figures.js';
+import { type Lesion, MASS_CLASSES } from './lesions.js';
+import { type CaseRecord, REGION_SIDES, REGIONS } from './measure-case.js';
+
+const { document } = parseHTML('<!doctype html><html><body></body></html>');
+const COLORS = { domain: [...MASS_CLASSES], range: ['#c98b00', '#2b78c5', '#b0322b'] };
+
+/** An SVG that stands alone. */
+function svg(options: PlotOptions): string {
+  const figure = Plot.plot({
+    document,
+    ...options,
+  }) as unknown as {
+    outerHTML: string;
+  };
+  const text = figure.outerHTML;
+  return text.includes('xmlns=')
+    ? text
+    : text.replace('<svg', '<svg xmlns="http://www.w3.org/2000/svg"');
+}
+
+const size = { width: 460, height: 320, marginLeft: 50 };
+
+/** Plots that lesions alone give; none where there is nothing to draw. */
+export function lesionPlots(lesions: readonly Lesion[]): Map<string, string> {
+  const plots = new Map<string, string>();
+  const found = lesions.filter((l) => l.status === 'TP' && l.dice !== null);
+  const add = (id: string, rows: readonly unknown[], options: () => PlotOptions) => {
+    if (rows.length > 0) plots.set(id, svg({ ...size, ...options() }));
+  };
+  add('dice-by-class', found, () => ({
+    x: { domain: [...MASS_CLASSES], label: null },
+    y: { domain: [0, 1], grid: true, label: 'Dice' },
+    marks: boxes(found.map((l) => ({ group: l.truthClass, value: l.dice }))),
+  }));
+  const sized = found.filter((l) => (l.averageDiameterMm ?? 0) > 0);
+  add('dice-by-size', sized, () => ({
+    x: { type: 'log', label: 'average diameter (mm); amber AML, blue cystic, red solid' },
+    y: { domain: [0, 1], grid: true, label: 'Dice' },
+    color: { ...COLORS, legend: false, unknown: '#777' },
+    marks: [
+      Plot.ruleX([5], { strokeDasharray: '3,3', stroke: '#999' }),
+      Plot.dot(sized, {
+        ...{ x: 'averageDiameterMm', y: 'dice', stroke: 'truthClass', r: 3 },
+      }),
+    ],
+  }));
+  const scored = lesions.filter((l) => l.status === 'TP' && l.truthClass && l.probabilities);
+  const curves = MASS_CLASSES.flatMap((name, k) => {
+    const positive = scored.map((l) => l.truthClass === name);
+    if (!positive.includes(true) || !positive.includes(false)) return [];
+    return rocCurve(
+      scored.map((l) => l.probabilities?.[k] as number),
+      positive,
+    ).map((p) => ({ name, x: 1 - p.specificity, y: p.sensitivity }));
+  });
+  add('auc', curves, () => ({
+    x: { domain: [0, 1], label: '1 - specificity' },
+    y: { domain: [0, 1], label: 'sensitivity', grid: true },
+    color: COLORS,
+    marks: [
+      Plot.line(
+        [
+          { x: 0, y: 0 },
+          { x: 1, y: 1 },
+        ],
+        { x: 'x', y: 'y', stroke: '#bbb', strokeDasharray: '3,3' },
+      ),
+      Plot.line(curves, { x: 'x', y: 'y', stroke: 'name', strokeWidth: 2 }),
+      // Names stand in the free lower corner, where no useful curve goes.
+      Plot.text(MASS_CLASSES, {
+        x: () => 0.8,
+        y: (name: string) => 0.1 + 0.08 * MASS_CLASSES.indexOf(name as (typeof MASS_CLASSES)[0]),
+        text: (name: string) => name,
+        fill: (name: string) => name,
+        textAnchor: 'start',
+      }),
+    ],
+  }));
+  for (const sizeName of SIZES) {
+    const cells = confusionCells(lesions.filter((l) => ofSize(l, sizeName)));
+    add(`confusion-${sizeName}`, cells.some((c) => c.n > 0) ? cells : [], () => ({
+      marginLeft: 70,
+      x: { label: 'called', domain: [...CONFUSION_COLUMNS] },
+      y: { label: 'true', domain: [...CONFUSION_ROWS] },
+      color: { scheme: 'blues' },
+      marks: [
+        Plot.cell(cells, { x: 'called', y: 'truth', fill: 'share', inset: 1 }),
+        Plot.text(cells, { x: 'called', y: 'truth', text: (c: Cell) => `${c.n}` }),
+      ],
+    }));
+  }
+  const points = frocPoints(lesions);
+  add('detection', points, () => ({
+    x: { label: 'false positives per case', grid: true },
+    y: { domain: [0, 1], label: 'sensitivity', grid: true },
+    marks: [
+      Plot.line(points, { x: 'falsePositivesPerCase', y: 'sensitivity', curve: 'step-after' }),
+    ],
+  }));
+  return plots;
+}
+
+interface Cell {
+  readonly truth: string;
+  readonly called: string;
+  readonly n: number;
+  /** Of the row. */
+  readonly share: number;
+}
+
+function confusionCells(lesions: readonly Lesion[]): Cell[] {
+  return confusionOf(lesions).flatMap((row, i) => {
+    const all = row.reduce((a, b) => a + b, 0);
+    return row.map((n, j) => ({
+      truth: CONFUSION_ROWS[i] as string,
+      called: CONFUSION_COLUMNS[j] as string,
+      n,
+      share: all > 0 ? n / all : 0,
+    }));
+  });
+}
+
+/** FROC by the greatest class probability of each predicted mass; nothing where no scores are known. */
+function frocPoints(lesions: readonly Lesion[]) {
+  const detections: ScoredDetection[] = lesions
+    .filter((l) => l.status !== 'FN' && l.probabilities !== null)
+    .map((l) => ({ score: Math.max(...(l.probabilities ?? [0])), hit: l.status === 'TP' }));
+  const truths = lesions.filter((l) => l.status !== 'FP').length;
+  if (detections.length === 0 || truths === 0) return [];
+  return froc(detections, truths, new Set(lesions.map((l) => l.case)).size);
+}
+
+/** Plots of whole kidneys and of volumes. */
+export function casePlots(records: readonly CaseRecord[]): Map<string, string> {
+  const plots = new Map<string, string>();
+  const rows = records.flatMap((record) =>
+    REGIONS.flatMap((region) =>
+      REGION_SIDES.map((side) => ({ region, side, ...record.regions[region][side] })),
+    ),
+  );
+  const compared = rows.filter((r) => r.state !== 'both_empty');
+  if (compared.length === 0) return plots;
+  plots.set(
+    'segmentation',
+    svg({
+      ...size,
+      x: { label: null },
+      y: { domain: [0, 1], grid: true, label: 'Dice' },
+      marks: boxes(compared.map((r) => ({ group: `${r.side} ${r.region}`, value: r.dice }))),
+    }),
+  );
+  const volumes = compared.map((r) => ({
+    region: r.region,
+    mean: (r.truth_ml + r.prediction_ml) / 2,
+    difference: r.prediction_ml - r.truth_ml,
+  }));
+  plots.set(
+    'volumes',
+    svg({
+      ...size,
+      x: { label: 'mean of true and predicted volume (mL)' },
+      y: { label: 'predicted - true (mL)', grid: true },
+      marks: [
+        Plot.ruleY([0]),
+        Plot.dot(volumes, { x: 'mean', y: 'difference', stroke: 'region', r: 3 }),
+      ],
+    }),
+  );
+  return plots;
+}
+
+/** Every value as a tick, the median as a bar. */
+function boxes(rows: readonly { group: string | null; value: number | null }[]) {
+  const data = rows.filter((r) => r.group !== null && r.value !== null);
+  return [
+    Plot.dot(data, { x: 'group', y: 'value', fill: '#2b78c5', fillOpacity: 0.35, r: 3 }),
+    Plot.tickY(data, Plot.groupX({ y: 'median' }, { x: 'group', y: 'value', strokeWidth: 2 })),
+  ];
+}

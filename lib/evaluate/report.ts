@@ -1,0 +1,82 @@
+/** What an evaluation leaves in its folder. */
+import { join } from 'node:path';
+import { makeFolder, writeFileAtomic } from '../atomic-write.js';
+import type { Estimate } from '../metrics/index.js';
+import { escapeHtml, htmlOf, markdownOf, type Table } from './table.js';
+
+export const DISCLAIMER =
+  'Research software, not a medical device: these figures measure software, they do not guide care.';
+
+/** A figure as summary.json holds it: null for what is undefined or infinite. */
+export interface SummaryFigure {
+  readonly value: number | null;
+  readonly low: number | null;
+  readonly high: number | null;
+  /** What the figure rests on: its denominator. */
+  readonly n: number;
+}
+
+export interface Summary {
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** SHA-256 of each input file, by its path as given. */
+  readonly inputs: Readonly<Record<string, string>>;
+  /** By path, `detection.left.precision`. Fractions, not per cent; lengths in mm. */
+  readonly figures: Readonly<Record<string, SummaryFigure>>;
+}
+
+export function summaryFigure({ value, low, high, n }: Estimate): SummaryFigure {
+  const finite = (x: number) => (Number.isFinite(x) ? x : null);
+  return { value: finite(value), low: finite(low), high: finite(high), n };
+}
+
+/** Files of the folder, by name. */
+export interface ReportParts {
+  readonly summary: Summary;
+  readonly tables: readonly Table[];
+  /** SVG by table id. */
+  readonly plots?: ReadonlyMap<string, string>;
+  /** Other text files, lesions.csv and the like. */
+  readonly files: Readonly<Record<string, string>>;
+}
+
+/**
+ * Writes summary.json, tables.md, report.html and `files`, each whole or not at all, summary.json last: where it is, all others are.
+ * @throws RenvoxError WriteFailed, AbortError
+ */
+export async function writeReport(
+  folder: string,
+  { summary, tables, plots, files }: ReportParts,
+  options: { signal?: AbortSignal | undefined } = {},
+): Promise<void> {
+  await makeFolder(folder);
+  const write = (name: string, text: string) =>
+    writeFileAtomic(join(folder, name), [Buffer.from(text)], options);
+  for (const [name, text] of Object.entries(files)) await write(name, text);
+  await write('tables.md', [`> ${DISCLAIMER}`, '', ...tables.map(markdownOf)].join('\n'));
+  await write('report.html', page(tables, plots ?? new Map()));
+  await write('summary.json', `${JSON.stringify(summary, null, 2)}\n`);
+}
+
+function page(tables: readonly Table[], plots: ReadonlyMap<string, string>): string {
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>renvox evaluation</title>
+<style>
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; color: #1b1b1f }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums }
+th, td { padding: .3rem .7rem; border-bottom: 1px solid #d8d8de; text-align: left; white-space: nowrap }
+.pair { display: flex; flex-wrap: wrap; gap: 2rem; align-items: flex-start; overflow-x: auto }
+.warn { background: #fff3d6; padding: .6rem 1rem; border-radius: .4rem }
+</style>
+</head>
+<body>
+<h1>renvox evaluation</h1>
+<p class="warn">${escapeHtml(DISCLAIMER)}</p>
+<nav><ul>${tables.map((t) => `<li><a href="#${escapeHtml(t.id)}">${escapeHtml(t.title)}</a></li>`).join('')}</ul></nav>
+${tables.map((table) => htmlOf(table, plots.get(table.id))).join('\n')}
+</body>
+</html>
+`;
+}

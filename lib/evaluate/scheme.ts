@@ -1,0 +1,70 @@
+/** What the values of a label map mean. */
+import { invalidArgument } from '../errors.js';
+import { LABELS } from '../pipeline/finding.js';
+import { MASS_CLASSES, type MassClass, type Side } from './lesions.js';
+
+export interface LabelMeaning {
+  readonly structure: 'kidney' | 'mass';
+  /** Where the value stands for one side; without it sides come from where a voxel lies. */
+  readonly side?: Side;
+  /** Of a mass. */
+  readonly class?: MassClass;
+}
+
+/** By label value, 1..255; 0 is the background. */
+export type LabelScheme = ReadonlyMap<number, LabelMeaning>;
+
+const scheme = (meanings: Readonly<Record<number, LabelMeaning>>): LabelScheme =>
+  new Map(Object.entries(meanings).map(([value, meaning]) => [Number(value), meaning]));
+
+export const SCHEMES: Readonly<Record<'renvox' | 'kits', LabelScheme>> = {
+  /** What `analyze` writes. */
+  renvox: scheme({
+    [LABELS.left]: { structure: 'kidney', side: 'left' },
+    [LABELS.right]: { structure: 'kidney', side: 'right' },
+    [LABELS.aml]: { structure: 'mass', class: 'aml' },
+    [LABELS.cystic]: { structure: 'mass', class: 'cystic' },
+    [LABELS.solid]: { structure: 'mass', class: 'solid' },
+  }),
+  /** KiTS21 and KiTS23: kidney, tumour, cyst. */
+  kits: scheme({
+    1: { structure: 'kidney' },
+    2: { structure: 'mass', class: 'solid' },
+    3: { structure: 'mass', class: 'cystic' },
+  }),
+};
+
+/**
+ * A scheme from JSON: {"1": {"structure": "kidney", "side": "left"}, "4": {"structure": "mass", "class": "cystic"}}.
+ * @throws RenvoxError InvalidArgument naming what is wrong
+ */
+export function parseScheme(json: unknown): LabelScheme {
+  if (typeof json !== 'object' || json === null || Array.isArray(json))
+    throw invalidArgument('labels', 'an object {value: {structure, side?, class?}}', json);
+  const found = new Map<number, LabelMeaning>();
+  for (const [key, meaning] of Object.entries(json)) {
+    const value = Number(key);
+    if (!(Number.isInteger(value) && value >= 1 && value <= 255))
+      throw invalidArgument('labels', 'values from 1 to 255', key);
+    const { structure, side, class: name, ...others } = meaning as Record<string, unknown>;
+    const where = `labels["${key}"]`;
+    const unknown = Object.keys(others);
+    if (unknown.length > 0)
+      throw invalidArgument(where, 'structure, side and class alone', unknown.join(', '));
+    if (structure !== 'kidney' && structure !== 'mass')
+      throw invalidArgument(`${where}.structure`, 'kidney or mass', structure);
+    if (side !== undefined && side !== 'left' && side !== 'right')
+      throw invalidArgument(`${where}.side`, 'left or right', side);
+    if (name !== undefined && !MASS_CLASSES.includes(name as MassClass))
+      throw invalidArgument(`${where}.class`, MASS_CLASSES.join(' or '), name);
+    if (name !== undefined && structure !== 'mass')
+      throw invalidArgument(`${where}.class`, 'nothing: a kidney has no class', name);
+    found.set(value, {
+      structure,
+      ...(side !== undefined && { side }),
+      ...(name !== undefined && { class: name as MassClass }),
+    });
+  }
+  if (found.size === 0) throw invalidArgument('labels', 'at least one value', json);
+  return found;
+}
