@@ -39,6 +39,12 @@ export interface Conv3dOptions {
   precision?: 'fp32' | 'bf16' | 'fp16' | undefined;
   /** The type of the result. Default that of the precision: f32, bf16 or f16. */
   out?: 'f32' | 'bf16' | 'f16' | undefined;
+  /**
+   * How products of fp32 are formed on the CPU, here and in the gradient with respect to x. `direct`: one by one. `winograd` (3x3x3 weights,
+   * stride and dilation 1): with a fourth to a sixth of the multiplications; relative RMS error up to 5e-6 at 64 input channels and 8e-6 at
+   * 256, where direct has 1e-6 and 2e-6. Default `auto`: the faster one for the shape; direct on a GPU.
+   */
+  algorithm?: 'direct' | 'winograd' | 'auto' | undefined;
 }
 
 /** The result of {@link conv3d} with `statistics`. */
@@ -77,7 +83,7 @@ export function conv3d(
 ): Tensor | Conv3dWithStatistics {
   const geometry = check(x, weight, options);
   const { bias, second, scale, shift, secondScale, secondShift, slope, statistics } = options;
-  const { precision = 'fp32', out } = options;
+  const { precision = 'fp32', out, algorithm = 'auto' } = options;
   const device = x.device;
   const [y, sums] = device.run('conv3d', {
     ...{ x, weight, bias, second, scale, shift, secondScale, secondShift },
@@ -86,6 +92,7 @@ export function conv3d(
     statistics: statistics ?? false,
     precision,
     out: out ?? '',
+    algorithm,
   }) as [Tensor, Tensor | null];
   if (recording()) {
     if (scale || secondScale)
@@ -103,13 +110,14 @@ export function conv3d(
     const channels = x.shape[4] as number;
     const inputs = [x, weight, ...(bias ? [bias] : []), ...(second ? [second] : [])];
     const gradientType = { precision, out: 'f32' };
+    const gradInputType = { ...gradientType, algorithm };
     differentiable('conv3d', inputs, [y], ([dy], wants) => {
       if (!dy) return [];
       const gradInput = (first: number, count: number) =>
         device.run('conv3dGradInput', {
           ...{ dy, weight, size, first, channels: count },
           ...geometry,
-          ...gradientType,
+          ...gradInputType,
         })[0] as Tensor;
       const dx = wants[0] ? gradInput(0, channels) : undefined;
       const wantsSecond = second && wants[inputs.length - 1];
@@ -170,6 +178,17 @@ function check(x: Tensor, weight: Tensor, options: Conv3dOptions) {
         { shape: x.shape, weight: weight.shape, padding, dilation },
       );
   }
+  const { algorithm } = options;
+  checkChoice('conv3d', 'algorithm', algorithm, ['direct', 'winograd', 'auto']);
+  const fits =
+    weight.shape.slice(2).every((k) => k === 3) && [...stride, ...dilation].every((n) => n === 1);
+  const fp32 = (options.precision ?? 'fp32') === 'fp32';
+  if (algorithm === 'winograd' && !(fits && fp32 && x.device.kind === 'cpu'))
+    throw new RenvoxError(
+      'InvalidArgument',
+      `Expected 3x3x3 weights, stride 1, dilation 1 and precision fp32 on the CPU for algorithm winograd of conv3d but received weight ${text(weight.shape)}, stride ${text(stride)}, dilation ${text(dilation)} and precision ${options.precision ?? 'fp32'} on ${x.device.kind}`,
+      { weight: weight.shape, stride, dilation, precision: options.precision },
+    );
   return { stride, padding, dilation };
 }
 

@@ -1,7 +1,7 @@
 // conv3d: y[n,o,co] = bias[co] + sum over taps k and channels ci of w[co,ci,k] * X[n, o*s-p+k*d, ci].
 //
 // FLOPs 2 * N * outputs * taps * Cin * Cout; least bytes: one read of x and w, one write of y.
-// Brought into the gather of convolution.h, which says how the work is split; other types than f32 as rounded.h says.
+// Brought into the gather of convolution.h, by the algorithm of convolution_algorithm.cpp; other types than f32 as rounded.h says.
 #include "cpu/convolution.h"
 #include "cpu/rounded.h"
 #include "ops/ops.h"
@@ -41,7 +41,8 @@ void run(const Conv3d& op, Context& cx) {
   g.y = y.data();
   g.cout = w[0];
   g.sums = op.sums.data();
-  runGather(g, cx);
+  if (!normed) g.weightBuffer = op.weight.tensor.buffer.get();
+  runConvolution(g, normed ? Algorithm::direct : algorithmFromName(op.algorithm), cx);
   y.finish();
 }
 

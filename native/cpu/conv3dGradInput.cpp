@@ -2,7 +2,8 @@
 //
 // FLOPs as conv3d; least bytes: one read of dy and w, one write of dx. With stride 1 this is conv3d
 // with flipped, transposed weights; with a stride, one such gather for each class of positions
-// modulo the stride, so no sum is ever scattered. Other types than f32 as rounded.h says.
+// modulo the stride, so no sum is ever scattered. Winograd's form transforms the weights at every
+// call: while training they are new each time. Other types than f32 as rounded.h says.
 #include "cpu/convolution.h"
 #include "cpu/rounded.h"
 #include "ops/ops.h"
@@ -14,6 +15,8 @@ void run(const Conv3dGradInput& op, Context& cx) {
   const Shape &s = op.dy.shape(), &w = op.weight.shape();
   const DType operand = op.type.operand();
   const Rounded dy(op.dy, operand, cx), weight(op.weight, operand, cx);
+  const Algorithm algorithm =
+      operand == DType::f32 ? algorithmFromName(op.algorithm) : Algorithm::direct;
   RoundedResult dx(op.dx, cx);
   Gather g;
   g.samples = s[0];
@@ -33,7 +36,7 @@ void run(const Conv3dGradInput& op, Context& cx) {
         for (size_t a = 0; a < 3; ++a)
           g.axes[a] = gradientAxis(op.size[a], g.kernel[a], op.stride[a], op.padding[a],
                                    op.dilation[a], rest[a]);
-        runGather(g, cx);
+        runConvolution(g, algorithm, cx);
       }
   dx.finish();
 }

@@ -32,6 +32,8 @@ struct Gather {
   const float* weight = nullptr;
   int64_t weightCo = 0, weightCi = 0;  // strides of the weight's channels, in floats
   Int3 kernel{1, 1, 1};                // its spatial axes, contiguous
+  // The buffer that is the weight, all of it, where a transformed form may be kept beside it.
+  Buffer* weightBuffer = nullptr;
   const float* bias = nullptr;
   float* y = nullptr;
   int64_t cout = 0;
@@ -52,6 +54,8 @@ struct Gather {
 int chooseInterleave(int lanes, int64_t channels, int64_t rows);
 
 void runGather(const Gather& g, Context& cx);
+// By the algorithm that was asked for, or that suits the shape (convolution_algorithm.cpp).
+void runConvolution(const Gather& g, Algorithm algorithm, Context& cx);
 
 // Axes of a convolution, and of class `rest` (0..stride-1) of its gradient.
 GatherAxis convolutionAxis(int64_t outputs, int64_t kernel, int64_t stride, int64_t padding,

@@ -17,21 +17,12 @@
 #include "core/pool.h"
 #include "cpu/gather_plan.h"
 #include "cpu/isa/gather_rows.h"
+#include "cpu/moments.h"
 
 namespace rvx::cpu {
 namespace {
 
 int64_t floorDivide(int64_t a, int64_t b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
-
-// Mean and sum of squared deviations of a union of two sets (Chan, Golub, LeVeque 1983).
-struct Moments {
-  double mean = 0, m2 = 0;
-  void merge(double count, const Moments& other, double added) {
-    const double total = count + added, delta = other.mean - mean;
-    mean += delta * added / total;
-    m2 += other.m2 + delta * delta * count * added / total;
-  }
-};
 
 // [output block][input block][tap][run][NV][lanes], zero where there is no output channel.
 void packWeights(const Gather& g, const GatherPlan& plan, float* weights, float* biases) {
@@ -302,17 +293,7 @@ void runGather(const Gather& g, Context& cx) {
              g.sums ? moments.data() + strip * g.cout : nullptr);
   });
   if (!g.sums) return;
-  for (int64_t n = 0; n < g.samples; ++n)
-    for (int64_t c = 0; c < g.cout; ++c) {
-      Moments all;
-      double count = 0;
-      for (int64_t s = n * strips; s < (n + 1) * strips; ++s) {
-        all.merge(count, moments[size_t(s * g.cout + c)], voxels[size_t(s)]);
-        count += voxels[size_t(s)];
-      }
-      g.sums[(n * g.cout + c) * 2] = float(all.mean);
-      g.sums[(n * g.cout + c) * 2 + 1] = float(all.m2);
-    }
+  mergeMoments(moments, voxels, g.samples, strips, g.cout, g.sums);
 }
 
 }  // namespace rvx::cpu

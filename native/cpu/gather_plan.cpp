@@ -14,8 +14,8 @@ constexpr int64_t kVoxelsPerStep = 192;
 
 int64_t ceilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// Tile sizes whose sum is at least `width`, with the least cost: cycles for one input channel of
-// one tap, bounded by multiply-adds, loads or the latency of the sums.
+}  // namespace
+
 std::vector<int> splitRow(int64_t width, int NV, const int* sizes) {
   std::vector<double> cost(size_t(width) + 1, 0);
   std::vector<int> choice(size_t(width) + 1, 0);
@@ -31,8 +31,6 @@ std::vector<int> splitRow(int64_t width, int NV, const int* sizes) {
   for (int64_t w = width; w > 0; w -= tiles.back()) tiles.push_back(choice[size_t(w)]);
   return tiles;
 }
-
-}  // namespace
 
 GatherPlan::GatherPlan(const Gather& g) : lanes(RVX_ISA_CALL(vectorLanes)()) {
   packed.interleave = chooseInterleave(lanes, g.cout, g.axes[1].outputs);

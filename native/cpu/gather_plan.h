@@ -9,6 +9,10 @@
 
 namespace rvx::cpu {
 
+// Tile sizes whose sum is at least `width`, with the least cost: cycles for one input channel of
+// one tap, bounded by multiply-adds, loads or the latency of the sums. `sizes` ends with 0.
+std::vector<int> splitRow(int64_t width, int NV, const int* sizes);
+
 struct GatherPlan {
   explicit GatherPlan(const Gather& g);
 

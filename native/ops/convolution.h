@@ -32,6 +32,32 @@ struct Precision {
   }
 };
 
+// How products of a convolution are formed. Winograd's form (CPU, products of fp32, 3^3, stride 1, no dilation) does so with fewer
+// multiplications and a larger rounding error; `automatic` takes it where it is faster.
+enum class Algorithm { automatic, direct, winograd };
+
+inline Algorithm algorithmFromName(const std::string& name) {
+  require(name == "auto" || name == "direct" || name == "winograd", "InvalidArgument",
+          "Expected auto, direct or winograd for parameter algorithm but received " + name);
+  return name == "auto"     ? Algorithm::automatic
+         : name == "direct" ? Algorithm::direct
+                            : Algorithm::winograd;
+}
+
+// Checks the name, and that Winograd's form is not asked of what does not have it.
+inline void requireAlgorithm(const std::string& name, const Input& x, const Input& weight,
+                             const Int3& stride, const Int3& dilation, DType operand) {
+  if (algorithmFromName(name) != Algorithm::winograd) return;
+  const Shape& w = weight.shape();
+  require(
+      x.tensor.buffer->device->kind == DeviceKind::cpu && operand == DType::f32 && w[2] == 3 &&
+          w[3] == 3 && w[4] == 3 && stride == Int3{1, 1, 1} && dilation == Int3{1, 1, 1},
+      "InvalidArgument",
+      "Expected 3x3x3 weights, stride 1, dilation 1 and precision fp32 on the CPU for algorithm "
+      "winograd but received weight " +
+          w.text());
+}
+
 // Images of convolutions may be stored as f32, bf16 or f16; weights and channel vectors are f32.
 inline void requireFloat(const Input& x, const char* what) {
   require(x.dtype() == DType::f32 || x.dtype() == DType::bf16 || x.dtype() == DType::f16,
@@ -54,6 +80,7 @@ struct Conv3d {
   Int3 stride{1, 1, 1}, padding{0, 0, 0}, dilation{1, 1, 1};
   double slope = 1;
   bool statistics = false;
+  std::string algorithm = "auto";
   Precision type;
 
   template <class V>
@@ -61,7 +88,7 @@ struct Conv3d {
     v(x, "x"), v(weight, "weight"), v(bias, "bias"), v(second, "second"), v(scale, "scale"),
         v(shift, "shift"), v(secondScale, "secondScale"), v(secondShift, "secondShift"), v(y, "y"),
         v(sums, "sums"), v(stride, "stride"), v(padding, "padding"), v(dilation, "dilation"),
-        v(slope, "slope"), v(statistics, "statistics");
+        v(slope, "slope"), v(statistics, "statistics"), v(algorithm, "algorithm");
     type.fields(v);
   }
   void infer() {
@@ -91,6 +118,7 @@ struct Conv3d {
               "The kernel " + w.text() + " does not fit into " + s.text());
     }
     out.push(w[0]);
+    requireAlgorithm(algorithm, x, weight, stride, dilation, type.operand());
     y.is(out, type.result());
     sums.is({s[0], w[0], 2});
     sums.wanted = statistics;
@@ -106,12 +134,14 @@ struct Conv3dGradInput {
   Output dx;
   Int3 size{0, 0, 0}, stride{1, 1, 1}, padding{0, 0, 0}, dilation{1, 1, 1};
   int64_t first = 0, channels = 0;
+  std::string algorithm = "auto";
   Precision type;
 
   template <class V>
   void fields(V& v) {
     v(dy, "dy"), v(weight, "weight"), v(dx, "dx"), v(size, "size"), v(stride, "stride"),
-        v(padding, "padding"), v(dilation, "dilation"), v(first, "first"), v(channels, "channels");
+        v(padding, "padding"), v(dilation, "dilation"), v(first, "first"), v(channels, "channels"),
+        v(algorithm, "algorithm");
     type.fields(v);
   }
   void infer() {
@@ -129,6 +159,7 @@ struct Conv3dGradInput {
     const int64_t made = channels > 0 ? channels : weight.shape()[1] - first;
     require(first >= 0 && made > 0 && first + made <= weight.shape()[1], "ShapeMismatch",
             "The channels asked for do not lie in the weight " + weight.shape().text());
+    requireAlgorithm(algorithm, dy, weight, stride, dilation, type.operand());
     dx.is({dy.shape()[0], size[0], size[1], size[2], made}, type.result());
   }
 };

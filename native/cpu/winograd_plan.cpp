@@ -1,0 +1,111 @@
+#include "cpu/winograd_plan.h"
+
+#include <algorithm>
+
+#include "cpu/gather_plan.h"
+
+namespace rvx::cpu {
+namespace {
+
+// A ring of transformed planes shall stay in the second cache.
+constexpr int64_t kRingBytes = 640 << 10;
+constexpr int64_t kTasks = 48;
+// Fewer rows to a product would read the weights too often.
+constexpr int64_t kRows = 16;
+
+alignas(64) const float kZeros[64] = {};
+
+int64_t ceilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+}  // namespace
+
+bool winogradFits(const Gather& g) {
+  for (const GatherAxis& a : g.axes)
+    if (a.step != 1 || a.spread != 1 || a.start != 0 || a.offset.size() != 3 ||
+        a.offset[1] != a.offset[0] + 1 || a.offset[2] != a.offset[0] + 2)
+      return false;
+  return g.parts.size() == 1 && g.kernel == Int3{3, 3, 3};
+}
+
+WinogradPlan::WinogradPlan(const Gather& g)
+    : lanes(RVX_ISA_CALL(vectorLanes)()),
+      tilesH(ceilDivide(g.axes[1].outputs, kWinogradTile)),
+      tilesW(ceilDivide(g.axes[2].outputs, kWinogradTile)),
+      cin(g.cin()),
+      blocks(ceilDivide(cin, kWinogradBlock)),
+      run(blocks == 1 ? cin : kWinogradBlock) {
+  const int64_t planes = g.axes[0].outputs;
+  order = planes * tilesH * tilesW <= 16 * 16 ? Order::points : Order::strips;
+  depth = order == Order::strips;
+  while (couts < g.cout) {
+    const int NV = g.cout - couts > lanes ? 2 : 1;
+    outBlocks.push_back({NV, couts});
+    couts += NV * lanes;
+  }
+  if (order == Order::strips)
+    splitStrips(g);
+  else
+    rows = tilesH * tilesW * (depth ? ceilDivide(planes, 2) : planes);
+  tileRows();
+}
+
+void WinogradPlan::splitStrips(const Gather& g) {
+  const int64_t planes = g.axes[0].outputs;
+  const auto ring = [&](int64_t tileRows) {
+    return 4 * kWinogradPoints * tileRows * tilesW * blocks * kWinogradBlock *
+           int64_t(sizeof(float));
+  };
+  while (stripTileRows < tilesH && stripTiles() < kRows && ring(stripTileRows + 1) <= kRingBytes)
+    ++stripTileRows;
+  strips = ceilDivide(tilesH, stripTileRows);
+  stripTileRows = ceilDivide(tilesH, strips);
+  // Each chunk transforms two input planes more than it has outputs.
+  chunks = std::clamp<int64_t>(ceilDivide(kTasks, g.samples * strips), 1,
+                               std::max<int64_t>(1, planes / 16));
+  chunkPlanes = ceilDivide(ceilDivide(planes, chunks), 2) * 2;
+  chunks = ceilDivide(planes, chunkPlanes);
+  rows = stripTiles() * pairs;
+}
+
+void WinogradPlan::tileRows() {
+  for (int NV : {1, 2}) {
+    int64_t at = 0;
+    for (int S : splitRow(rows, NV, RVX_ISA_CALL(tileSizes)(NV, false))) {
+      const TileFunction tile = RVX_ISA_CALL(findTile)(TileKind{1, NV, S, int(kWinogradBlock)});
+      require(tile != nullptr, "InternalError", "A Winograd convolution has no tile for its plan");
+      tiles[NV].push_back({at, tile});
+      at += S;
+    }
+    paddedRows = std::max(paddedRows, at);
+  }
+}
+
+void WinogradPlan::multiply(const float* in, const int64_t* offsets, int64_t taps,
+                            const float* weights, float* out) const {
+  // Weights of a pass stay in the first cache while the rows go by.
+  const int64_t budget = lanes == 16 ? 32 << 10 : 20 << 10;
+  for (const OutBlock& b : outBlocks) {
+    const int64_t width = b.NV * lanes, tapFloats = run * width;
+    const int64_t passes = ceilDivide(taps * tapFloats * int64_t(sizeof(float)), budget);
+    const float* w = weights + b.first * taps * run;
+    for (int64_t pass = 0; pass < passes; ++pass) {
+      const int64_t begin = taps * pass / passes, end = taps * (pass + 1) / passes;
+      if (begin == end) continue;
+      TilePass tile;
+      tile.tapOffset = offsets + begin;
+      tile.taps = end - begin;
+      tile.run = run;
+      tile.weight = w + begin * tapFloats;
+      tile.startStride = begin ? couts : 0;
+      tile.sumStride = couts;
+      for (const Tile& t : tiles[b.NV]) {
+        tile.in = in + t.at * kWinogradBlock;
+        tile.sum = out + t.at * couts + b.first;
+        tile.start = begin ? tile.sum : kZeros;
+        t.run(tile);
+      }
+    }
+  }
+}
+
+}  // namespace rvx::cpu

@@ -1,0 +1,102 @@
+// Winograd's convolution W(md,4,4): a 3^3 convolution with stride 1 by tiles of md x 4 x 4 outputs,
+//
+//   Y = A^T [sum over ci of (G g G^T) * (B^T X B)] A     along each axis
+//
+// (Lavin and Gray 2015; matrices in isa/winograd_points.h), where md = 2 transforms D too and md = 1
+// sums its three taps directly. Products are small matrix products over channels, one for each of 36
+// points (h, w): rows are tiles, columns output channels.
+//
+// Multiply-adds: 144 Cin Cout for 32 outputs (md = 2), a sixth of the direct 864; 108 for 16 (md = 1), a
+// quarter. Bytes beyond the direct form: transformed weights, 144/27 or 108/27 of the plain ones, and
+// transformed input and output, which stay in the second cache in strips.
+//
+// Two orders. Strips (winograd_strip.cpp): rows of tiles walk along D, all points inside, for levels
+// whose weights fit into a cache. Points (winograd_points.cpp): the whole volume is transformed, then
+// point by point multiplied, so that the weights of deep levels are read once.
+//
+// Nothing here depends on the number of threads. A row's product runs over taps and channels in one
+// order whatever the tile, so each voxel's bits depend on nothing else.
+#pragma once
+#include <vector>
+
+#include "cpu/convolution.h"
+#include "cpu/isa/gather_tile.h"
+#include "cpu/isa/winograd.h"
+
+namespace rvx::cpu {
+
+struct WinogradPlan {
+  explicit WinogradPlan(const Gather& g);
+
+  enum class Order { strips, points };
+  Order order;
+  bool depth;  // md = 2
+  int lanes;
+  int64_t tilesH, tilesW;  // of a plane
+
+  // Input channels in blocks of kWinogradBlock, of which products read the first `run`.
+  int64_t cin, blocks, run;
+  int64_t channels() const { return blocks * run; }
+
+  struct OutBlock {
+    int NV;
+    int64_t first;  // lane
+  };
+  std::vector<OutBlock> outBlocks;
+  int64_t couts = 0;  // lanes of all
+
+  // Weights, in floats: [point][q][out block][block][run][NV][lanes] with q the points along D, or
+  // with md = 1 [point][out block][tap of D][block][run][NV][lanes].
+  int64_t depthPoints() const { return depth ? 4 : 3; }
+  int64_t productFloats() const { return channels() * couts; }
+  int64_t weightPoint() const { return depthPoints() * productFloats() + kWinogradBlock; }
+  int64_t weightFloats() const { return kWinogradPoints * weightPoint(); }
+
+  // Rows of a product: tiles of the strip for `pairs` pairs of planes, or of the whole sample.
+  int64_t rows = 0, paddedRows = 0;
+  struct Tile {
+    int64_t at;
+    TileFunction run;
+  };
+  std::vector<Tile> tiles[3];  // by NV
+
+  // Strips: rows of tiles in one, how many there are; planes of a chunk along D, pairs at a time.
+  int64_t stripTileRows = 1, strips = 1, chunkPlanes = 0, chunks = 1, pairs = 1;
+  int64_t stripTiles() const { return stripTileRows * tilesW; }
+
+  // out[row][couts] = in[row] * weights, with `taps` blocks of `run` channels at in + offsets[t].
+  void multiply(const float* in, const int64_t* offsets, int64_t taps, const float* weights,
+                float* out) const;
+
+ private:
+  void splitStrips(const Gather& g);
+  void tileRows();
+};
+
+// Whether `g` is what the above computes: 3^3, stride 1, no dilation.
+bool winogradFits(const Gather& g);
+
+// The weights of `g` as the plan wants them, and the bias as `couts` floats.
+void winogradWeights(const Gather& g, const WinogradPlan& plan, float* weights);
+std::vector<float> winogradBias(const Gather& g, const WinogradPlan& plan);
+
+// Transforms a row of tiles of plane z, inside, of sample n. Block b of channels goes to out +
+// b * blockStride. `buffer`: winogradBufferFloats(plan).
+void winogradInput(const Gather& g, const WinogradPlan& plan, int64_t n, int64_t z, int64_t tileRow,
+                   float* out, int64_t pointStride, int64_t blockStride, float* buffer);
+int64_t winogradBufferFloats(const WinogradPlan& plan);
+
+// Transforms a row of tiles of output plane d back and stores it; returns the number of voxels.
+// `moments`: mean [couts], then sum of squared deviations [couts]; or nullptr.
+int64_t winogradOutput(const Gather& g, const WinogradPlan& plan, int64_t n, int64_t d,
+                       int64_t tileRow, const float* in, int64_t pointStride, const float* bias,
+                       float* moments);
+
+struct Moments;
+void winogradStrips(const Gather& g, const WinogradPlan& plan, const float* weights,
+                    const float* bias);
+void winogradPointwise(const Gather& g, const WinogradPlan& plan, const float* weights,
+                       const float* bias, Context& cx);
+void runWinograd(const Gather& g, Context& cx);
+
+}  // namespace rvx::cpu

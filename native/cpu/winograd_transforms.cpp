@@ -1,0 +1,157 @@
+// Between tensors and the transformed forms of winograd_plan.h: weights, rows of input tiles (both
+// sources, norm on load, zeros outside) and rows of output tiles (bias, statistics).
+#include <algorithm>
+
+#include "core/pool.h"
+#include "cpu/isa/gather_rows.h"
+#include "cpu/winograd_plan.h"
+
+namespace rvx::cpu {
+
+void winogradWeights(const Gather& g, const WinogradPlan& plan, float* weights) {
+  // Where each tap of the weight goes: a gradient's are flipped.
+  int64_t place[27];
+  const auto& k = g.axes;
+  const int64_t lanes = plan.lanes;
+  for (size_t d = 0; d < 3; ++d)
+    for (size_t h = 0; h < 3; ++h)
+      for (size_t w = 0; w < 3; ++w)
+        place[(k[0].kernel[d] * 3 + k[1].kernel[h]) * 3 + k[2].kernel[w]] =
+            int64_t(9 * d + 3 * h + w) * lanes;
+  const int64_t vectors = plan.couts / lanes;
+  parallelFor(vectors * plan.blocks, [&](int64_t task) {
+    const int64_t vector = task / plan.blocks, block = task % plan.blocks;
+    const int64_t first = vector * lanes, firstCi = block * kWinogradBlock;
+    const int64_t valid = std::clamp<int64_t>(g.cout - first, 0, lanes);
+    const int64_t channels = std::min(kWinogradBlock, plan.cin - firstCi);
+    auto* taps =
+        static_cast<float*>(threadScratch(1, size_t(kWinogradBlock * 27 * lanes) * sizeof(float)));
+    const float* from = g.weight + first * g.weightCo + firstCi * g.weightCi;
+    if (g.weightCi == 27) RVX_ISA_CALL(packLanes)
+    (from, g.weightCo, valid, 1, channels * 27, 27, place, 27 * lanes, taps);
+    else for (int64_t ci = 0; ci < channels; ++ci) RVX_ISA_CALL(packLanes)(
+        from + ci * g.weightCi, g.weightCo, valid, 1, 27, 27, place, 0, taps + ci * 27 * lanes);
+    const auto& out = *std::find_if(plan.outBlocks.begin(), plan.outBlocks.end(),
+                                    [&](const auto& b) { return first < b.first + b.NV * lanes; });
+    const int64_t width = out.NV * lanes, ahead = plan.depth ? 1 : 3;
+    WinogradWeight job;
+    job.taps = taps;
+    job.channels = channels;
+    job.padded = plan.run;
+    job.depth = plan.depth;
+    job.to = weights + out.first * plan.channels() * ahead + block * plan.run * width + first -
+             out.first;
+    job.pointStride = plan.weightPoint();
+    job.depthStride = plan.depth ? plan.productFloats() : plan.channels() * width;
+    job.step = width;
+    RVX_ISA_CALL(winogradWeight)(job);
+  });
+}
+
+std::vector<float> winogradBias(const Gather& g, const WinogradPlan& plan) {
+  std::vector<float> bias(size_t(plan.couts), 0.0f);
+  if (g.bias) std::copy(g.bias, g.bias + g.cout, bias.begin());
+  return bias;
+}
+
+int64_t winogradBufferFloats(const WinogradPlan& plan) {
+  return 6 * (plan.tilesW * kWinogradTile + 2) * kWinogradBlock;
+}
+
+void winogradInput(const Gather& g, const WinogradPlan& plan, int64_t n, int64_t z, int64_t tileRow,
+                   float* out, int64_t pointStride, int64_t blockStride, float* buffer) {
+  const int64_t firstRow = tileRow * kWinogradTile + g.axes[1].offset[0];
+  const auto row = [&](const GatherSource& s, int64_t y) {
+    return y < 0 || y >= g.inSize[1]
+               ? nullptr
+               : s.x + ((n * g.inSize[0] + z) * g.inSize[1] + y) * g.inSize[2] * s.channels;
+  };
+  WinogradLoad job;
+  job.slope = g.slope;
+  job.tiles = plan.tilesW;
+  job.pointStride = pointStride;
+  for (int64_t b = 0; b < plan.blocks; ++b, out += blockStride) {
+    const int64_t first = b * kWinogradBlock, last = first + kWinogradBlock;
+    job.out = out;
+    const bool inSecond = first >= g.sources[0].channels;
+    const GatherSource& s = g.sources[inSecond];
+    const int64_t from = inSecond ? first - g.sources[0].channels : first;
+    if (from + kWinogradBlock <= s.channels) {
+      for (int64_t r = 0; r < 6; ++r) {
+        const float* x = row(s, firstRow + r);
+        job.rows[r] = x ? x + from : nullptr;
+      }
+      job.stride = s.channels;
+      job.width = g.inSize[2];
+      job.scale = s.scale ? s.scale + n * s.channels + from : nullptr;
+      job.shift = s.shift ? s.shift + n * s.channels + from : nullptr;
+      job.firstColumn = g.axes[2].offset[0];
+      RVX_ISA_CALL(winogradLoad)(job);
+      continue;
+    }
+    // A block that is not whole or has channels of both sources is put together first.
+    const int64_t columns = plan.tilesW * kWinogradTile + 2;
+    std::fill(buffer, buffer + winogradBufferFloats(plan), 0.0f);
+    PackRow pack;
+    pack.P = 1;
+    pack.width = g.inSize[2];
+    pack.slope = g.slope;
+    pack.firstColumn = g.axes[2].offset[0];
+    pack.columns = pack.phaseSize = columns;
+    pack.phases = 1;
+    pack.outStride = kWinogradBlock;
+    int64_t before = 0;
+    for (const GatherSource& source : g.sources) {
+      const int64_t begin = std::max(first - before, int64_t{0});
+      const int64_t end = std::min(last - before, source.channels);
+      for (int64_t r = 0; r < 6 && begin < end; ++r) {
+        const float* x = row(source, firstRow + r);
+        if (!x) continue;
+        x += begin;
+        pack.rows = &x;
+        pack.stride = source.channels;
+        pack.channels = end - begin;
+        pack.scale = source.scale ? source.scale + n * source.channels + begin : nullptr;
+        pack.shift = source.shift ? source.shift + n * source.channels + begin : nullptr;
+        pack.out = buffer + r * columns * kWinogradBlock + before + begin - first;
+        RVX_ISA_CALL(packRow)(pack);
+      }
+      before += source.channels;
+    }
+    for (int64_t r = 0; r < 6; ++r) job.rows[r] = buffer + r * columns * kWinogradBlock;
+    job.stride = kWinogradBlock;
+    job.width = columns;
+    job.scale = job.shift = nullptr;
+    job.firstColumn = 0;
+    RVX_ISA_CALL(winogradLoad)(job);
+  }
+}
+
+int64_t winogradOutput(const Gather& g, const WinogradPlan& plan, int64_t n, int64_t d,
+                       int64_t tileRow, const float* in, int64_t pointStride, const float* bias,
+                       float* moments) {
+  const int64_t height = g.axes[1].outputs, width = g.axes[2].outputs;
+  WinogradStore job;
+  job.in = in;
+  job.pointStride = pointStride;
+  job.tileStride = plan.couts;
+  job.tiles = plan.tilesW;
+  int64_t rows = 0;
+  for (int64_t r = 0; r < kWinogradTile; ++r) {
+    const int64_t h = tileRow * kWinogradTile + r;
+    job.rows[r] = nullptr;
+    if (h >= height) continue;
+    job.rows[r] = g.y + ((n * g.outSize[0] + d) * height + h) * width * g.cout;
+    ++rows;
+  }
+  job.stride = g.cout;
+  job.width = width;
+  job.channels = g.cout;
+  job.bias = bias;
+  job.mean = moments;
+  job.m2 = moments ? moments + plan.couts : nullptr;
+  RVX_ISA_CALL(winogradStore)(job);
+  return rows * width;
+}
+
+}  // namespace rvx::cpu
