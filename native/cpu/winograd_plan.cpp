@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cpu/gather_plan.h"
+#include "cpu/isa/gather_tile.h"
 
 namespace rvx::cpu {
 namespace {
@@ -12,8 +13,6 @@ constexpr int64_t kRingBytes = 640 << 10;
 constexpr int64_t kTasks = 48;
 // Fewer rows to a product would read the weights too often.
 constexpr int64_t kRows = 16;
-
-alignas(64) const float kZeros[64] = {};
 
 int64_t ceilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -70,38 +69,34 @@ void WinogradPlan::splitStrips(const Gather& g) {
 void WinogradPlan::tileRows() {
   for (int NV : {1, 2}) {
     int64_t at = 0;
-    for (int S : splitRow(rows, NV, RVX_ISA_CALL(tileSizes)(NV, false))) {
-      const TileFunction tile = RVX_ISA_CALL(findTile)(TileKind{1, NV, S, int(kWinogradBlock)});
-      require(tile != nullptr, "InternalError", "A Winograd convolution has no tile for its plan");
-      tiles[NV].push_back({at, tile});
+    for (int S : splitRow(rows, NV, RVX_ISA_CALL(winogradTileSizes)(NV))) {
+      tiles[NV].push_back({at, RVX_ISA_CALL(winogradTile)(NV, S)});
       at += S;
     }
     paddedRows = std::max(paddedRows, at);
+    // Weights of a pass stay in the first cache while the rows go by.
+    const int64_t budget = lanes == 16 ? 32 << 10 : 20 << 10;
+    tapsPerPass[NV] =
+        std::max<int64_t>(1, budget / (run * NV * lanes * int64_t(sizeof(float))));
   }
 }
 
 void WinogradPlan::multiply(const float* in, const int64_t* offsets, int64_t taps,
                             const float* weights, float* out) const {
-  // Weights of a pass stay in the first cache while the rows go by.
-  const int64_t budget = lanes == 16 ? 32 << 10 : 20 << 10;
   for (const OutBlock& b : outBlocks) {
-    const int64_t width = b.NV * lanes, tapFloats = run * width;
-    const int64_t passes = ceilDivide(taps * tapFloats * int64_t(sizeof(float)), budget);
+    const int64_t width = b.NV * lanes, most = tapsPerPass[b.NV];
     const float* w = weights + b.first * taps * run;
-    for (int64_t pass = 0; pass < passes; ++pass) {
-      const int64_t begin = taps * pass / passes, end = taps * (pass + 1) / passes;
-      if (begin == end) continue;
-      TilePass tile;
-      tile.tapOffset = offsets + begin;
-      tile.taps = end - begin;
-      tile.run = run;
-      tile.weight = w + begin * tapFloats;
-      tile.startStride = begin ? couts : 0;
-      tile.sumStride = couts;
+    WinogradTile tile;
+    tile.run = run;
+    tile.outStride = couts;
+    for (int64_t begin = 0; begin < taps; begin += most) {
+      tile.offsets = offsets + begin;
+      tile.blocks = std::min(most, taps - begin);
+      tile.weight = w + begin * run * width;
+      tile.add = begin > 0;
       for (const Tile& t : tiles[b.NV]) {
         tile.in = in + t.at * kWinogradBlock;
-        tile.sum = out + t.at * couts + b.first;
-        tile.start = begin ? tile.sum : kZeros;
+        tile.out = out + t.at * couts + b.first;
         t.run(tile);
       }
     }

@@ -20,7 +20,6 @@
 #include <vector>
 
 #include "cpu/convolution.h"
-#include "cpu/isa/gather_tile.h"
 #include "cpu/isa/winograd.h"
 
 namespace rvx::cpu {
@@ -56,9 +55,10 @@ struct WinogradPlan {
   int64_t rows = 0, paddedRows = 0;
   struct Tile {
     int64_t at;
-    TileFunction run;
+    WinogradTileFunction run;
   };
   std::vector<Tile> tiles[3];  // by NV
+  int64_t tapsPerPass[3] = {1, 1, 1};
 
   // Strips: rows of tiles in one, how many there are; planes of a chunk along D, pairs at a time.
   int64_t stripTileRows = 1, strips = 1, chunkPlanes = 0, chunks = 1, pairs = 1;

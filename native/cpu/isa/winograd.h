@@ -45,7 +45,23 @@ struct WinogradWeight {
   int64_t pointStride, depthStride, step;
 };
 
+// Product of S rows with NV vectors of output channels: out[row * outStride + n * lanes + l] = (add: +)
+// the sum over blocks b and channels c < run of in[offsets[b] + row * kWinogradBlock + c] *
+// weight[b][c][n][l].
+struct WinogradTile {
+  const float* in;
+  const int64_t* offsets;
+  int64_t blocks, run;  // at least one each
+  const float* weight;
+  float* out;
+  int64_t outStride;
+  bool add;
+};
+using WinogradTileFunction = void (*)(const WinogradTile&);
+
 RVX_ISA_DECLARE(
+    // nullptr where there is none. Sizes end with 0.
+    WinogradTileFunction winogradTile(int NV, int S); const int* winogradTileSizes(int NV);
     void winogradLoad(const WinogradLoad& job); void winogradStore(const WinogradStore& job);
     void winogradWeight(const WinogradWeight& job);
     // Along D: four planes to four points, to[q * stride + i], and four points to two planes; whole

@@ -32,7 +32,7 @@ void columns(const WinogradLoad& j, int64_t from, int64_t first, int64_t count, 
       d[r] = load(j.rows[r] + at);
       if constexpr (Normalize) {
         const Vec v = d[r] * scale + shift;
-        d[r] = select(v > Vec{}, v, v * slope);
+        d[r] = v > Vec{} ? v : v * slope;
       }
     }
     inputPoints(d, t);

@@ -27,7 +27,7 @@ struct Sums {
   void finish(float* mean, float* m2) const {
     const Vec n = splat(float(count)), rest = sum / n, m = squares - rest * sum;
     store(mean, first + rest);
-    store(m2, select(m > Vec{}, m, Vec{}));
+    store(m2, m > Vec{} ? m : Vec{});
   }
 };
 
