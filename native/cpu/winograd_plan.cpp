@@ -63,7 +63,7 @@ void WinogradPlan::splitStrips(const Gather& g) {
                                std::max<int64_t>(1, planes / 16));
   chunkPlanes = ceilDivide(ceilDivide(planes, chunks), 2) * 2;
   chunks = ceilDivide(planes, chunkPlanes);
-  rows = stripTiles() * pairs;
+  rows = stripTiles();
 }
 
 void WinogradPlan::tileRows() {
@@ -76,8 +76,7 @@ void WinogradPlan::tileRows() {
     paddedRows = std::max(paddedRows, at);
     // Weights of a pass stay in the first cache while the rows go by.
     const int64_t budget = lanes == 16 ? 32 << 10 : 20 << 10;
-    tapsPerPass[NV] =
-        std::max<int64_t>(1, budget / (run * NV * lanes * int64_t(sizeof(float))));
+    tapsPerPass[NV] = std::max<int64_t>(1, budget / (run * NV * lanes * int64_t(sizeof(float))));
   }
 }
 

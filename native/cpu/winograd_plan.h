@@ -51,7 +51,7 @@ struct WinogradPlan {
   int64_t weightPoint() const { return depthPoints() * productFloats() + kWinogradBlock; }
   int64_t weightFloats() const { return kWinogradPoints * weightPoint(); }
 
-  // Rows of a product: tiles of the strip for `pairs` pairs of planes, or of the whole sample.
+  // Rows of a product: tiles of the strip, or of the whole sample's planes or pairs of planes.
   int64_t rows = 0, paddedRows = 0;
   struct Tile {
     int64_t at;
@@ -60,8 +60,8 @@ struct WinogradPlan {
   std::vector<Tile> tiles[3];  // by NV
   int64_t tapsPerPass[3] = {1, 1, 1};
 
-  // Strips: rows of tiles in one, how many there are; planes of a chunk along D, pairs at a time.
-  int64_t stripTileRows = 1, strips = 1, chunkPlanes = 0, chunks = 1, pairs = 1;
+  // Strips: rows of tiles in one, how many there are; planes of a chunk along D.
+  int64_t stripTileRows = 1, strips = 1, chunkPlanes = 0, chunks = 1;
   int64_t stripTiles() const { return stripTileRows * tilesW; }
 
   // out[row][couts] = in[row] * weights, with `taps` blocks of `run` channels at in + offsets[t].

@@ -26,8 +26,8 @@ class WinogradStrip {
         tileRows_(std::min(plan.stripTileRows, plan.tilesH - firstTileRow_)),
         begin_(chunk * plan.chunkPlanes),
         end_(std::min(begin_ + plan.chunkPlanes, g.axes[0].outputs)),
-        slots_(2 * plan.pairs + 2),
-        held_(size_t(slots_), kNone),
+
+        held_(size_t(kSlots), kNone),
         // A stride of a power of two would put all points into the same sets of the first cache.
         pointStride_(plan.blocks * plan.stripTiles() * kWinogradBlock + kWinogradBlock),
         productStride_(plan.blocks * plan.paddedRows * kWinogradBlock + kWinogradBlock),
@@ -40,11 +40,11 @@ class WinogradStrip {
       at += (floats + 15) / 16 * 16;
       return here;
     };
-    const int64_t ring = place(slots_ * kWinogradPoints * pointStride_);
+    const int64_t ring = place(kSlots * kWinogradPoints * pointStride_);
     const int64_t zeros = place(plan.stripTiles() * kWinogradBlock);
     const int64_t products = place(4 * productStride_ + kSlack);
     const int64_t sums = place(4 * sumStride_);
-    const int64_t planes = place(2 * plan.pairs * kWinogradPoints * planeStride_);
+    const int64_t planes = place(2 * kWinogradPoints * planeStride_);
     const int64_t moments = place(2 * plan.couts);
     const int64_t buffer = place(winogradBufferFloats(plan));
     auto* base = static_cast<float*>(threadScratch(0, size_t(at) * sizeof(float)));
@@ -63,10 +63,10 @@ class WinogradStrip {
   // Returns the number of voxels; `moments` by output channel, or nullptr.
   double run(Moments* moments) {
     double voxels = 0;
-    for (int64_t d = begin_; d < end_; d += 2 * plan_.pairs) {
-      for (int64_t i = 0; i < slots_; ++i) need(d + g_.axes[0].offset[0] + i);
+    for (int64_t d = begin_; d < end_; d += 2) {
+      for (int64_t i = 0; i < kSlots; ++i) need(d + g_.axes[0].offset[0] + i);
       for (int64_t p = 0; p < kWinogradPoints; ++p) multiply(d, p);
-      for (int64_t i = 0; i < 2 * plan_.pairs && d + i < end_; ++i)
+      for (int64_t i = 0; i < 2 && d + i < end_; ++i)
         for (int64_t r = 0; r < tileRows_; ++r) {
           const int64_t stored = winogradOutput(
               g_, plan_, n_, d + i, firstTileRow_ + r,
@@ -81,9 +81,9 @@ class WinogradStrip {
   }
 
  private:
-  static constexpr int64_t kNone = INT64_MIN;
+  static constexpr int64_t kNone = INT64_MIN, kSlots = 4;
 
-  int64_t slotOf(int64_t z) const { return (z - g_.axes[0].offset[0]) % slots_; }
+  int64_t slotOf(int64_t z) const { return (z - g_.axes[0].offset[0]) % kSlots; }
   bool inside(int64_t z) const { return z >= 0 && z < g_.inSize[0]; }
 
   void need(int64_t z) {
@@ -98,34 +98,29 @@ class WinogradStrip {
 
   void multiply(int64_t d, int64_t p) {
     const int64_t floats = plan_.stripTiles() * kWinogradBlock;
-    for (int64_t pair = 0; pair < plan_.pairs; ++pair)
-      for (int64_t b = 0; b < plan_.blocks; ++b) {
-        const float* from[4];
-        for (int64_t i = 0; i < 4; ++i) {
-          const int64_t z = d + 2 * pair + g_.axes[0].offset[0] + i;
-          from[i] = inside(z)
-                        ? ring_ + (slotOf(z) * kWinogradPoints + p) * pointStride_ + b * floats
-                        : zeros_;
-        }
-        RVX_ISA_CALL(winogradDepthLoad)
-        (from, floats, products_ + offsets_[size_t(b)] + pair * floats, productStride_);
+    for (int64_t b = 0; b < plan_.blocks; ++b) {
+      const float* from[4];
+      for (int64_t i = 0; i < 4; ++i) {
+        const int64_t z = d + g_.axes[0].offset[0] + i;
+        from[i] = inside(z) ? ring_ + (slotOf(z) * kWinogradPoints + p) * pointStride_ + b * floats
+                            : zeros_;
       }
+      RVX_ISA_CALL(winogradDepthLoad)
+      (from, floats, products_ + offsets_[size_t(b)], productStride_);
+    }
     const float* weights = weights_ + p * plan_.weightPoint();
     for (int64_t q = 0; q < 4; ++q)
       plan_.multiply(products_ + q * productStride_, offsets_.data(), plan_.blocks,
                      weights + q * plan_.productFloats(), sums_ + q * sumStride_);
-    for (int64_t pair = 0; pair < plan_.pairs; ++pair) {
-      float* to = planes_ + (2 * pair * kWinogradPoints + p) * planeStride_;
-      RVX_ISA_CALL(winogradDepthStore)
-      (sums_ + pair * plan_.stripTiles() * plan_.couts, sumStride_,
-       plan_.stripTiles() * plan_.couts, to, to + kWinogradPoints * planeStride_);
-    }
+    float* to = planes_ + p * planeStride_;
+    RVX_ISA_CALL(winogradDepthStore)
+    (sums_, sumStride_, plan_.stripTiles() * plan_.couts, to, to + kWinogradPoints * planeStride_);
   }
 
   const Gather& g_;
   const WinogradPlan& plan_;
   const float *weights_, *bias_;
-  int64_t n_, firstTileRow_, tileRows_, begin_, end_, slots_;
+  int64_t n_, firstTileRow_, tileRows_, begin_, end_;
   std::vector<int64_t> held_, offsets_;
   int64_t pointStride_, productStride_, sumStride_, planeStride_;
   float *ring_, *zeros_, *products_, *sums_, *planes_, *moments_, *buffer_;

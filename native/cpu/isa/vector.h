@@ -36,6 +36,17 @@ static inline Vec fma(Vec a, Vec b, Vec c) {
 #endif
 }
 
+// The greater; b where they are equal or one is not a number.
+static inline Vec max(Vec a, Vec b) {
+#if RVX_ISA_LANES == 16
+  return (Vec)_mm512_max_ps((__m512)a, (__m512)b);
+#elif RVX_ISA_LANES == 8
+  return (Vec)_mm256_max_ps((__m256)a, (__m256)b);
+#else
+  return a > b ? a : b;
+#endif
+}
+
 // P floats repeated over the vector.
 template <int P>
 static inline Vec broadcast(const float* p) {

@@ -9,11 +9,13 @@ namespace {
 constexpr int64_t kTiles = 8;  // in the buffer at a time
 constexpr int64_t kColumns = kWinogradTile * kTiles + 2;
 
+enum class Norm { none, leaky, any };  // leaky: a slope of at most 1
+
 // Along H: columns first..first+count-1 of lanes from..from+kLanes-1 become [point][column].
-template <bool All, bool Normalize>
+template <bool All, Norm norm>
 void columns(const WinogradLoad& j, int64_t from, int64_t first, int64_t count, Vec* buffer) {
   Vec scale{}, shift{};
-  if constexpr (Normalize) scale = load(j.scale + from), shift = load(j.shift + from);
+  if constexpr (norm != Norm::none) scale = load(j.scale + from), shift = load(j.shift + from);
   const Vec slope = splat(j.slope);
   for (int64_t c = 0; c < count; ++c) {
     const int64_t x = first + c;
@@ -30,9 +32,9 @@ void columns(const WinogradLoad& j, int64_t from, int64_t first, int64_t count, 
         continue;
       }
       d[r] = load(j.rows[r] + at);
-      if constexpr (Normalize) {
-        const Vec v = d[r] * scale + shift;
-        d[r] = v > Vec{} ? v : v * slope;
+      if constexpr (norm != Norm::none) {
+        const Vec v = fma(d[r], scale, shift);
+        d[r] = norm == Norm::leaky ? max(v, v * slope) : v > Vec{} ? v : v * slope;
       }
     }
     inputPoints(d, t);
@@ -47,8 +49,9 @@ void winogradLoad(const WinogradLoad& j) {
   Vec buffer[6 * kColumns];
   bool all = true;
   for (const float* row : j.rows) all = all && row;
-  const auto run = j.scale ? (all ? columns<true, true> : columns<false, true>)
-                           : (all ? columns<true, false> : columns<false, false>);
+  const auto run = !j.scale       ? (all ? columns<true, Norm::none> : columns<false, Norm::none>)
+                   : j.slope <= 1 ? (all ? columns<true, Norm::leaky> : columns<false, Norm::leaky>)
+                                  : (all ? columns<true, Norm::any> : columns<false, Norm::any>);
   for (int64_t from = 0; from < kWinogradBlock; from += kLanes)
     for (int64_t begin = 0; begin < j.tiles; begin += kTiles) {
       const int64_t count = j.tiles - begin < kTiles ? j.tiles - begin : kTiles;

@@ -16,7 +16,7 @@ namespace rvx::RVX_ISA {
 
 // B^T d. Rows share x^2 + 3/2 x - 1 and x^2 - 1, factors of the points' polynomials.
 static inline void inputPoints(const Vec d[6], Vec t[6]) {
-  const Vec half = splat(0.5f), one5 = splat(1.5f), two = splat(2.0f);
+  const Vec one5 = splat(1.5f), two = splat(2.0f);
   const Vec e0 = fma(d[1], one5, d[2] - d[0]), e1 = fma(d[2], one5, d[3] - d[1]);
   const Vec e2 = fma(d[3], one5, d[4] - d[2]), e3 = fma(d[4], one5, d[5] - d[3]);
   const Vec f1 = d[3] - d[1], f2 = d[4] - d[2];
@@ -24,7 +24,7 @@ static inline void inputPoints(const Vec d[6], Vec t[6]) {
   t[1] = e1 + e2;
   t[2] = e2 - e1;
   t[3] = fma(f1, two, f2);
-  t[4] = f2 - f1 * half;
+  t[4] = fma(f1, splat(-0.5f), f2);
   t[5] = e3 - e1;
 }
 
