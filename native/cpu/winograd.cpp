@@ -25,7 +25,7 @@ void runWinograd(const Gather& g, Context& cx) {
     return run(weights.data());
   }
   Buffer& buffer = *g.weightBuffer;
-  Companion& kept = buffer.companion({kWinogradCompanion, plan.lanes, plan.depth, plan.cin, g.cout},
+  Companion& kept = buffer.companion({kWinogradCompanion, plan.lanes, plan.cin, g.cout},
                                      size_t(plan.weightFloats()) * sizeof(float));
   if (kept.made != buffer.written) {
     kept.made = Companion::kNever;  // should the work be interrupted

@@ -11,6 +11,9 @@ namespace {
 // A ring of transformed planes shall stay in the second cache.
 constexpr int64_t kRingBytes = 640 << 10;
 constexpr int64_t kTasks = 48;
+// Point by point: levels with few tiles, or weights that no second cache holds, while the transformed
+// tensors are no burden.
+constexpr int64_t kDeepTiles = 256, kStripWeightBytes = 4 << 20, kPointsBytes = 256 << 20;
 // Fewer rows to a product would read the weights too often.
 constexpr int64_t kRows = 16;
 
@@ -33,18 +36,21 @@ WinogradPlan::WinogradPlan(const Gather& g)
       cin(g.cin()),
       blocks(ceilDivide(cin, kWinogradBlock)),
       run(blocks == 1 ? cin : kWinogradBlock) {
-  const int64_t planes = g.axes[0].outputs;
-  order = planes * tilesH * tilesW <= 16 * 16 ? Order::points : Order::strips;
-  depth = order == Order::strips;
   while (couts < g.cout) {
     const int NV = g.cout - couts > lanes ? 2 : 1;
     outBlocks.push_back({NV, couts});
     couts += NV * lanes;
   }
+  const int64_t pairs = ceilDivide(g.axes[0].outputs, 2), tiles = 2 * pairs * tilesH * tilesW;
+  const int64_t workBytes = g.samples * tiles * kWinogradPoints *
+                            (blocks * kWinogradBlock + couts) * int64_t(sizeof(float));
+  const bool deep =
+      tiles <= kDeepTiles || weightFloats() * int64_t(sizeof(float)) > kStripWeightBytes;
+  order = deep && workBytes <= kPointsBytes ? Order::points : Order::strips;
   if (order == Order::strips)
     splitStrips(g);
   else
-    rows = tilesH * tilesW * (depth ? ceilDivide(planes, 2) : planes);
+    rows = pairs * tilesH * tilesW;
   tileRows();
 }
 
@@ -76,21 +82,21 @@ void WinogradPlan::tileRows() {
     paddedRows = std::max(paddedRows, at);
     // Weights of a pass stay in the first cache while the rows go by.
     const int64_t budget = lanes == 16 ? 32 << 10 : 20 << 10;
-    tapsPerPass[NV] = std::max<int64_t>(1, budget / (run * NV * lanes * int64_t(sizeof(float))));
+    blocksPerPass[NV] = std::max<int64_t>(1, budget / (run * NV * lanes * int64_t(sizeof(float))));
   }
 }
 
-void WinogradPlan::multiply(const float* in, const int64_t* offsets, int64_t taps,
-                            const float* weights, float* out) const {
+void WinogradPlan::multiply(const float* in, const int64_t* offsets, const float* weights,
+                            float* out) const {
   for (const OutBlock& b : outBlocks) {
-    const int64_t width = b.NV * lanes, most = tapsPerPass[b.NV];
-    const float* w = weights + b.first * taps * run;
+    const int64_t width = b.NV * lanes, most = blocksPerPass[b.NV];
+    const float* w = weights + b.first * channels();
     WinogradTile tile;
     tile.run = run;
     tile.outStride = couts;
-    for (int64_t begin = 0; begin < taps; begin += most) {
+    for (int64_t begin = 0; begin < blocks; begin += most) {
       tile.offsets = offsets + begin;
-      tile.blocks = std::min(most, taps - begin);
+      tile.blocks = std::min(most, blocks - begin);
       tile.weight = w + begin * run * width;
       tile.add = begin > 0;
       for (const Tile& t : tiles[b.NV]) {

@@ -1,21 +1,20 @@
-// Winograd's convolution W(md,4,4): a 3^3 convolution with stride 1 by tiles of md x 4 x 4 outputs,
+// Winograd's convolution W(2,4,4): a 3^3 convolution with stride 1 by tiles of 2 x 4 x 4 outputs,
 //
-//   Y = A^T [sum over ci of (G g G^T) * (B^T X B)] A     along each axis
+//   Y = A^T [sum over ci of (G g G^T) * (B^T X B)] A     along each of the three axes
 //
-// (Lavin and Gray 2015; matrices in isa/winograd_points.h), where md = 2 transforms D too and md = 1
-// sums its three taps directly. Products are small matrix products over channels, one for each of 36
-// points (h, w): rows are tiles, columns output channels.
+// (Lavin and Gray 2015; matrices in isa/winograd_points.h). Products are small matrix products over
+// channels, one for each of 36 points (h, w) times 4 along D: rows are tiles, columns output channels.
 //
-// Multiply-adds: 144 Cin Cout for 32 outputs (md = 2), a sixth of the direct 864; 108 for 16 (md = 1), a
-// quarter. Bytes beyond the direct form: transformed weights, 144/27 or 108/27 of the plain ones, and
-// transformed input and output, which stay in the second cache in strips.
+// Multiply-adds: 144 Cin Cout for 32 outputs, a sixth of the direct 864. Bytes beyond the direct form:
+// weights of 144/27 the plain size, and transformed input (36/16 of it, 2 more columns and rows a tile)
+// and output, which stay in the second cache in strips.
 //
 // Two orders. Strips (winograd_strip.cpp): rows of tiles walk along D, all points inside, for levels
 // whose weights fit into a cache. Points (winograd_points.cpp): the whole volume is transformed, then
 // point by point multiplied, so that the weights of deep levels are read once.
 //
-// Nothing here depends on the number of threads. A row's product runs over taps and channels in one
-// order whatever the tile, so each voxel's bits depend on nothing else.
+// Nothing here depends on the number of threads. A row's product runs over channels in one order
+// whatever the tile, so each voxel's bits depend on nothing else.
 #pragma once
 #include <vector>
 
@@ -29,7 +28,6 @@ struct WinogradPlan {
 
   enum class Order { strips, points };
   Order order;
-  bool depth;  // md = 2
   int lanes;
   int64_t tilesH, tilesW;  // of a plane
 
@@ -44,29 +42,26 @@ struct WinogradPlan {
   std::vector<OutBlock> outBlocks;
   int64_t couts = 0;  // lanes of all
 
-  // Weights, in floats: [point][q][out block][block][run][NV][lanes] with q the points along D, or
-  // with md = 1 [point][out block][tap of D][block][run][NV][lanes].
-  int64_t depthPoints() const { return depth ? 4 : 3; }
+  // Weights, in floats: [point][q][out block][block][run][NV][lanes] with q the points along D.
   int64_t productFloats() const { return channels() * couts; }
-  int64_t weightPoint() const { return depthPoints() * productFloats() + kWinogradBlock; }
+  int64_t weightPoint() const { return kWinogradDepth * productFloats() + kWinogradBlock; }
   int64_t weightFloats() const { return kWinogradPoints * weightPoint(); }
 
-  // Rows of a product: tiles of the strip, or of the whole sample's planes or pairs of planes.
+  // Rows of a product: tiles of the strip, or of all pairs of planes of a sample.
   int64_t rows = 0, paddedRows = 0;
   struct Tile {
     int64_t at;
     WinogradTileFunction run;
   };
   std::vector<Tile> tiles[3];  // by NV
-  int64_t tapsPerPass[3] = {1, 1, 1};
+  int64_t blocksPerPass[3] = {1, 1, 1};
 
   // Strips: rows of tiles in one, how many there are; planes of a chunk along D.
   int64_t stripTileRows = 1, strips = 1, chunkPlanes = 0, chunks = 1;
   int64_t stripTiles() const { return stripTileRows * tilesW; }
 
-  // out[row][couts] = in[row] * weights, with `taps` blocks of `run` channels at in + offsets[t].
-  void multiply(const float* in, const int64_t* offsets, int64_t taps, const float* weights,
-                float* out) const;
+  // out[row][couts] = in[row] * weights, with block b of channels at in + offsets[b].
+  void multiply(const float* in, const int64_t* offsets, const float* weights, float* out) const;
 
  private:
   void splitStrips(const Gather& g);

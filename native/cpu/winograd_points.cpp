@@ -17,16 +17,15 @@ struct Pointwise {
   const Gather& g;
   const WinogradPlan& plan;
   const int64_t planes = g.axes[0].outputs;
-  // Input planes of a sample, those of padding too; an odd last pair has one that is not used.
-  const int64_t inPlanes = (plan.depth ? (planes + 1) / 2 * 2 : planes) + 2;
+  const int64_t pairs = (planes + 1) / 2;
+  // Planes of a sample, those of padding too; an odd last pair has one that is not used.
+  const int64_t outPlanes = 2 * pairs, inPlanes = outPlanes + 2;
   const int64_t tiles = plan.tilesH * plan.tilesW;
   const int64_t inFloats = tiles * kWinogradBlock, outFloats = tiles * plan.couts;
   // Input: [point][block][sample][plane][tile][16]; output: [point][sample][plane][tile][couts].
   const int64_t blockStride = g.samples * inPlanes * inFloats;
-  const int64_t pointStride = plan.blocks * blockStride + 33 * kWinogradBlock;
-  const int64_t outPlanes = plan.depth ? (planes + 1) / 2 * 2 : planes;
-  const int64_t sumStride =
-      (g.samples * outPlanes * tiles + plan.paddedRows - plan.rows) * plan.couts + kWinogradBlock;
+  const int64_t pointStride = plan.blocks * blockStride + kWinogradBlock;
+  const int64_t sumStride = g.samples * outPlanes * outFloats + kWinogradBlock;
 
   void load(float* input, int64_t n, int64_t i) const {
     const int64_t z = i + g.axes[0].offset[0];
@@ -46,19 +45,8 @@ struct Pointwise {
                     blockStride, buffer);
   }
 
-  // Products of one point: with md = 1 straight from the planes, the three taps as three offsets.
+  // Products of one point (h, w): along D to four points and back, as a strip of all tiles.
   void multiply(const float* input, const float* weights, float* sums) const {
-    std::vector<int64_t> offsets;
-    if (plan.depth) return multiplyDepth(input, weights, sums);
-    for (int64_t k = 0; k < 3; ++k)
-      for (int64_t b = 0; b < plan.blocks; ++b) offsets.push_back(k * inFloats + b * blockStride);
-    for (int64_t n = 0; n < g.samples; ++n)
-      plan.multiply(input + n * inPlanes * inFloats, offsets.data(), 3 * plan.blocks, weights,
-                    sums + n * planes * outFloats);
-  }
-
-  void multiplyDepth(const float* input, const float* weights, float* sums) const {
-    const int64_t pairs = outPlanes / 2;
     const int64_t blockFloats = plan.paddedRows * kWinogradBlock;
     const int64_t productStride = plan.blocks * blockFloats + kWinogradBlock;
     const int64_t pointFloats = plan.paddedRows * plan.couts + kWinogradBlock;
@@ -76,7 +64,7 @@ struct Pointwise {
           (four, inFloats, products + b * blockFloats + pair * inFloats, productStride);
         }
       for (int64_t q = 0; q < 4; ++q)
-        plan.multiply(products + q * productStride, offsets.data(), plan.blocks,
+        plan.multiply(products + q * productStride, offsets.data(),
                       weights + q * plan.productFloats(), out + q * pointFloats);
       for (int64_t pair = 0; pair < pairs; ++pair) {
         float* to = sums + (n * outPlanes + 2 * pair) * outFloats;

@@ -110,7 +110,7 @@ class WinogradStrip {
     }
     const float* weights = weights_ + p * plan_.weightPoint();
     for (int64_t q = 0; q < 4; ++q)
-      plan_.multiply(products_ + q * productStride_, offsets_.data(), plan_.blocks,
+      plan_.multiply(products_ + q * productStride_, offsets_.data(),
                      weights + q * plan_.productFloats(), sums_ + q * sumStride_);
     float* to = planes_ + p * planeStride_;
     RVX_ISA_CALL(winogradDepthStore)

@@ -33,16 +33,14 @@ void winogradWeights(const Gather& g, const WinogradPlan& plan, float* weights) 
         from + ci * g.weightCi, g.weightCo, valid, 1, 27, 27, place, 0, taps + ci * 27 * lanes);
     const auto& out = *std::find_if(plan.outBlocks.begin(), plan.outBlocks.end(),
                                     [&](const auto& b) { return first < b.first + b.NV * lanes; });
-    const int64_t width = out.NV * lanes, ahead = plan.depth ? 1 : 3;
+    const int64_t width = out.NV * lanes;
     WinogradWeight job;
     job.taps = taps;
     job.channels = channels;
     job.padded = plan.run;
-    job.depth = plan.depth;
-    job.to = weights + out.first * plan.channels() * ahead + block * plan.run * width + first -
-             out.first;
+    job.to = weights + out.first * plan.channels() + block * plan.run * width + first - out.first;
     job.pointStride = plan.weightPoint();
-    job.depthStride = plan.depth ? plan.productFloats() : plan.channels() * width;
+    job.depthStride = plan.productFloats();
     job.step = width;
     RVX_ISA_CALL(winogradWeight)(job);
   });

@@ -9,6 +9,7 @@
 namespace rvx {
 
 constexpr int64_t kWinogradPoints = 36;
+constexpr int64_t kWinogradDepth = 4;
 constexpr int64_t kWinogradBlock = 16;
 constexpr int64_t kWinogradTile = 4;  // outputs along H and W
 
@@ -40,7 +41,6 @@ struct WinogradStore {
 struct WinogradWeight {
   const float* taps;
   int64_t channels, padded;  // from `channels` to `padded` zeros
-  bool depth;                // transform along D (q: four points) or leave it (q: three taps)
   float* to;
   int64_t pointStride, depthStride, step;
 };

@@ -6,22 +6,17 @@ namespace rvx::RVX_ISA {
 
 void winogradWeight(const WinogradWeight& j) {
   for (int64_t ci = 0; ci < j.padded; ++ci) {
-    const int depth = j.depth ? 4 : 3;
-    Vec taps[4][9];
-    for (int k = 0; k < 9; ++k) {
-      if (ci >= j.channels) {
-        for (int q = 0; q < depth; ++q) taps[q][k] = Vec{};
-        continue;
-      }
+    Vec taps[kWinogradDepth][9] = {};
+    for (int k = 0; k < 9 && ci < j.channels; ++k) {
       const float* w = j.taps + (ci * 27 + k) * kLanes;
       const Vec a = load(w), b = load(w + 9 * kLanes), c = load(w + 18 * kLanes);
       const Vec half = splat(0.5f), ends = a + c;
       taps[0][k] = a;
-      taps[1][k] = j.depth ? (ends + b) * half : b;
-      taps[2][k] = j.depth ? (ends - b) * half : c;
+      taps[1][k] = (ends + b) * half;
+      taps[2][k] = (ends - b) * half;
       taps[3][k] = c;
     }
-    for (int q = 0; q < depth; ++q) {
+    for (int q = 0; q < kWinogradDepth; ++q) {
       Vec rows[3][6];
       for (int w = 0; w < 3; ++w) weightPoints(taps[q][w], taps[q][3 + w], taps[q][6 + w], rows[w]);
       for (int h = 0; h < 6; ++h) {
