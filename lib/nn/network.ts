@@ -80,12 +80,19 @@ export interface ForwardOptions {
   seed?: number;
   /** Of the convolutions' products, forward and backward; what is stored stays f32. Default fp32. */
   precision?: Precision | undefined;
+  /** Of the convolutions in fp32 on the CPU, as conv3d's. Default `auto`. */
+  algorithm?: 'auto' | 'direct' | undefined;
 }
+
+/** @internal How the products of convolutions are formed. */
+export type Products = Pick<ForwardOptions, 'precision' | 'algorithm'>;
 
 /** Options of {@link Network.infer}. */
 export interface InferOptions {
   /** Default: the network's. */
   precision?: Precision | undefined;
+  /** Of the convolutions in fp32 on the CPU, as conv3d's. Default `auto`. */
+  algorithm?: 'auto' | 'direct' | undefined;
 }
 
 /** What every network is made with. */

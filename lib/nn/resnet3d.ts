@@ -22,8 +22,9 @@ import {
   type InferOptions,
   Network,
   type NetworkOptions,
+  type Products,
 } from './network.js';
-import { type Precision, storageOf } from './precision.js';
+import { storageOf } from './precision.js';
 
 /** What a {@link ResNet3D} is made of: plain data. */
 export interface ResNet3DConfig {
@@ -72,9 +73,10 @@ export class ResNet3D extends Network<Complete> {
   override infer(x: Tensor, options: InferOptions = {}): Tensor {
     checkImage('ResNet3D', x, this.config.inputChannels, 1);
     const precision = this.precisionOf(options);
+    const products = { precision, algorithm: options.algorithm };
     const out = storageOf(precision);
     return scope(() => {
-      const first = this.#folded('conv1', 'bn1', x, precision, { stride: 2, padding: 3, out });
+      const first = this.#folded('conv1', 'bn1', x, products, { stride: 2, padding: 3, out });
       let y = maxPool3d(first, { kernel: 3, stride: 2, padding: 1, load: this.#relu(first) });
       first.dispose();
       for (let stage = 1; stage <= 4; stage++) {
@@ -82,7 +84,7 @@ export class ResNet3D extends Network<Complete> {
         const { stride, dilation } = strides(stage, this.config.geometry);
         const load = this.#relu(y);
         const conv = (of: string, norm: string, from: Tensor, more: FoldedOptions) =>
-          this.#folded(`${name}.${of}`, `${name}.${norm}`, from, precision, more);
+          this.#folded(`${name}.${of}`, `${name}.${norm}`, from, products, more);
         const one = conv('conv1', 'bn1', y, { stride, padding: dilation, dilation, out, ...load });
         const two = conv('conv2', 'bn2', one, {
           ...{ padding: dilation, dilation, out: 'f32' },
@@ -107,7 +109,7 @@ export class ResNet3D extends Network<Complete> {
     name: string,
     norm: string,
     x: Tensor,
-    precision: Precision,
+    products: Products,
     options: FoldedOptions,
   ): Tensor {
     return scope(() => {
@@ -121,7 +123,7 @@ export class ResNet3D extends Network<Complete> {
         },
         { eps: EPSILON },
       );
-      return conv3d(x, weight, { bias, precision, ...options });
+      return conv3d(x, weight, { bias, ...products, ...options });
     });
   }
 
@@ -145,9 +147,10 @@ export class ResNet3D extends Network<Complete> {
   }
 
   /** The activations of the last stage [N, d, h, w, widths[3]], what Grad-CAM looks at. */
-  features(x: Tensor, { training = false, precision }: ForwardOptions = {}): Tensor {
+  features(x: Tensor, options: ForwardOptions = {}): Tensor {
+    const { training = false, precision, algorithm } = options;
     checkImage('ResNet3D', x, this.config.inputChannels, 1);
-    const type = { precision, out: 'f32' as const };
+    const type = { precision, algorithm, out: 'f32' as const };
     let y = conv3d(x, this.tensor('conv1.weight'), { stride: 2, padding: 3, ...type });
     y = maxPool3d(this.#norm('bn1', y, training, 0), { kernel: 3, stride: 2, padding: 1 });
     for (let stage = 1; stage <= 4; stage++) y = this.#basicBlock(stage, y, training, type);
@@ -158,7 +161,7 @@ export class ResNet3D extends Network<Complete> {
     stage: number,
     x: Tensor,
     training: boolean,
-    type: { precision: Precision | undefined; out: 'f32' },
+    type: Products & { out: 'f32' },
   ): Tensor {
     const name = `layer${stage}.0`;
     const { stride, dilation } = strides(stage, this.config.geometry);

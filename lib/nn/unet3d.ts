@@ -18,8 +18,8 @@ import {
   type InferOptions,
   Network,
   type NetworkOptions,
+  type Products,
 } from './network.js';
-import type { Precision } from './precision.js';
 
 /** What a {@link UNet3D} is made of: plain data. */
 export interface UNet3DConfig {
@@ -62,8 +62,9 @@ export class UNet3D extends Network<Complete> {
     super(complete, blueprint(complete), options);
   }
 
-  override forward(x: Tensor, { training = false, precision }: ForwardOptions = {}): Tensor {
-    const type = { precision, out: 'f32' as const };
+  override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
+    const { training = false, precision, algorithm } = options;
+    const type = { precision, algorithm, out: 'f32' as const };
     const { channels, convolutions } = this.config;
     checkImage('UNet3D', x, this.config.inputChannels, 2 ** (channels.length - 1));
     const skips: Tensor[] = [];
@@ -91,13 +92,14 @@ export class UNet3D extends Network<Complete> {
   override infer(x: Tensor, options: InferOptions = {}): Tensor {
     const { channels, convolutions } = this.config;
     const precision = this.precisionOf(options);
+    const products = { precision, algorithm: options.algorithm };
     checkImage('UNet3D', x, this.config.inputChannels, 2 ** (channels.length - 1));
     return scope(() => {
       const skips: Raw[] = [];
       let raw: Raw = { tensor: x };
       const free = ({ tensor }: Raw) => tensor !== x && tensor.dispose();
       const next = (name: string, from: Raw, second?: Raw): Raw => {
-        const to = this.#rawBlock(name, from, precision, second);
+        const to = this.#rawBlock(name, from, products, second);
         free(from);
         if (second) free(second);
         return to;
@@ -119,7 +121,7 @@ export class UNet3D extends Network<Complete> {
         for (let i = 1; i < convolutions.decoder; i++) raw = next(`decoder.${k}.${i}`, raw);
       }
       const bias = this.tensor('head.bias');
-      const type = { precision, out: 'f32' as const };
+      const type = { ...products, out: 'f32' as const };
       return conv3d(raw.tensor, this.tensor('head.weight'), { bias, ...type, ...this.#load(raw) });
     });
   }
@@ -129,7 +131,7 @@ export class UNet3D extends Network<Complete> {
     name: string,
     x: Tensor,
     training: boolean,
-    type: { precision: Precision | undefined; out: 'f32' },
+    type: Products & { out: 'f32' },
     second?: Tensor,
   ): Tensor {
     const weight = this.tensor(`${name}.conv.weight`);
@@ -154,9 +156,10 @@ export class UNet3D extends Network<Complete> {
   }
 
   /** The convolution alone, with the norm and activation of its input on load and the coefficients of its own norm beside it. */
-  #rawBlock(name: string, from: Raw, precision: Precision, second?: Raw): Raw {
+  #rawBlock(name: string, from: Raw, products: Products, second?: Raw): Raw {
     const common = {
-      ...{ precision, padding: 1, slope: this.config.slope, scale: from.scale, shift: from.shift },
+      ...{ ...products, padding: 1, slope: this.config.slope },
+      ...{ scale: from.scale, shift: from.shift },
       ...{ second: second?.tensor, secondScale: second?.scale, secondShift: second?.shift },
     };
     const weight = this.tensor(`${name}.conv.weight`);

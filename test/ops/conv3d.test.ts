@@ -1,6 +1,5 @@
 import { type Device, gradients, isRenvoxError, ops, type Tensor, threads } from 'renvox';
 import t from 'tap';
-import { call, type InstructionSet } from '#lib/native.js';
 import {
   concatenated,
   convolve,
@@ -16,6 +15,7 @@ import {
   channelsLast,
   generator,
   onEveryDevice,
+  onEveryInstructionSet,
   product,
   ReferenceCount,
   randomArray,
@@ -26,7 +26,8 @@ import {
 } from './harness.js';
 
 const references = new ReferenceCount(t);
-// Relative RMS errors of fp32 sums against double: they grow with the root of the number of terms.
+// Relative RMS errors of fp32 sums against double: they grow with the root of the number of terms. These are of the direct algorithm;
+// conv3d-winograd.test.ts has the bars of the other.
 const FORWARD = 1e-6;
 const GRADIENT = 2e-6;
 
@@ -56,6 +57,7 @@ onEveryDevice(t, 'conv3d of PyTorch', async (t, device) => {
       () =>
         ops.conv3d(x, weight, {
           bias,
+          algorithm: 'direct',
           stride: stride as number,
           padding: padding as number,
           dilation: dilation as number,
@@ -115,29 +117,13 @@ function geometryOf(c: Case): Geometry {
 }
 type Three = readonly [number, number, number];
 const options = (g: Geometry) => ({
+  algorithm: 'direct' as const,
   stride: g.stride as Three,
   padding: g.padding as Three,
   dilation: g.dilation as Three,
 });
 const title = (c: Case) =>
   `${c.x.join('x')} by ${c.weight.join('x')}${c.stride ? ` stride ${c.stride}` : ''}${c.dilation ? ` dilation ${c.dilation}` : ''}`;
-
-/** Runs `body` under every instruction set of this machine (once on other devices). */
-async function onEveryInstructionSet(
-  device: Device,
-  body: (name: InstructionSet | 'cuda') => Promise<void>,
-): Promise<void> {
-  if (device.kind !== 'cpu') return body('cuda');
-  const before = call((addon) => addon.instructionSet());
-  try {
-    for (const name of call((addon) => addon.instructionSets())) {
-      call((addon) => addon.instructionSet(name));
-      await body(name);
-    }
-  } finally {
-    call((addon) => addon.instructionSet(before));
-  }
-}
 
 onEveryDevice(t, 'conv3d and its gradients', async (t, device) => {
   for (const [i, c] of cases.entries()) {
@@ -299,7 +285,7 @@ onEveryDevice(t, 'conv3d: gradients of a concatenation', async (t, device) => {
   const truth = convolveGradients(both, weight, dy, g);
   const [tx, t2, tw] = [upload(device, x), upload(device, second), upload(device, weight)];
   const { gradients: made } = gradients(
-    () => ops.conv3d(tx, tw, { second: t2, padding: 1 }),
+    () => ops.conv3d(tx, tw, { second: t2, ...options(g) }),
     [tx, tw, t2],
     upload(device, dy),
   );

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Device, type DeviceKind, device, type Tensor, type TensorData } from 'renvox';
 import type { Test } from 'tap';
-import { native } from '#lib/native.js';
+import { call, type InstructionSet, native } from '#lib/native.js';
 
 let told = false;
 
@@ -42,6 +42,23 @@ export function onEveryDevice(
         d.dispose();
       }
     });
+  }
+}
+
+/** Runs `body` under every instruction set of this machine (once on other devices). */
+export async function onEveryInstructionSet(
+  device: Device,
+  body: (name: InstructionSet | 'cuda') => Promise<void>,
+): Promise<void> {
+  if (device.kind !== 'cpu') return body('cuda');
+  const before = call((addon) => addon.instructionSet());
+  try {
+    for (const name of call((addon) => addon.instructionSets())) {
+      call((addon) => addon.instructionSet(name));
+      await body(name);
+    }
+  } finally {
+    call((addon) => addon.instructionSet(before));
   }
 }
 
