@@ -41,8 +41,8 @@ export interface Conv3dOptions {
   out?: 'f32' | 'bf16' | 'f16' | undefined;
   /**
    * How products of fp32 are formed on the CPU, here and in the gradient with respect to x. `direct`: one by one. `winograd` (3x3x3 weights,
-   * stride and dilation 1): with a fourth to a sixth of the multiplications; relative RMS error up to 5e-6 at 64 input channels and 8e-6 at
-   * 256, where direct has 1e-6 and 2e-6. Default `auto`: the faster one for the shape; direct on a GPU.
+   * stride and dilation 1): with a sixth of the multiplications; relative RMS error up to 2.5e-6 at 64 input channels and 4e-6 at 256, where
+   * direct has 1e-6 and 2e-6. Default `auto`: the faster one for the shape; direct on a GPU.
    */
   algorithm?: 'direct' | 'winograd' | 'auto' | undefined;
 }

@@ -26,7 +26,7 @@ const cpu = device('cpu');
 t.teardown(() => cpu.dispose());
 
 /** Relative RMS error of at most this, by the number of channels that are summed. */
-const bar = (channels: number) => (channels <= 64 ? 5e-6 : 8e-6);
+const bar = (channels: number) => (channels <= 64 ? 2.5e-6 : 4e-6);
 const algorithm = 'winograd' as const;
 const SLOPE = 0.01;
 
