@@ -10,10 +10,11 @@ namespace {
 
 // A ring of transformed planes shall stay in the second cache.
 constexpr int64_t kRingBytes = 640 << 10;
-constexpr int64_t kTasks = 48;
-// Point by point: levels with few tiles, or weights that no second cache holds, while the transformed
+constexpr int64_t kTasks = 48, kFewTasks = 8;
+// Point by point: weights that no second cache holds, sooner where tiles are few, while the transformed
 // tensors are no burden.
-constexpr int64_t kDeepTiles = 256, kStripWeightBytes = 4 << 20, kPointsBytes = 256 << 20;
+constexpr int64_t kStripWeightBytes = 4 << 20, kDeepWeightBytes = 1 << 20, kDeepTiles = 256;
+constexpr int64_t kPointsBytes = 256 << 20;
 // Fewer rows to a product would read the weights too often.
 constexpr int64_t kRows = 16;
 
@@ -44,8 +45,8 @@ WinogradPlan::WinogradPlan(const Gather& g)
   const int64_t pairs = ceilDivide(g.axes[0].outputs, 2), tiles = 2 * pairs * tilesH * tilesW;
   const int64_t workBytes = g.samples * tiles * kWinogradPoints *
                             (blocks * kWinogradBlock + couts) * int64_t(sizeof(float));
-  const bool deep =
-      tiles <= kDeepTiles || weightFloats() * int64_t(sizeof(float)) > kStripWeightBytes;
+  const bool deep = weightFloats() * int64_t(sizeof(float)) >
+                    (tiles <= kDeepTiles ? kDeepWeightBytes : kStripWeightBytes);
   order = deep && workBytes <= kPointsBytes ? Order::points : Order::strips;
   if (order == Order::strips)
     splitStrips(g);
@@ -65,8 +66,10 @@ void WinogradPlan::splitStrips(const Gather& g) {
   strips = ceilDivide(tilesH, stripTileRows);
   stripTileRows = ceilDivide(tilesH, strips);
   // Each chunk transforms two input planes more than it has outputs.
-  chunks = std::clamp<int64_t>(ceilDivide(kTasks, g.samples * strips), 1,
-                               std::max<int64_t>(1, planes / 16));
+  const auto wanted = [&](int64_t tasks, int64_t shortest) {
+    return std::min(ceilDivide(tasks, g.samples * strips), planes / shortest);
+  };
+  chunks = std::max({int64_t{1}, wanted(kTasks, 16), wanted(kFewTasks, 4)});
   chunkPlanes = ceilDivide(ceilDivide(planes, chunks), 2) * 2;
   chunks = ceilDivide(planes, chunkPlanes);
   rows = stripTiles();
