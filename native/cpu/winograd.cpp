@@ -1,3 +1,5 @@
+// Winograd's convolution (winograd_plan.h) from a gather: plan, weights, one of the two orders. Transformed weights are kept beside
+// the weight's buffer, where the gather names it, until that is written again.
 #include "core/device.h"
 #include "cpu/winograd_plan.h"
 

@@ -13,6 +13,9 @@
 // whose weights fit into a cache. Points (winograd_points.cpp): the whole volume is transformed, then
 // point by point multiplied, so that the weights of deep levels are read once.
 //
+// Known limits: strips are not cut along W, so the ring of wide rows (above about 256 voxels at 16
+// channels) leaves the second cache; channels are padded to 16.
+//
 // Nothing here depends on the number of threads. A row's product runs over channels in one order
 // whatever the tile, so each voxel's bits depend on nothing else.
 #pragma once
@@ -87,7 +90,6 @@ int64_t winogradOutput(const Gather& g, const WinogradPlan& plan, int64_t n, int
                        int64_t tileRow, const float* in, int64_t pointStride, const float* bias,
                        float* moments);
 
-struct Moments;
 void winogradStrips(const Gather& g, const WinogradPlan& plan, const float* weights,
                     const float* bias);
 void winogradPointwise(const Gather& g, const WinogradPlan& plan, const float* weights,
