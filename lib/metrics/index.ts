@@ -18,6 +18,7 @@ export {
   calibration,
   classificationReport,
   type OperatingPoint,
+  oneVsRestAuc,
   operatingPoint,
   rocAuc,
   rocCurve,
