@@ -16,6 +16,7 @@ import {
   matchInstances,
   type Pair,
 } from './matching.js';
+import { median } from './statistics/bootstrap.js';
 
 export interface CompareInstancesOptions extends MatchingOptions {
   /** Voxels along [d, h, w]; needed where both maps are plain arrays. */
@@ -200,14 +201,6 @@ async function pairDistances(
     hd95: Math.max(ab.percentiles[0] as number, ba.percentiles[0] as number),
     assd: (ab.sum + ba.sum) / (ab.count + ba.count),
   };
-}
-
-/** Mean of the two middle values for an even number; NaN of none. */
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((x, y) => x - y);
-  const at = (i: number) => sorted[i] ?? Number.NaN;
-  const half = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? at(half) : (at(half - 1) + at(half)) / 2;
 }
 
 function matchingByLabel(
