@@ -9,7 +9,7 @@ import {
 } from '../ops/index.js';
 import { scope } from '../scope.js';
 import { download, Tensor } from '../tensor.js';
-import type { Triple, VoxelArray } from '../volume/index.js';
+import type { Triple } from '../volume/index.js';
 import { diceOf, iouOf, type MaskState, maskState } from './agreement.js';
 import type { Axis } from './component-shapes.js';
 import { axialAxisOf } from './components.js';
@@ -19,6 +19,7 @@ import {
   conventionOf,
   type EmptyValue,
 } from './conventions.js';
+import { labelBox } from './label-box.js';
 import { commonGeometry, hostLabels, type LabelSource, labelTensor } from './label-source.js';
 import { LABELS, OverlapTable } from './overlap-table.js';
 import { type RegionSize, regionSize } from './region-sizes.js';
@@ -115,10 +116,16 @@ export async function measure(
     defaultDevice();
   const { signal } = options;
   const axialAxis = axialAxisOf(options.axialAxis, truth, prediction);
-  const sized = options.sizes === true && {
-    truth: await hostLabels('truth', truth, shape),
-    prediction: await hostLabels('prediction', prediction, shape),
-  };
+  const box =
+    options.sizes === true &&
+    labelBox(
+      {
+        truth: await hostLabels('truth', truth, shape),
+        prediction: await hostLabels('prediction', prediction, shape),
+      },
+      shape,
+      undefined,
+    );
   return scope(async () => {
     const a = labelTensor('truth', truth, shape, device);
     const b = labelTensor('prediction', prediction, shape, device);
@@ -149,15 +156,12 @@ export async function measure(
                 await surfaceElements(truth, prediction, { ...wanted, labels: values, shape }),
               )
             : await fromVoxels(wanted, convention.percentile);
-      const size = (map: string, voxels: VoxelArray) =>
-        regionSize(map, voxels, shape, spacing, axialAxis, values);
+      const sizes =
+        box && box.maps.map((map) => regionSize(map, box.shape, spacing, axialAxis, values));
       measured[name] = {
         ...overlapOf(counts, state, convention, spacing),
         ...surfaces,
-        ...(sized && {
-          sizeTruth: size('truth', sized.truth),
-          sizePrediction: size('prediction', sized.prediction),
-        }),
+        ...(sizes && { sizeTruth: sizes[0] as RegionSize, sizePrediction: sizes[1] as RegionSize }),
       };
     }
     const counts = labels.map((i) => labels.map((j) => table.at(i, j)));
