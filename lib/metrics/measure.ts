@@ -116,16 +116,16 @@ export async function measure(
     defaultDevice();
   const { signal } = options;
   const axialAxis = axialAxisOf(options.axialAxis, truth, prediction);
-  const box =
-    options.sizes === true &&
-    labelBox(
-      {
-        truth: await hostLabels('truth', truth, shape),
-        prediction: await hostLabels('prediction', prediction, shape),
-      },
-      shape,
-      undefined,
-    );
+  const box = options.sizes
+    ? labelBox(
+        {
+          truth: await hostLabels('truth', truth, shape),
+          prediction: await hostLabels('prediction', prediction, shape),
+        },
+        shape,
+        undefined,
+      )
+    : undefined;
   return scope(async () => {
     const a = labelTensor('truth', truth, shape, device);
     const b = labelTensor('prediction', prediction, shape, device);
@@ -156,8 +156,7 @@ export async function measure(
                 await surfaceElements(truth, prediction, { ...wanted, labels: values, shape }),
               )
             : await fromVoxels(wanted, convention.percentile);
-      const sizes =
-        box && box.maps.map((map) => regionSize(map, box.shape, spacing, axialAxis, values));
+      const sizes = box?.maps.map((map) => regionSize(map, box.shape, spacing, axialAxis, values));
       measured[name] = {
         ...overlapOf(counts, state, convention, spacing),
         ...surfaces,
