@@ -12,6 +12,7 @@ import {
 } from '../evaluate/index.js';
 import { readInput } from '../evaluate/read-input.js';
 import { markdownOf } from '../evaluate/table.js';
+import { DIAMETERS, type DiameterName } from '../metrics/diameter.js';
 import { EXIT, interruptSignal } from './exit.js';
 
 /** Declares the command. */
@@ -29,6 +30,11 @@ export function register(program: Command): void {
       new Option('--protocol <name>', 'kits23: the official scores too, as evaluation.csv')
         .choices(['renvox', 'kits23'])
         .default('renvox'),
+    )
+    .addOption(
+      new Option('--diameter <name>', "a mass's average diameter: of the equal sphere, axial, box")
+        .choices(DIAMETERS)
+        .default('sphere'),
     )
     .option('--manifest <file>', 'CSV of case,patient,sex,age,phase')
     .option('--lesions <file>', 'instead of folders: the tables again from a lesions.csv')
@@ -48,6 +54,7 @@ export interface EvaluateCommandOptions {
   prediction?: string | undefined;
   labels?: string | undefined;
   protocol?: Protocol | undefined;
+  diameter?: DiameterName | undefined;
   manifest?: string | undefined;
   lesions?: string | undefined;
   compare?: readonly string[] | undefined;
@@ -86,7 +93,7 @@ export async function evaluateCommand(
   const { summary, tables, failed } = await evaluateCohort(out, {
     ...{ truth, prediction, signal, manifest: options.manifest, resume: options.resume },
     ...(options.labels !== undefined && { labels: await schemeOf(options.labels) }),
-    protocol: options.protocol,
+    ...{ protocol: options.protocol, diameter: options.diameter },
     onProgress: ({ case: id, done, of, error, resumed }) => {
       const what = error ? `failed: ${error}` : resumed ? 'taken from before' : 'measured';
       console.error(`[${done}/${of}] ${id} ${what}`);

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { makeFolder, writeFileAtomic } from '../atomic-write.js';
 import { type Device, defaultDevice } from '../device.js';
 import { invalidArgument, isRenvoxError, RenvoxError } from '../errors.js';
+import { checkDiameter, type DiameterName } from '../metrics/diameter.js';
 import type { BootstrapOptions } from '../metrics/index.js';
 import { formatCsv } from './csv.js';
 import { lesionFigures } from './figures.js';
@@ -46,6 +47,8 @@ export interface CohortOptions extends BootstrapOptions {
   protocol?: Protocol | undefined;
   /** From this IoU on a mass counts as found. Default 0: any voxel shared. */
   iou?: number | undefined;
+  /** What a mass's average diameter is, by name. Default sphere. */
+  diameter?: DiameterName | undefined;
   /** Default: {@link defaultDevice}. */
   device?: Device | undefined;
   signal?: AbortSignal | undefined;
@@ -92,7 +95,8 @@ export async function evaluateCohort(
   options: CohortOptions,
 ): Promise<CohortEvaluation> {
   const { protocol = 'renvox', iou = 0, device = defaultDevice(), signal } = options;
-  const { replicates = 2000, seed = 1, level = 0.95 } = options;
+  const { replicates = 2000, seed = 1, level = 0.95, diameter = 'sphere' } = options;
+  checkDiameter(diameter);
   if (protocol !== 'renvox' && protocol !== 'kits23')
     throw invalidArgument('protocol', 'renvox or kits23', protocol);
   const scheme = options.labels ?? (protocol === 'kits23' ? SCHEMES.kits : SCHEMES.renvox);
@@ -110,7 +114,7 @@ export async function evaluateCohort(
       { truth: [...truths.keys()].slice(0, 20), prediction: [...predictions.keys()].slice(0, 20) },
     );
   const settings = createHash('sha256')
-    .update(JSON.stringify([RECORD_VERSION, protocol, iou, [...scheme]]))
+    .update(JSON.stringify([RECORD_VERSION, protocol, iou, diameter, [...scheme]]))
     .digest('hex');
   const folder = join(out, CASES);
   await makeFolder(out);
@@ -146,6 +150,7 @@ export async function evaluateCohort(
         device,
         settings,
         iou,
+        diameter,
         signal,
       });
       await writeFileAtomic(path, [Buffer.from(`${JSON.stringify(record)}\n`)], { signal });
@@ -179,7 +184,7 @@ export async function evaluateCohort(
   const summary: Summary = {
     settings: {
       source: 'label maps',
-      ...{ truth: options.truth, prediction: options.prediction, protocol, iou },
+      ...{ truth: options.truth, prediction: options.prediction, protocol, iou, diameter },
       labels: Object.fromEntries(scheme),
       bootstrap: { ...bootstrap, unit: 'patient' },
       conventions: 'renvox',

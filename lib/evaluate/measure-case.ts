@@ -1,6 +1,8 @@
 /** One case: two label maps in, its figures and lesions out. */
 import type { Device } from '../device.js';
-import { sphereDiameterMm } from '../metrics/diameter.js';
+import type { Axis } from '../metrics/component-shapes.js';
+import { axialAxisOfVolume } from '../metrics/components.js';
+import type { DiameterName } from '../metrics/diameter.js';
 import {
   type AgreementJson,
   agreementJson,
@@ -9,7 +11,7 @@ import {
   matchInstances,
 } from '../metrics/index.js';
 import { readVolume, type Triple } from '../volume/index.js';
-import { type Instances, instancesOf } from './instances.js';
+import { averageDiameters, type Instances, instancesOf } from './instances.js';
 import { type KitsScores, kitsScores } from './kits.js';
 import { jointBox, type LabelledBox } from './labelled-box.js';
 import type { Lesion, Side } from './lesions.js';
@@ -58,6 +60,8 @@ export interface CaseSettings {
   /** From this IoU on a pair counts as found. 0: any voxel shared. */
   readonly iou: number;
   readonly protocol: Protocol;
+  /** What a lesion's average diameter is. */
+  readonly diameter: DiameterName;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -76,7 +80,8 @@ export async function measureCase(input: CaseInput, settings: CaseSettings): Pro
   const left = ([d, h, w]: Triple) =>
     whole([d + box.offset[0], h + box.offset[1], w + box.offset[2]]);
   const geometry = { shape: box.shape, spacing };
-  const one = (labels: Uint8Array) => anatomy(labels, scheme, left, geometry, device);
+  const size = { diameter: settings.diameter, axialAxis: axialAxisOfVolume(truth) };
+  const one = (labels: Uint8Array) => anatomy(labels, scheme, left, geometry, device, size);
   const [a, b] = [await one(box.truth), await one(box.prediction)];
   const voxelMl = (spacing[0] * spacing[1] * spacing[2]) / 1000;
   const figures = async (region: Region): Promise<Record<Side, RegionFigures>> => {
@@ -96,7 +101,7 @@ export async function measureCase(input: CaseInput, settings: CaseSettings): Pro
   return {
     ...{ case: input.case, patient: input.patient, settings: settings.settings, regions },
     inputs: { truth: truth.sha256 ?? '', prediction: prediction.sha256 ?? '' },
-    lesions: lesionsOf(input, a, b, box, scheme, voxelMl, settings.iou),
+    lesions: lesionsOf(input, a, b, box, scheme, settings.iou),
     ...(settings.protocol === 'kits23' && {
       kits: await kitsScores(box.truth, box.prediction, geometry, device),
     }),
@@ -109,6 +114,8 @@ interface Anatomy {
   /** Masses alone, the same codes. */
   readonly mass: Uint8Array;
   readonly masses: Instances;
+  /** Average diameters of the masses, mm. */
+  readonly diameters: readonly number[];
   readonly sides: readonly Side[];
 }
 
@@ -118,6 +125,7 @@ async function anatomy(
   left: (index: Triple) => number,
   geometry: { shape: Triple; spacing: Triple },
   device: Device,
+  { diameter, axialAxis }: { diameter: DiameterName; axialAxis: Axis },
 ): Promise<Anatomy> {
   const only = (structure: 'kidney' | 'mass') =>
     labels.map((v) => (v !== 0 && scheme.get(v)?.structure === structure ? v : 0));
@@ -127,7 +135,8 @@ async function anatomy(
   const sides = await massSides(masses, kidney, scheme, left, geometry, device);
   const mass = Uint8Array.from(masses.map, (i) => (i === 0 ? 0 : sides[i - 1] === 'left' ? 1 : 2));
   for (let at = 0; at < mass.length; at++) if (mass[at]) kidney[at] = mass[at] as number;
-  return { kidney, mass, masses, sides };
+  const diameters = averageDiameters(masses, diameter, geometry, axialAxis);
+  return { kidney, mass, masses, diameters, sides };
 }
 
 function lesionsOf(
@@ -136,7 +145,6 @@ function lesionsOf(
   prediction: Anatomy,
   box: LabelledBox,
   scheme: LabelScheme,
-  voxelMl: number,
   iou: number,
 ): Lesion[] {
   const [a, b] = [truth.masses, prediction.masses];
@@ -146,15 +154,14 @@ function lesionsOf(
     overlaps(a, b, box),
     { iou },
   );
-  const diameter = (voxels: number) => sphereDiameterMm(voxels * voxelMl);
   const common = { case: input.case, patient: input.patient, probabilities: null };
   const fromTruth = (i: number) => {
-    const { label, voxels } = a.list[i] as Instances['list'][number];
+    const { label } = a.list[i] as Instances['list'][number];
     return {
       ...common,
       side: truth.sides[i] ?? null,
       truthClass: scheme.get(label)?.class ?? null,
-      averageDiameterMm: diameter(voxels),
+      averageDiameterMm: truth.diameters[i] as number,
     };
   };
   const called = (j: number) =>
@@ -174,7 +181,7 @@ function lesionsOf(
         ...common,
         side: prediction.sides[j] ?? null,
         ...{ status: 'FP', truthClass: null, predictedClass: called(j), dice: null },
-        averageDiameterMm: diameter((b.list[j] as Instances['list'][number]).voxels),
+        averageDiameterMm: prediction.diameters[j] as number,
       }),
     ),
   ];

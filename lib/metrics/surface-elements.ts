@@ -9,7 +9,7 @@ import { scope } from '../scope.js';
 import { download, Tensor } from '../tensor.js';
 import type { Triple } from '../volume/index.js';
 import { type MaskState, maskState } from './agreement.js';
-import { commonGeometry, type LabelSource } from './label-source.js';
+import { commonGeometry, hostLabels, type LabelSource } from './label-source.js';
 import { NORMALS_TIMES_8 } from './surface-normals.js';
 
 export interface SurfaceElementOptions {
@@ -62,7 +62,8 @@ export async function surfaceElements(
     if (!(p >= 0 && p <= 100))
       throw invalidArgument('percentiles', 'numbers from 0 to 100', percentiles);
   const device = options.device ?? deviceOf(truth) ?? deviceOf(prediction) ?? defaultDevice();
-  const [a, b] = [await voxelsOf(truth), await voxelsOf(prediction)];
+  const a = await hostLabels('truth', truth, shape);
+  const b = await hostLabels('prediction', prediction, shape);
   const member = membership(options.labels);
   const cells = new Cells(a, b, shape, member);
   const state = maskState(cells.voxelsA, cells.voxelsB);
@@ -95,11 +96,6 @@ function deviceOf(source: LabelSource): Device | undefined {
   return source instanceof Tensor ? source.device : undefined;
 }
 
-async function voxelsOf(source: LabelSource): Promise<ArrayLike<number>> {
-  if (source instanceof Tensor) return (await source.data()) as ArrayLike<number>;
-  return ArrayBuffer.isView(source) ? (source as ArrayLike<number> & typeof source) : source.data;
-}
-
 function membership(labels: readonly number[] | undefined): (value: number) => boolean {
   if (labels === undefined) return (value) => value !== 0;
   const good = labels.length > 0 && labels.every((v) => Number.isInteger(v) && v > 0);
@@ -111,7 +107,7 @@ function membership(labels: readonly number[] | undefined): (value: number) => b
 /**
  * Occupancy codes of both masks on the corner grid of their joint box: corner (d, h, w) is that of the voxels (d-1..d, h-1..h, w-1..w), what
  * lies outside being empty. Bit 128 >> (4 w + 2 h + d) is that of the voxel on the low or high side along each axis: the reference tool counts
- * the file's axes, w first, and its table is not symmetric.
+ * the file's axes, w first.
  */
 class Cells {
   readonly shape: Triple;
