@@ -3,75 +3,26 @@ import {
   type BootstrapOptions,
   bootstrapAll,
   type Estimate,
+  mean,
   pearson,
   rocAuc,
 } from '../metrics/index.js';
+import { median } from '../metrics/statistics/bootstrap.js';
 import { byPatient } from './by-patient.js';
+import {
+  always,
+  count,
+  type Figure,
+  f1,
+  ofSize,
+  type Predicate,
+  SIZES,
+  type Size,
+  share,
+} from './figure.js';
 import { type Lesion, MASS_CLASSES, type MassClass } from './lesions.js';
-
-/** Sizes by average diameter. The study parts them at 5 mm; a lesion of unknown size is in `overall` alone. */
-export const SIZES = ['overall', 'lt5mm', 'ge5mm'] as const;
-export type Size = (typeof SIZES)[number];
-
-export const SMALL_MM = 5;
-
-/** A figure before it has an interval: where it stands, what it is of a sample, and how many lesions it rests on. */
-export interface Figure {
-  readonly path: string;
-  of(sample: readonly Lesion[]): number;
-  /** The denominator: what the figure is a share or a mean of. */
-  count(sample: readonly Lesion[]): number;
-}
-
-export function ofSize(lesion: Lesion, size: Size): boolean {
-  if (size === 'overall') return true;
-  if (lesion.averageDiameterMm === null) return false;
-  return lesion.averageDiameterMm < SMALL_MM === (size === 'lt5mm');
-}
-
-type Predicate = (lesion: Lesion) => boolean;
-
-function count(sample: readonly Lesion[], predicate: Predicate): number {
-  let n = 0;
-  for (const lesion of sample) if (predicate(lesion)) n++;
-  return n;
-}
-
-const always: Predicate = () => true;
-
-function share(path: string, of: Predicate, among: Predicate): Figure {
-  return {
-    path,
-    of: (sample) => {
-      let n = 0;
-      let all = 0;
-      for (const lesion of sample) {
-        if (!among(lesion)) continue;
-        all++;
-        if (of(lesion)) n++;
-      }
-      return n / all;
-    },
-    count: (sample) => count(sample, among),
-  };
-}
-
-/** 2 TP / (2 TP + FP + FN); a lesion may be a FP and a FN at once where it was called another class. */
-function f1(path: string, tp: Predicate, fp: Predicate, fn: Predicate): Figure {
-  return {
-    path,
-    of: (sample) => {
-      let twice = 0;
-      let wrong = 0;
-      for (const lesion of sample) {
-        if (tp(lesion)) twice += 2;
-        else wrong += (fp(lesion) ? 1 : 0) + (fn(lesion) ? 1 : 0);
-      }
-      return twice / (twice + wrong);
-    },
-    count: (sample) => count(sample, (l) => tp(l) || fp(l) || fn(l)),
-  };
-}
+import { onTruthFigures } from './on-truth-figures.js';
+import { scoreFigures } from './score-figures.js';
 
 const isTp: Predicate = (l) => l.status === 'TP';
 const isFp: Predicate = (l) => l.status === 'FP';
@@ -149,22 +100,19 @@ function classification(size: Size): Figure[] {
   ];
 }
 
-function meanDice(path: string, among: Predicate): Figure {
+/** Mean and median Dice of the masses found. */
+function diceFigures(name: string, among: Predicate): Figure[] {
   const measured: Predicate = (l) => isTp(l) && l.dice !== null && among(l);
-  return {
-    path,
+  const figure = (what: string, of: (values: readonly number[]) => number): Figure => ({
+    path: `segmentation.mass.dice.${name}.${what}`,
     of: (sample) => {
-      let sum = 0;
-      let n = 0;
-      for (const l of sample) {
-        if (!measured(l)) continue;
-        sum += l.dice as number;
-        n++;
-      }
-      return sum / n;
+      const values: number[] = [];
+      for (const l of sample) if (measured(l)) values.push(l.dice as number);
+      return of(values);
     },
     count: (sample) => count(sample, measured),
-  };
+  });
+  return [figure('mean', mean), figure('median', median)];
 }
 
 /** Whether it is right by how well it was delineated: Pearson's r of Dice and rightness over TPs above 5 mm. */
@@ -218,17 +166,14 @@ export const LESION_FIGURES: readonly Figure[] = [
     SIZES.flatMap((size) => detectionOfClass(`detection.${name}.${size}`, name, size)),
   ),
   ...SIZES.flatMap(classification),
-  meanDice('segmentation.mass.dice.tp.mean', always),
-  ...MASS_CLASSES.map((name) =>
-    meanDice(`segmentation.mass.dice.${name}.mean`, (l) => l.truthClass === name),
-  ),
-  meanDice('segmentation.mass.dice.lt5mm.mean', (l) => ofSize(l, 'lt5mm')),
-  meanDice('segmentation.mass.dice.ge5mm.mean', (l) => ofSize(l, 'ge5mm')),
+  ...diceFigures('tp', always),
+  ...MASS_CLASSES.flatMap((name) => diceFigures(name, (l) => l.truthClass === name)),
+  ...(['lt5mm', 'ge5mm'] as const).flatMap((size) => diceFigures(size, (l) => ofSize(l, size))),
   diceAndRightness,
   ...SIZES.flatMap(endToEnd),
+  ...SIZES.flatMap(scoreFigures),
+  ...SIZES.flatMap(onTruthFigures),
 ];
-
-export type Figures = ReadonlyMap<string, Estimate>;
 
 /** What was drawn from, by path: `n` is the figure's denominator. */
 export function lesionFigures(
