@@ -13,6 +13,8 @@ export interface Figure {
   of(sample: readonly Lesion[]): number;
   /** The denominator: what the figure is a share or a mean of. */
   count(sample: readonly Lesion[]): number;
+  /** Of a {@link ratio}: what a lesion adds above and below. */
+  readonly terms?: (lesion: Lesion) => readonly [number, number] | undefined;
 }
 
 export function ofSize(lesion: Lesion, size: Size): boolean {
@@ -31,38 +33,45 @@ export function count(sample: readonly Lesion[], predicate: Predicate): number {
 
 export const always: Predicate = () => true;
 
-export function share(path: string, of: Predicate, among: Predicate): Figure {
+/**
+ * A figure that is a sum over lesions divided by another: all sums of a patient are then known before any replicate is drawn.
+ * @param terms - what a lesion adds to both sums; undefined where nothing
+ * @param counted - whether a lesion is one that the figure rests on
+ */
+export function ratio(
+  path: string,
+  terms: (lesion: Lesion) => readonly [number, number] | undefined,
+  counted: Predicate,
+): Figure {
   return {
-    path,
+    ...{ path, terms },
     of: (sample) => {
-      let n = 0;
-      let all = 0;
+      let above = 0;
+      let below = 0;
       for (const lesion of sample) {
-        if (!among(lesion)) continue;
-        all++;
-        if (of(lesion)) n++;
+        const own = terms(lesion);
+        if (own === undefined) continue;
+        above += own[0];
+        below += own[1];
       }
-      return n / all;
+      return above / below;
     },
-    count: (sample) => count(sample, among),
+    count: (sample) => count(sample, counted),
   };
+}
+
+/** Share of the lesions of `among` that are of `of`. */
+export function share(path: string, of: Predicate, among: Predicate): Figure {
+  return ratio(path, (l) => (among(l) ? [of(l) ? 1 : 0, 1] : undefined), among);
 }
 
 /** 2 TP / (2 TP + FP + FN); a lesion may be a FP and a FN at once where it was called another class. */
 export function f1(path: string, tp: Predicate, fp: Predicate, fn: Predicate): Figure {
-  return {
+  return ratio(
     path,
-    of: (sample) => {
-      let twice = 0;
-      let wrong = 0;
-      for (const lesion of sample) {
-        if (tp(lesion)) twice += 2;
-        else wrong += (fp(lesion) ? 1 : 0) + (fn(lesion) ? 1 : 0);
-      }
-      return twice / (twice + wrong);
-    },
-    count: (sample) => count(sample, (l) => tp(l) || fp(l) || fn(l)),
-  };
+    (l) => (tp(l) ? [2, 2] : [0, (fp(l) ? 1 : 0) + (fn(l) ? 1 : 0)]),
+    (l) => tp(l) || fp(l) || fn(l),
+  );
 }
 
 /** Keeps the last result, for several figures are asked of one sample in turn. */

@@ -1,12 +1,5 @@
 /** From lesions to figures: each by a path, with its 95 % interval by patient. */
-import {
-  type BootstrapOptions,
-  bootstrapAll,
-  type Estimate,
-  mean,
-  pearson,
-  rocAuc,
-} from '../metrics/index.js';
+import { type BootstrapOptions, bootstrapAll, type Estimate, pearson } from '../metrics/index.js';
 import { median } from '../metrics/statistics/bootstrap.js';
 import { byPatient } from './by-patient.js';
 import {
@@ -16,6 +9,7 @@ import {
   f1,
   ofSize,
   type Predicate,
+  ratio,
   SIZES,
   type Size,
   share,
@@ -75,26 +69,13 @@ function classification(size: Size): Figure[] {
   return [
     share(`${path}.accuracy`, isRight, among),
     balanced,
-    ...MASS_CLASSES.flatMap((name, k) => {
+    ...MASS_CLASSES.flatMap((name) => {
       const truth: Predicate = (l) => among(l) && l.truthClass === name;
       const called: Predicate = (l) => among(l) && l.predictedClass === name;
-      const scored: Predicate = (l) => among(l) && l.probabilities !== null;
       return [
         share(`${path}.${name}.precision`, isRight, called),
         share(`${path}.${name}.recall`, isRight, truth),
         f1(`${path}.${name}.f1`, (l) => truth(l) && isRight(l), called, truth),
-        {
-          path: `${path}.${name}.auc`,
-          of: (sample: readonly Lesion[]) => {
-            const cases = sample.filter(scored);
-            const scores = cases.map((l) => l.probabilities?.[k] as number);
-            return rocAuc(
-              scores,
-              cases.map((l) => l.truthClass === name),
-            ).auc;
-          },
-          count: (sample: readonly Lesion[]) => count(sample, scored),
-        },
       ];
     }),
   ];
@@ -102,17 +83,20 @@ function classification(size: Size): Figure[] {
 
 /** Mean and median Dice of the masses found. */
 function diceFigures(name: string, among: Predicate): Figure[] {
+  const path = `segmentation.mass.dice.${name}`;
   const measured: Predicate = (l) => isTp(l) && l.dice !== null && among(l);
-  const figure = (what: string, of: (values: readonly number[]) => number): Figure => ({
-    path: `segmentation.mass.dice.${name}.${what}`,
-    of: (sample) => {
-      const values: number[] = [];
-      for (const l of sample) if (measured(l)) values.push(l.dice as number);
-      return of(values);
+  return [
+    ratio(`${path}.mean`, (l) => (measured(l) ? [l.dice as number, 1] : undefined), measured),
+    {
+      path: `${path}.median`,
+      of: (sample) => {
+        const values: number[] = [];
+        for (const l of sample) if (measured(l)) values.push(l.dice as number);
+        return median(values);
+      },
+      count: (sample) => count(sample, measured),
     },
-    count: (sample) => count(sample, measured),
-  });
-  return [figure('mean', mean), figure('median', median)];
+  ];
 }
 
 /** Whether it is right by how well it was delineated: Pearson's r of Dice and rightness over TPs above 5 mm. */
@@ -175,22 +159,55 @@ export const LESION_FIGURES: readonly Figure[] = [
   ...SIZES.flatMap(onTruthFigures),
 ];
 
-/** What was drawn from, by path: `n` is the figure's denominator. */
+/** With intervals by patient, by path: `n` is the figure's denominator. */
 export function lesionFigures(
   lesions: readonly Lesion[],
   options: BootstrapOptions = {},
 ): Map<string, Estimate> {
-  const estimates = bootstrapAll(
-    byPatient(lesions, (l) => l.patient),
-    LESION_FIGURES.map((figure) => figure.of),
-    options,
-  );
+  const patients = byPatient(lesions, (l) => l.patient);
+  const ratios = LESION_FIGURES.filter((figure) => figure.terms !== undefined);
+  const others = LESION_FIGURES.filter((figure) => figure.terms === undefined);
+  // The seed and the number of patients decide what is drawn, so both draw the same replicates.
+  const estimates = [
+    ...bootstrapAll(
+      patients.map((own) => [sumsOf(own, ratios)]),
+      ratios.map((_, k) => (sample: readonly Float64Array[]) => {
+        let above = 0;
+        let below = 0;
+        for (const sums of sample) {
+          above += sums[2 * k] as number;
+          below += sums[2 * k + 1] as number;
+        }
+        return above / below;
+      }),
+      options,
+    ),
+    ...bootstrapAll(
+      patients,
+      others.map((figure) => figure.of),
+      options,
+    ),
+  ];
   return new Map(
-    LESION_FIGURES.map((figure, k) => [
+    [...ratios, ...others].map((figure, k) => [
       figure.path,
       { ...(estimates[k] as Estimate), n: figure.count(lesions) },
     ]),
   );
+}
+
+/** Sums of a patient's lesions, two a figure. */
+function sumsOf(lesions: readonly Lesion[], ratios: readonly Figure[]): Float64Array {
+  const sums = new Float64Array(2 * ratios.length);
+  ratios.forEach(({ terms }, k) => {
+    for (const lesion of lesions) {
+      const own = terms?.(lesion);
+      if (own === undefined) continue;
+      sums[2 * k] = (sums[2 * k] as number) + own[0];
+      sums[2 * k + 1] = (sums[2 * k + 1] as number) + own[1];
+    }
+  });
+  return sums;
 }
 
 /** Counts of lesions by what happened to them. */

@@ -1,5 +1,14 @@
 /** Class on true contours against class on predicted components: how much segmentation errors cost classification. */
-import { type Figure, f1, ofSize, type Predicate, SIZES, type Size, share } from './figure.js';
+import {
+  type Figure,
+  f1,
+  ofSize,
+  type Predicate,
+  ratio,
+  SIZES,
+  type Size,
+  share,
+} from './figure.js';
 import { type Lesion, MASS_CLASSES } from './lesions.js';
 import {
   type Figures,
@@ -16,35 +25,29 @@ const asked: Predicate = (l) =>
 const rightOnTruth: Predicate = (l) => l.classOnTruth === l.truthClass;
 const rightEndToEnd: Predicate = (l) => l.status === 'TP' && l.predictedClass === l.truthClass;
 
+/** Share of `among` that is right on true contours less the share that is right end to end. */
+function lossOf(path: string, among: Predicate): Figure {
+  const gain = (l: Lesion) => (rightOnTruth(l) ? 1 : 0) - (rightEndToEnd(l) ? 1 : 0);
+  return ratio(path, (l) => (among(l) ? [gain(l), 1] : undefined), among);
+}
+
 /** Figures by path: `on_truth.ge5mm.accuracy`, `on_truth.ge5mm.aml.recall`, `on_truth.ge5mm.loss.accuracy`. */
 export function onTruthFigures(size: Size): Figure[] {
   const path = `on_truth.${size}`;
   const among: Predicate = (l) => asked(l) && ofSize(l, size);
-  const accuracy = share(`${path}.accuracy`, rightOnTruth, among);
-  const endToEnd = share(`${path}.end_to_end_accuracy`, rightEndToEnd, among);
   return [
-    accuracy,
-    endToEnd,
-    {
-      path: `${path}.loss.accuracy`,
-      of: (sample) => accuracy.of(sample) - endToEnd.of(sample),
-      count: accuracy.count,
-    },
+    share(`${path}.accuracy`, rightOnTruth, among),
+    share(`${path}.end_to_end_accuracy`, rightEndToEnd, among),
+    lossOf(`${path}.loss.accuracy`, among),
     ...MASS_CLASSES.flatMap((name) => {
       const truth: Predicate = (l) => among(l) && l.truthClass === name;
       const called: Predicate = (l) => among(l) && l.classOnTruth === name;
       const right: Predicate = (l) => truth(l) && rightOnTruth(l);
-      const recall = share(`${path}.${name}.recall`, rightOnTruth, truth);
-      const lost = share('', rightEndToEnd, truth);
       return [
         share(`${path}.${name}.precision`, rightOnTruth, called),
-        recall,
+        share(`${path}.${name}.recall`, rightOnTruth, truth),
         f1(`${path}.${name}.f1`, right, called, truth),
-        {
-          path: `${path}.loss.${name}.recall`,
-          of: (sample: readonly Lesion[]) => recall.of(sample) - lost.of(sample),
-          count: recall.count,
-        },
+        lossOf(`${path}.loss.${name}.recall`, truth),
       ];
     }),
   ];

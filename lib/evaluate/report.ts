@@ -1,4 +1,5 @@
 /** What an evaluation leaves in its folder. */
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolder, writeFileAtomic } from '../atomic-write.js';
 import type { Estimate } from '../metrics/index.js';
@@ -74,11 +75,22 @@ export async function writeReport(
     writeFileAtomic(join(folder, name), [Buffer.from(text)], options);
   for (const [name, text] of Object.entries(files)) await write(name, text);
   await write('tables.md', [`> ${DISCLAIMER}`, '', ...tables.map(markdownOf)].join('\n'));
-  if (pictures.length > 0) await makeFolder(join(folder, PICTURES));
-  for (const { name, png } of pictures)
-    await writeFileAtomic(join(folder, PICTURES, name), [png], options);
+  await writePictures(join(folder, PICTURES), pictures, options);
   await write('report.html', page(tables, plots, pictures));
   await write('summary.json', `${JSON.stringify(summary, null, 2)}\n`);
+}
+
+/** Pictures of an earlier run that are none of this one's are taken away. */
+async function writePictures(
+  folder: string,
+  pictures: readonly Picture[],
+  options: { signal?: AbortSignal | undefined },
+): Promise<void> {
+  if (pictures.length > 0) await makeFolder(folder);
+  for (const { name, png } of pictures) await writeFileAtomic(join(folder, name), [png], options);
+  const names = new Set(pictures.map(({ name }) => name));
+  for (const name of await readdir(folder).catch(() => [] as string[]))
+    if (/^(mass|kidney)-\d+-.+\.png$/.test(name) && !names.has(name)) await rm(join(folder, name));
 }
 
 function page(

@@ -3,12 +3,7 @@ import { createHash } from 'node:crypto';
 import { RenvoxError } from '../errors.js';
 import { readVolume, sameGrid, type Triple, type Volume } from '../volume/index.js';
 import { RandomState } from './random-state.js';
-import {
-  type AnnotatedInstance,
-  type KitsKind,
-  type ReferenceFile,
-  type References,
-} from './references.js';
+import type { AnnotatedInstance, KitsKind, ReferenceFile, References } from './references.js';
 
 /** NUMBER_OF_GROUPS of the official tool (kits21/configuration/labels.py). */
 const GROUPS = 5;

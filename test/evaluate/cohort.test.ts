@@ -1,28 +1,12 @@
 // A cohort of small label maps with known answers; damaged and missing cases; a run that is killed and goes on.
 import { spawn } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { evaluateCohort, parseLesions, parseScheme, SCHEMES } from 'renvox/evaluate';
-import { Volume } from 'renvox/volume';
 import t from 'tap';
+import { type Box, folders, LEFT, labelMap, RIGHT } from './boxes.js';
 
-type Box = [number, number, number, number, number, number];
-const SHAPE = [16, 20, 40] as const;
-// RAS: x falls with w, so that a higher w is further to the patient's left.
-const AFFINE = [-2, 0, 0, 40, 0, 2, 0, 0, 0, 0, 3, 0];
-
-function labelMap(boxes: [number, Box][], affine = AFFINE): Volume {
-  const data = new Uint8Array(SHAPE[0] * SHAPE[1] * SHAPE[2]);
-  for (const [label, [d0, d1, h0, h1, w0, w1]] of boxes)
-    for (let d = d0; d < d1; d++)
-      for (let h = h0; h < h1; h++)
-        for (let w = w0; w < w1; w++) data[(d * SHAPE[1] + h) * SHAPE[2] + w] = label;
-  return new Volume({ data, shape: SHAPE, affine });
-}
-
-const right: Box = [2, 12, 4, 14, 3, 13];
-const left: Box = [2, 12, 4, 14, 27, 37];
+const [left, right] = [LEFT, RIGHT];
 const TRUTH: [number, Box][] = [
   [1, right],
   [1, left],
@@ -30,17 +14,6 @@ const TRUTH: [number, Box][] = [
   [3, [4, 6, 6, 8, 35, 39]],
   [3, [9, 11, 5, 7, 29, 31]],
 ];
-
-async function folders(body: (root: string) => Promise<void>): Promise<void> {
-  const root = await mkdtemp(join(tmpdir(), 'renvox-cohort-'));
-  try {
-    await mkdir(join(root, 'truth'));
-    await mkdir(join(root, 'prediction'));
-    await body(root);
-  } finally {
-    await rm(root, { recursive: true, force: true });
-  }
-}
 
 t.test('figures of a cohort that can be counted by hand', async (t) =>
   folders(async (root) => {
@@ -67,6 +40,10 @@ t.test('figures of a cohort that can be counted by hand', async (t) =>
     await labelMap(TRUTH).write(join(truth, 'other.nii.gz'));
     await writeFile(join(truth, 'torn.nii.gz'), 'not gzip');
     await labelMap(TRUTH).write(join(prediction, 'torn.nii.gz'));
+    await labelMap(TRUTH).write(join(truth, 'short.nii.gz'));
+    await labelMap(TRUTH).write(join(prediction, 'short.nii.gz'));
+    const whole = await readFile(join(prediction, 'short.nii.gz'));
+    await writeFile(join(prediction, 'short.nii.gz'), whole.subarray(0, whole.length - 20));
     const manifest = join(root, 'cases.csv');
     await writeFile(manifest, 'case,patient,sex,age\ncase_1,anna,F,61\ncase_2,bert,M,48\n');
     const out = join(root, 'out');
@@ -79,6 +56,7 @@ t.test('figures of a cohort that can be counted by hand', async (t) =>
         ['moved', 'failed'],
         ['only_true', 'no prediction'],
         ['other', 'failed'],
+        ['short', 'failed'],
         ['torn', 'failed'],
       ],
     );
@@ -121,7 +99,7 @@ t.test('figures of a cohort that can be counted by hand', async (t) =>
     const cohort = tables.find((table) => table.id === 'cohort');
     t.same(cohort?.rows[0], ['all', '2', '2', '3', '1', '1', '54.5 ± 9.2']);
     const rows = (await readFile(join(out, 'cases.csv'), 'utf8')).trim().split('\n');
-    t.equal(rows.length, 1 + 2 + 4);
+    t.equal(rows.length, 1 + 2 + 5);
     t.match(rows[1], /^case_1,anna,female,61,,measured,,/);
     const html = await readFile(join(out, 'report.html'), 'utf8');
     t.match(html, /not a medical device/);
