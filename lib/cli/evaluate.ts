@@ -28,6 +28,7 @@ export function register(program: Command): void {
       '--labels <file>',
       'renvox, kits, or JSON {value: {structure, side?, class?}}; default: as the protocol',
     )
+    .option('--prediction-labels <file>', 'the same of the predictions, where theirs are others')
     .addOption(
       new Option(
         '--protocol <name>',
@@ -55,6 +56,7 @@ export interface EvaluateCommandOptions {
   truth?: string | undefined;
   prediction?: string | undefined;
   labels?: string | undefined;
+  predictionLabels?: string | undefined;
   protocol?: Protocol | undefined;
   manifest?: string | undefined;
   onTruth?: string | undefined;
@@ -100,6 +102,9 @@ export async function evaluateCommand(
     ...{ truth, prediction, signal, software, manifest: options.manifest },
     ...{ onTruth: options.onTruth, images: options.images, resume: options.resume },
     ...(options.labels !== undefined && { labels: await schemeOf(options.labels) }),
+    ...(options.predictionLabels !== undefined && {
+      predictionLabels: await schemeOf(options.predictionLabels),
+    }),
     protocol: options.protocol,
     onProgress: ({ case: id, done, of, error, resumed }) => {
       const what = error ? `failed: ${error}` : resumed ? 'taken from before' : 'measured';

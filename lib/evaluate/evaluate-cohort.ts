@@ -25,8 +25,10 @@ export interface CohortOptions extends BootstrapOptions {
   onTruth?: string | undefined;
   /** Folder of the CTs, for the pictures of the worst. */
   images?: string | undefined;
-  /** What the values mean, in all label maps. Default {@link SCHEMES}.renvox, with a protocol of KiTS {@link SCHEMES}.kits. */
+  /** What the values mean in all label maps, or in the true ones. Default {@link SCHEMES}.renvox, with a protocol of KiTS {@link SCHEMES}.kits. */
   labels?: LabelScheme | undefined;
+  /** What the values of predictions and of labels on true contours mean, where that is something else. */
+  predictionLabels?: LabelScheme | undefined;
   /** CSV of case, patient, sex, age, phase. */
   manifest?: string | undefined;
   /** Goes on where an earlier run into the same folder ended. */
@@ -87,11 +89,13 @@ export async function evaluateCohort(
   const manifest: ReadonlyMap<string, ManifestEntry> = options.manifest
     ? await readManifest(options.manifest)
     : new Map();
+  const predictionScheme = options.predictionLabels ?? scheme;
   const { inputs, unpaired } = await pairCases(options, protocol === 'kits21', manifest);
   const settings: CaseSettings = {
-    ...{ protocol, scheme, iou, signal, device: options.device ?? defaultDevice() },
+    ...{ protocol, scheme, predictionScheme, iou, signal },
+    device: options.device ?? defaultDevice(),
     settings: createHash('sha256')
-      .update(JSON.stringify([RECORD_VERSION, protocol, iou, [...scheme]]))
+      .update(JSON.stringify([RECORD_VERSION, protocol, iou, [...scheme], [...predictionScheme]]))
       .digest('hex'),
   };
   const { records, failed } = await measureAll(out, inputs, settings, options);
@@ -106,7 +110,9 @@ export async function evaluateCohort(
       ...{ truth, prediction, on_truth: onTruth ?? null, images: images ?? null },
       manifest: options.manifest ?? null,
       ...{ protocol, iou, pictures: most },
+      device: settings.device.kind,
       labels: Object.fromEntries(scheme),
+      prediction_labels: Object.fromEntries(predictionScheme),
     },
     {
       ...fileHashes(records, inputs),

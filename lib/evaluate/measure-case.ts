@@ -20,11 +20,13 @@ import { type MassCall, massCalls, readReport } from './mass-report.js';
 import { classesOnTruth } from './on-truth.js';
 import { headAxis, placesOf } from './places.js';
 import { readLabels } from './read-labels.js';
-import type { LabelScheme } from './scheme.js';
+import { kitsLabels, type LabelScheme } from './scheme.js';
 import { kidneySideMap, leftOfMiddle, massSides } from './sides.js';
 
 export interface CaseSettings {
   readonly scheme: LabelScheme;
+  /** Of the prediction and of labels on true contours; the same object where it is no other. */
+  readonly predictionScheme: LabelScheme;
   readonly device: Device;
   /** Identifies all settings that a record depends on. */
   readonly settings: string;
@@ -38,9 +40,10 @@ export interface CaseSettings {
  * @throws RenvoxError as readVolume and jointBox; AbortError
  */
 export async function measureCase(input: CaseInput, settings: CaseSettings): Promise<CaseRecord> {
-  const { scheme, device, signal } = settings;
+  const { scheme, predictionScheme, device, signal } = settings;
+  const schemes = { truth: scheme, prediction: predictionScheme };
   const { truth, prediction, kits: sampled, ...read } = await readLabels(input, settings);
-  const box = jointBox(truth, prediction, scheme, {
+  const box = jointBox(truth, prediction, schemes, {
     truth: input.truth ?? `the references of ${input.case}`,
     prediction: input.prediction,
   });
@@ -49,8 +52,9 @@ export async function measureCase(input: CaseInput, settings: CaseSettings): Pro
   const left = ([d, h, w]: Triple) =>
     whole([d + box.offset[0], h + box.offset[1], w + box.offset[2]]);
   const geometry = { shape: box.shape, spacing };
-  const one = (labels: Uint8Array) => anatomy(labels, scheme, left, geometry, device);
-  const [a, b] = [await one(box.truth), await one(box.prediction)];
+  const one = (which: 'truth' | 'prediction') =>
+    anatomy(box[which], schemes[which], left, geometry, device);
+  const [a, b] = [await one('truth'), await one('prediction')];
   const voxelMl = (spacing[0] * spacing[1] * spacing[2]) / 1000;
   const figures = async (region: Region): Promise<Record<Side, RegionFigures>> => {
     const options = { ...geometry, labels: [1, 2], device, ...(signal && { signal }) };
@@ -68,9 +72,10 @@ export async function measureCase(input: CaseInput, settings: CaseSettings): Pro
   const regions = { kidney: await figures('kidney'), mass: await figures('mass') };
   const report = input.report ? await readReport(input.report, prediction) : undefined;
   const grid = gridOf(prediction);
-  const calls = massCalls(b.masses, scheme, box, grid, report?.masses ?? [], input.report ?? '');
+  const masses = report?.masses ?? [];
+  const calls = massCalls(b.masses, predictionScheme, box, grid, masses, input.report ?? '');
   const onTruth = input.onTruth
-    ? await classesOnTruth(input.onTruth, truth, a.masses, box, scheme, { signal })
+    ? await classesOnTruth(input.onTruth, truth, a.masses, box, predictionScheme, { signal })
     : undefined;
   const axis = headAxis(truth);
   const kidneys = placesOf(a.kidney, b.kidney, 2, box, axis, grid);
@@ -95,7 +100,7 @@ export async function measureCase(input: CaseInput, settings: CaseSettings): Pro
       },
     }),
     ...(settings.protocol === 'kits23' && {
-      kits: await kitsScores(box.truth, box.prediction, geometry, device),
+      kits: await kitsScores(box.truth, kitsLabels(box.prediction, schemes), geometry, device),
     }),
     ...(sampled && { kits: sampled.mean, references: sampled.scores }),
   };

@@ -66,7 +66,10 @@ export async function worstPictures(
     const input = inputs.get(record.case) as CaseInput;
     const { truth, prediction } = await readLabels(input, settings, { score: false });
     const { ct, why } = await readCt(input.image, truth, settings.signal);
-    const scenes = [truth, prediction].map((v) => anatomy(v, settings.scheme));
+    const scenes = [
+      anatomy(truth, settings.scheme),
+      anatomy(prediction, settings.predictionScheme),
+    ];
     const base = ct ?? greyMap(truth, scenes as [Uint8Array, Uint8Array]);
     const views = scenes.map((labels) => patientView(base, labels));
     for (const subject of subjects)

@@ -5,6 +5,7 @@ import { type CaseInput, joinedHash } from './case-input.js';
 import { ReferenceScorer } from './kits.js';
 import type { CaseSettings } from './measure-case.js';
 import { pieceOf, readReferences } from './sampled-references.js';
+import { kitsLabels } from './scheme.js';
 
 /**
  * The two label maps; with kits21 the truth, where no label map of it is there, is the majority of the references.
@@ -13,7 +14,7 @@ import { pieceOf, readReferences } from './sampled-references.js';
  */
 export async function readLabels(
   input: CaseInput,
-  { protocol, device, signal }: Pick<CaseSettings, 'protocol' | 'device' | 'signal'>,
+  { protocol, scheme, predictionScheme, device, signal }: CaseSettings,
   { score = true }: { score?: boolean } = {},
 ): Promise<{
   truth: Volume;
@@ -40,7 +41,9 @@ export async function readLabels(
     const truth = await read(input.truth);
     return { truth, prediction, truthHash: truth.sha256 as string };
   }
-  const piece = pieceOf(prediction, input.prediction, 3);
+  const own = pieceOf(prediction, input.prediction, 255);
+  const schemes = { truth: scheme, prediction: predictionScheme };
+  const piece = { ...own, data: kitsLabels(own.data, schemes) };
   const kits = new ReferenceScorer([{ piece }], prediction.spacing, device);
   const { majority, sha256 } = await readReferences(
     input.case,

@@ -4,6 +4,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { evaluateCohort, parseLesions, parseScheme, SCHEMES } from 'renvox/evaluate';
 import t from 'tap';
+import { generator } from '../ops/harness.js';
 import { type Box, folders, LEFT, labelMap, RIGHT } from './boxes.js';
 
 const [left, right] = [LEFT, RIGHT];
@@ -155,7 +156,7 @@ t.test('killed at any moment it goes on, no case lost or measured twice', async 
       await labelMap(TRUTH).write(join(root, 'truth', name));
       await labelMap(TRUTH.slice(0, 2 + (i % 4))).write(join(root, 'prediction', name));
     }
-    const run = (out: string, killAfter?: number) =>
+    const run = (out: string, killAfter?: number, killAfterMs?: number) =>
       new Promise<{ code: number | null; log: string }>((done) => {
         const child = spawn(process.execPath, [
           ...[resolve('dist/cli/main.js'), 'evaluate', '--labels', 'kits', '--resume'],
@@ -165,12 +166,19 @@ t.test('killed at any moment it goes on, no case lost or measured twice', async 
         let log = '';
         let lines = 0;
         child.stdout.resume();
+        const timer =
+          killAfterMs === undefined
+            ? undefined
+            : setTimeout(() => child.kill('SIGKILL'), killAfterMs);
         child.stderr.on('data', (text) => {
           log += text;
           lines = log.split('\n').length - 1;
           if (killAfter !== undefined && lines >= killAfter) child.kill('SIGKILL');
         });
-        child.on('close', (code) => done({ code, log }));
+        child.on('close', (code) => {
+          clearTimeout(timer);
+          done({ code, log });
+        });
       });
     const whole = join(root, 'whole');
     t.equal((await run(whole)).code, 0);
@@ -185,10 +193,13 @@ t.test('killed at any moment it goes on, no case lost or measured twice', async 
             `${name} is whole`,
           );
     }
+    // Whatever it was doing then, also writing the tables.
+    const next = generator(3);
+    for (let k = 0; k < 3; k++) await run(out, undefined, 100 + 1400 * next());
     const { code, log } = await run(out);
     t.equal(code, 0);
     t.ok((log.match(/taken from before/g) ?? []).length >= 4, 'earlier cases are kept');
-    for (const name of ['cases.csv', 'lesions.csv', 'tables.md', 'summary.json'])
+    for (const name of ['cases.csv', 'lesions.csv', 'tables.md', 'report.html', 'summary.json'])
       t.equal(
         await readFile(join(out, name), 'utf8'),
         await readFile(join(whole, name), 'utf8'),

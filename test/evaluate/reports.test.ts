@@ -1,7 +1,7 @@
 // Probabilities from the reports of analyses, classes on true contours, phases: what lies beside the label maps.
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { evaluateCohort, evaluateLesions, parseLesions } from 'renvox/evaluate';
+import { evaluateCohort, evaluateLesions, parseLesions, SCHEMES } from 'renvox/evaluate';
 import { gridOf, toWorld } from 'renvox/volume';
 import t from 'tap';
 import { type Box, folders, LEFT, labelMap, RIGHT, SHAPE } from './boxes.js';
@@ -216,5 +216,35 @@ t.test('figures by phase', async (t) =>
     t.ok(summary.inputs[manifest], 'the manifest is among the hashed inputs');
     const without = await evaluate(root, 'without');
     t.notOk(without.tables.some(({ id }) => id === 'phases'));
+  }),
+);
+
+t.test('predictions of `renvox analyze` against labels of KiTS', async (t) =>
+  folders(async (root) => {
+    await labelMap([
+      [1, LEFT],
+      [1, RIGHT],
+      [2, SOLID],
+      [3, CYST],
+    ]).write(join(root, 'truth', 'case_1.nii.gz'));
+    await labelMap([...KIDNEYS, [5, SOLID], [4, CYST], [3, FALSE]]).write(
+      join(root, 'prediction', 'case_1.nii.gz'),
+    );
+    for (const protocol of ['renvox', 'kits23'] as const) {
+      const { summary, failed } = await evaluate(root, protocol, {
+        ...{ protocol, labels: SCHEMES.kits, predictionLabels: SCHEMES.renvox },
+      });
+      t.same(failed, []);
+      const value = (path: string) => summary.figures[path]?.value;
+      t.equal(value('classification.overall.accuracy'), 1);
+      t.equal(value('detection.overall.precision'), 2 / 3);
+      t.equal(value('segmentation.kidney.right.dice.mean'), 1);
+      if (protocol === 'renvox') continue;
+      t.equal(value('kits.kidney.dice.mean'), 1);
+      // An AML is a tumour to KiTS: 48 voxels right, 8 false.
+      t.equal(value('kits.tumor.dice.mean'), (2 * 48) / (48 + 48 + 8));
+    }
+    const { failed } = await evaluate(root, 'without', { labels: SCHEMES.kits });
+    t.match(failed[0]?.reason, /5 \(48 voxels\), 4 \(8 voxels\)/);
   }),
 );
