@@ -148,6 +148,21 @@ t.test('sides by the labels, mirrored arrays, one kidney', async (t) =>
   }),
 );
 
+t.test('two files of one case end the run', async (t) =>
+  folders(async (root) => {
+    const [truth, prediction] = [join(root, 'truth'), join(root, 'prediction')];
+    await labelMap(TRUTH).write(join(truth, 'case_00001.nii.gz'));
+    await labelMap(TRUTH).write(join(prediction, 'case_00001.nii.gz'));
+    await labelMap(TRUTH).write(join(prediction, 'prediction_00001.nii'));
+    const run = evaluateCohort(join(root, 'out'), { truth, prediction, labels: SCHEMES.kits });
+    await t.rejects(run, {
+      code: 'InvalidFile',
+      message: /case_00001 has two label maps: .*case_00001.nii.gz and .*prediction_00001.nii/,
+    });
+    await t.rejects(readdir(join(root, 'out')), { code: 'ENOENT' }, 'nothing is written');
+  }),
+);
+
 t.test('killed at any moment it goes on, no case lost or measured twice', async (t) =>
   folders(async (root) => {
     const cases = 12;
