@@ -15,7 +15,7 @@ export interface CaseInput {
   readonly report?: string | undefined;
   /** A label map of what the true masses are called on their true contours. */
   readonly onTruth?: string | undefined;
-  /** The CT, for pictures alone. */
+  /** The CT: for pictures, and for the body's mid-plane where labels name no sides. */
   readonly image?: string | undefined;
 }
 
@@ -25,6 +25,8 @@ export interface CaseHashes {
   readonly prediction: string;
   readonly report?: string;
   readonly on_truth?: string;
+  /** The CT, where it decided what is left and right. */
+  readonly image?: string;
 }
 
 export function sha256Of(bytes: Uint8Array): string {
@@ -38,14 +40,17 @@ export function joinedHash(hashes: readonly string[]): string {
   return sha256Of(Buffer.from(`${hashes.join('\n')}\n`));
 }
 
-async function sha256OfFile(file: string): Promise<string> {
+export async function sha256OfFile(file: string): Promise<string> {
   const hash = createHash('sha256');
   for await (const piece of createReadStream(file)) hash.update(piece as Buffer);
   return hash.digest('hex');
 }
 
-/** Hashes as a record holds them, from the files as they are now. */
-export async function hashesOf(input: CaseInput): Promise<CaseHashes> {
+/**
+ * Hashes as a record holds them, from the files as they are now.
+ * @param image - whether the CT is one of them
+ */
+export async function hashesOf(input: CaseInput, image: boolean): Promise<CaseHashes> {
   const truth = input.truth === undefined ? [] : [await sha256OfFile(input.truth)];
   if (input.references) {
     const lines: string[] = [];
@@ -57,5 +62,6 @@ export async function hashesOf(input: CaseInput): Promise<CaseHashes> {
     prediction: await sha256OfFile(input.prediction),
     ...(input.report && { report: await sha256OfFile(input.report) }),
     ...(input.onTruth && { on_truth: await sha256OfFile(input.onTruth) }),
+    ...(input.image && image && { image: await sha256OfFile(input.image) }),
   };
 }

@@ -23,7 +23,7 @@ export interface CohortOptions extends BootstrapOptions {
   prediction: string;
   /** Folder of label maps that say what the true masses are called on their true contours. */
   onTruth?: string | undefined;
-  /** Folder of the CTs, for the pictures of the worst. */
+  /** Folder of the CTs: for the pictures of the worst, and for the body's mid-plane where labels name no sides. */
   images?: string | undefined;
   /** What the values mean in all label maps, or in the true ones. Default {@link SCHEMES}.renvox, with a protocol of KiTS {@link SCHEMES}.kits. */
   labels?: LabelScheme | undefined;
@@ -148,7 +148,7 @@ async function measureAll(
     const id = input.case;
     const progress = (more: Partial<CohortProgress>) =>
       onProgress?.({ case: id, done: ++done, of: inputs.length, ...more });
-    const kept = await journal.kept(input, settings.settings);
+    const kept = await journal.kept(input, settings);
     if (kept) {
       found.set(id, kept);
       return progress({ resumed: true });
@@ -186,6 +186,7 @@ function fileHashes(
     found[input.truth ?? `references of ${id}`] = hashes.truth;
     found[input.prediction] = hashes.prediction;
     if (input.report && hashes.report) found[input.report] = hashes.report;
+    if (input.image && hashes.image) found[input.image] = hashes.image;
     if (input.onTruth && hashes.on_truth) found[input.onTruth] = hashes.on_truth;
   }
   return found;

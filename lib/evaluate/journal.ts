@@ -5,6 +5,8 @@ import { makeFolder, writeFileAtomic } from '../atomic-write.js';
 import { invalidArgument } from '../errors.js';
 import { type CaseInput, hashesOf } from './case-input.js';
 import type { CaseRecord } from './case-record.js';
+import type { CaseSettings } from './measure-case.js';
+import { sidesByPlace } from './mid-plane.js';
 
 const CASES = 'cases';
 
@@ -37,14 +39,15 @@ export class Journal {
   }
 
   /** The record of an earlier run, where it is whole and of the same files and settings. */
-  async kept(input: CaseInput, settings: string): Promise<CaseRecord | undefined> {
+  async kept(input: CaseInput, settings: CaseSettings): Promise<CaseRecord | undefined> {
     if (!this.#resume) return undefined;
     const text = await readFile(this.#path(input.case), 'utf8').catch(() => undefined);
     if (text === undefined) return undefined;
     try {
       const record = JSON.parse(text) as CaseRecord;
-      if (record.settings !== settings) return undefined;
-      const now = Object.entries(await hashesOf(input));
+      if (record.settings !== settings.settings) return undefined;
+      const image = sidesByPlace([settings.scheme, settings.predictionScheme]);
+      const now = Object.entries(await hashesOf(input, image));
       const same =
         now.length === Object.keys(record.inputs).length &&
         now.every(([role, hash]) => record.inputs[role as keyof typeof record.inputs] === hash);

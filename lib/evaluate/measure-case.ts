@@ -17,11 +17,12 @@ import { kitsScores } from './kits.js';
 import { jointBox, type LabelledBox } from './labelled-box.js';
 import type { Lesion, MassClass, Side } from './lesions.js';
 import { type MassCall, massCalls, readReport } from './mass-report.js';
+import { midPlane } from './mid-plane.js';
 import { classesOnTruth } from './on-truth.js';
 import { headAxis, placesOf } from './places.js';
 import { readLabels } from './read-labels.js';
 import { kitsLabels, type LabelScheme } from './scheme.js';
-import { kidneySideMap, leftOfMiddle, massSides } from './sides.js';
+import { kidneySideMap, massSides } from './sides.js';
 
 export interface CaseSettings {
   readonly scheme: LabelScheme;
@@ -48,9 +49,9 @@ export async function measureCase(input: CaseInput, settings: CaseSettings): Pro
     prediction: input.prediction,
   });
   const { spacing } = truth;
-  const whole = leftOfMiddle(truth.affine, truth.shape);
+  const plane = await midPlane(input, truth, [scheme, predictionScheme], { signal });
   const left = ([d, h, w]: Triple) =>
-    whole([d + box.offset[0], h + box.offset[1], w + box.offset[2]]);
+    plane.left([d + box.offset[0], h + box.offset[1], w + box.offset[2]]);
   const geometry = { shape: box.shape, spacing };
   const one = (which: 'truth' | 'prediction') =>
     anatomy(box[which], schemes[which], left, geometry, device);
@@ -86,7 +87,9 @@ export async function measureCase(input: CaseInput, settings: CaseSettings): Pro
       ...{ truth: read.truthHash, prediction: prediction.sha256 as string },
       ...(report && { report: sha256Of(report.bytes) }),
       ...(onTruth && { on_truth: onTruth.sha256 }),
+      ...(plane.sha256 && { image: plane.sha256 }),
     },
+    midPlane: plane.of,
     lesions: found.lesions,
     sweep: found.sweep,
     places: {

@@ -9,8 +9,9 @@ import type { AnnotatedInstance, KitsKind, ReferenceFile, References } from './r
 const GROUPS = 5;
 /** The official tool's own default, for cases without a number to be seeded by. */
 const DEFAULT_SEED = 1234;
-/** Votes are counted in ten bits. */
+/** Votes are counted in ten bits; in five where that is enough, for half the memory. */
 const MOST_SAMPLES = 1023;
+const FEW_SAMPLES = 31;
 
 /** A part of a label map on the grid of the whole; all else is 0. */
 export interface Piece {
@@ -129,8 +130,11 @@ async function fromSamples(
       { files: files.length },
     );
   // Votes for three nested regions, each in its own bits: kidney and masses, masses, tumour.
-  const votes = new Uint32Array(grid.data.length);
-  const ballot = [0, 1, 1 + (1 << 10) + (1 << 20), 1 + (1 << 10)];
+  const few = files.length <= FEW_SAMPLES;
+  const votes = few ? new Uint16Array(grid.data.length) : new Uint32Array(grid.data.length);
+  const bits = few ? 5 : 10;
+  const all = 2 ** bits - 1;
+  const ballot = [0, 1, 1 + 2 ** bits + 2 ** (2 * bits), 1 + 2 ** bits];
   for (const { group, name, path } of files) {
     const [piece, key] = await read(path);
     await visit({ group, name, key, layers: [{ piece }] });
@@ -143,9 +147,9 @@ async function fromSamples(
   for (let at = 0; at < votes.length; at++) {
     const v = votes[at] as number;
     if (v === 0) continue;
-    if (v >>> 20 > half) majority[at] = 2;
-    else if (((v >>> 10) & 1023) > half) majority[at] = 3;
-    else if ((v & 1023) > half) majority[at] = 1;
+    if (v >>> (2 * bits) > half) majority[at] = 2;
+    else if (((v >>> bits) & all) > half) majority[at] = 3;
+    else if ((v & all) > half) majority[at] = 1;
   }
   return majority;
 }

@@ -1,10 +1,16 @@
 // Probabilities from the reports of analyses, classes on true contours, phases: what lies beside the label maps.
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { evaluateCohort, evaluateLesions, parseLesions, SCHEMES } from 'renvox/evaluate';
-import { gridOf, toWorld } from 'renvox/volume';
+import {
+  evaluateCohort,
+  evaluateLesions,
+  parseLesions,
+  SCHEMES,
+  type Summary,
+} from 'renvox/evaluate';
+import { gridOf, toWorld, Volume } from 'renvox/volume';
 import t from 'tap';
-import { type Box, folders, LEFT, labelMap, RIGHT, SHAPE } from './boxes.js';
+import { AFFINE, type Box, folders, LEFT, labelMap, RIGHT, SHAPE } from './boxes.js';
 
 const KIDNEYS: [number, Box][] = [
   [1, LEFT],
@@ -181,6 +187,47 @@ t.test('class on true contours against class on predicted components', async (t)
     const without = await evaluate(root, 'without');
     t.notOk(without.tables.some(({ id }) => id.startsWith('on-truth')));
     t.notMatch(await readFile(join(root, 'without', 'lesions.csv'), 'utf8'), 'class_on_truth');
+  }),
+);
+
+t.test('the body decides sides where its CT is there', async (t) =>
+  folders(async (root) => {
+    // Both kidneys lie in the image's left half; the body, too, is on that side, and its middle between them.
+    const [outer, inner]: [Box, Box] = [
+      [2, 12, 4, 14, 33, 38],
+      [2, 12, 4, 14, 22, 27],
+    ];
+    const map = labelMap([
+      [1, outer],
+      [1, inner],
+    ]);
+    await map.write(join(root, 'truth', 'a.nii.gz'));
+    await map.write(join(root, 'prediction', 'a.nii.gz'));
+    const hu = Int16Array.from(map.data, (_, at) => (at % SHAPE[2] >= 20 ? 40 : -1000));
+    await mkdir(join(root, 'images'));
+    await new Volume({ data: hu, shape: SHAPE, affine: AFFINE }).write(
+      join(root, 'images', 'a.nii.gz'),
+    );
+    const n = (summary: Summary, side: string) =>
+      summary.figures[`segmentation.kidney.${side}.dice.mean`]?.n;
+    const labels = SCHEMES.kits;
+    const without = await evaluate(root, 'without', { labels });
+    t.same([n(without.summary, 'left'), n(without.summary, 'right')], [1, 0]);
+    const images = join(root, 'images');
+    const { summary, tables } = await evaluate(root, 'with', { labels, images });
+    t.same([n(summary, 'left'), n(summary, 'right')], [1, 1]);
+    t.match(tables.find(({ id }) => id === 'segmentation')?.note, /body's mid-plane \(1 cases\)/);
+    t.ok(summary.inputs[join(images, 'a.nii.gz')]);
+    let resumed = 0;
+    const again = (more: object) =>
+      evaluate(root, 'with', {
+        ...{ labels, resume: true, ...more },
+        onProgress: (p: { resumed?: boolean }) => (resumed += p.resumed ? 1 : 0),
+      });
+    await again({ images });
+    t.equal(resumed, 1, 'the same CT: taken from before');
+    await again({});
+    t.equal(resumed, 1, 'without it: measured again');
   }),
 );
 
