@@ -47,7 +47,7 @@ export function cohortTable(
   return {
     id: 'cohort',
     title: 'Cohort',
-    note: `Patients by the types of mass they have (one may have several). Across AML, cystic and solid, over the ${pure} patients with masses of one type alone: sex p ${pText(sex)} (chi-square), age p ${pText(age)} (Kruskal-Wallis). n/a: the manifest does not say.`,
+    note: `Patients by the types of mass they have (one may have several). Across AML, cystic and solid, over the ${pure} patients with masses of one type alone: sex p ${pText(sex)} (chi-square), age p ${pText(age)} (Kruskal-Wallis). n/a: the manifest does not say.${unknownCases(records, manifest)}`,
     columns: ['group', 'patients', 'cases', 'true masses', 'female', 'male', 'age, mean ± SD'],
     rows: groups.map(([name], i) => {
       const { own, patients, ages, female, male } = members[i] as (typeof members)[0];
@@ -63,4 +63,18 @@ export function cohortTable(
       ];
     }),
   };
+}
+
+/** Which cases the manifest and the folders do not share. */
+function unknownCases(
+  records: readonly CaseRecord[],
+  manifest: ReadonlyMap<string, ManifestEntry>,
+): string {
+  if (manifest.size === 0) return '';
+  const measured = new Set(records.map((r) => r.case));
+  const list = (ids: readonly string[]) =>
+    `${ids.length}${ids.length > 0 ? ` (${ids.slice(0, 5).join(', ')}${ids.length > 5 ? ', …' : ''})` : ''}`;
+  const without = [...measured].filter((id) => !manifest.has(id));
+  const others = [...manifest.keys()].filter((id) => !measured.has(id));
+  return ` Measured cases that the manifest does not name: ${list(without)}; cases of the manifest that were not measured: ${list(others)}.`;
 }

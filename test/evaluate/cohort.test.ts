@@ -46,7 +46,10 @@ t.test('figures of a cohort that can be counted by hand', async (t) =>
     const whole = await readFile(join(prediction, 'short.nii.gz'));
     await writeFile(join(prediction, 'short.nii.gz'), whole.subarray(0, whole.length - 20));
     const manifest = join(root, 'cases.csv');
-    await writeFile(manifest, 'case,patient,sex,age\ncase_1,anna,F,61\ncase_2,bert,M,48\n');
+    await writeFile(
+      manifest,
+      'case,patient,sex,age\ncase_1,anna,F,61\ncase_2,bert,M,48\nother,carl,M,70\n',
+    );
     const out = join(root, 'out');
     const { summary, failed, tables } = await evaluateCohort(out, {
       ...{ truth, prediction, manifest, labels: SCHEMES.kits, replicates: 100 },
@@ -98,6 +101,10 @@ t.test('figures of a cohort that can be counted by hand', async (t) =>
         1e-9,
     );
     const cohort = tables.find((table) => table.id === 'cohort');
+    t.match(
+      cohort?.note,
+      /does not name: 0; cases of the manifest that were not measured: 1 \(other\)/,
+    );
     t.same(cohort?.rows[0], ['all', '2', '2', '3', '1', '1', '54.5 ± 9.2']);
     const rows = (await readFile(join(out, 'cases.csv'), 'utf8')).trim().split('\n');
     t.equal(rows.length, 1 + 2 + 5);
