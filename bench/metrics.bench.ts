@@ -1,10 +1,11 @@
 /**
  * Components, distances and all metrics of a KiTS case (RENVOX_DATA) against scipy.ndimage, Debian's python3-scipy where it is installed:
  * one annotator's label map against the majority's, slices first as a CT lies in memory. Ours and the peer run in child processes that take
- * turns; every figure of a run is compared with the peer's, and one that differs fails the bench. Times go from arrays in memory to arrays
- * or figures in memory; SciPy has one thread, so ours has a row for one thread too. share_of_peak: least bytes (a read of each map, a write of
- * the result) a second, of what a copy of 128 MiB moves with as many threads in the same rounds.
- * RENVOX_BENCH_ROUNDS (default 3): turns. A peer that needs more than 2 s makes one timed run a turn, the others three. RENVOX_PYTHON: the
+ * turns; every figure of the first turn is compared with the peer's (partitions exactly, distances and metrics to 1e-9), and one that
+ * differs fails the bench. SciPy has one thread, so ours has rows for one thread too. Times go from arrays in memory to a result in memory; a tensor stays
+ * with its device, but for the rows "to JS". share_of_peak: least bytes (a read of each map, a write of the result) a second, of
+ * what a copy of 128 MiB moves with as many threads in the same turns. cpu_s: processor time of all threads.
+ * RENVOX_BENCH_ROUNDS (default 3): turns. A peer that needs more than 2 s makes one timed run a turn, all others three. RENVOX_PYTHON: the
  * interpreter.
  */
 import { execFile } from 'node:child_process';
@@ -26,6 +27,8 @@ const peer = join(root, 'bench', 'metrics', 'scipy_peer.py');
 /** Kidneys, a tumour and eight cysts: no two regions are the same. */
 const CASE = 'case_00064';
 const TOLERANCE = 1e-9;
+
+type Common = Omit<Task, 'work' | 'threads' | 'bring' | 'check'>;
 
 type Case = Partial<Task> & {
   readonly title: string;
@@ -104,78 +107,98 @@ function worstDifference(a: Figures, b: Figures): number {
   return worst;
 }
 
-interface Taken {
-  seconds: number[];
-  rss: number;
+/** What the rounds gave of one way to do it. */
+class Taken {
+  readonly seconds: number[] = [];
+  readonly #cpu: number[] = [];
+  #rss = 0;
+
+  add({ seconds, cpu, rss_mb }: Answer): void {
+    this.seconds.push(...seconds);
+    this.#cpu.push(...cpu);
+    this.#rss = Math.max(this.#rss, rss_mb);
+  }
+
+  figures() {
+    return {
+      ...{ samples: this.seconds.length, median_s: median(this.seconds) },
+      ...{ spread: spread(this.seconds), cpu_s: median(this.#cpu), rss_mb: this.#rss },
+    };
+  }
 }
 
-function take(into: Taken, { seconds, rss_mb }: Answer): void {
-  into.seconds.push(...seconds);
-  into.rss = Math.max(into.rss, rss_mb);
+/** Ways to run ours: all threads, one, and with the result brought to JS. */
+function variants({ work }: Case) {
+  const all = threads();
+  const ways = [{ label: '', threads: all, bring: false }];
+  if (all !== 1) ways.push({ label: ', 1 thread', threads: 1, bring: false });
+  if (work !== 'metrics') ways.push({ label: ', to JS', threads: all, bring: true });
+  return ways.map((way) => ({ ...way, taken: new Taken() }));
 }
 
 async function* measureCase(
   of: Case,
-  common: Omit<Task, 'work' | 'threads' | 'check'>,
+  common: Common,
   rounds: number,
   python: string | undefined,
 ): AsyncGenerator<Row> {
   const [D, H, W] = common.shape;
   const name = `metrics/${of.title} ${W}x${H}x${D}`;
-  const counts = [...new Set([threads(), 1])];
-  const mine = new Map(counts.map((n) => [n, { seconds: [], rss: 0 } as Taken]));
-  const copies = new Map(counts.map((n) => [n, [] as number[]]));
-  const theirs: Taken = { seconds: [], rss: 0 };
+  const ways = variants(of);
+  const copies = new Map(ways.map((way) => [way.threads, new Taken()]));
+  const theirs = new Taken();
   let worst = 0;
   let version = '';
   for (let round = 0; round < rounds; round++) {
-    const task: Task = { ...common, ...of, threads: threads(), check: round === 0 };
-    const node = (with_: Partial<Task>) =>
+    const base: Task = { ...common, ...of, threads: threads(), bring: false, check: false };
+    const node = (change: Partial<Task>) =>
       child<Answer>(process.execPath, [
         '--expose-gc',
         ours,
-        JSON.stringify({ ...task, ...with_ } satisfies Task),
+        JSON.stringify({ ...base, ...change }),
       ]);
-    const found = await node({});
-    take(mine.get(task.threads) as Taken, found);
-    if (python !== undefined) {
-      const answer = await child<PeerAnswer>(python, [peer, JSON.stringify(task)]);
-      take(theirs, answer);
-      version = answer.version;
-      if (task.check || found.figures) {
-        const gap = found.figures
-          ? worstDifference(found.figures, answer.figures as Figures)
-          : (answer.worst as number);
-        if (!(gap <= TOLERANCE))
-          throw new Error(`${name}: ours and scipy ${version} differ by ${gap} (relative)`);
-        worst = Math.max(worst, gap);
-      }
+    for (const [i, { threads, bring, taken }] of ways.entries()) {
+      const check = round === 0 && i === 0;
+      const answer = await node({ threads, bring, check });
+      taken.add(answer);
+      if (i > 0 || python === undefined) continue;
+      const task = JSON.stringify({ ...base, check });
+      const peers = await child<PeerAnswer>(python, [peer, task]);
+      theirs.add(peers);
+      version = peers.version;
+      const gap =
+        answer.figures && peers.figures
+          ? worstDifference(answer.figures, peers.figures)
+          : check
+            ? (peers.worst ?? Number.NaN)
+            : 0;
+      if (!(gap <= TOLERANCE))
+        throw new Error(`${name}: ours and scipy ${version} differ by ${gap} (relative)`);
+      worst = Math.max(worst, gap);
     }
-    if (task.threads !== 1) take(mine.get(1) as Taken, await node({ threads: 1, check: false }));
-    for (const n of counts) {
-      const copy = await node({ work: 'copy', threads: n, check: false });
-      copies.get(n)?.push(...copy.seconds);
-    }
+    for (const [threads, taken] of copies) taken.add(await node({ work: 'copy', threads }));
   }
-  for (const [n, { seconds, rss }] of mine) {
-    const middle = median(seconds);
-    const gbps = (of.bytes * D * H * W) / middle / 1e9;
-    const copy = (2 * 2 ** 27) / median(copies.get(n) as number[]) / 1e9;
-    const other = python === undefined ? null : median(theirs.seconds);
-    const faster = other === null ? null : other / middle;
+  const other = python === undefined ? undefined : theirs.figures();
+  for (const { label, threads, taken } of ways) {
+    const own = taken.figures();
+    const gbps = (of.bytes * D * H * W) / own.median_s / 1e9;
+    const copy = (2 * 2 ** 27) / (copies.get(threads) as Taken).figures().median_s / 1e9;
+    const faster = other ? other.median_s / own.median_s : null;
     yield {
-      ...{ name, threads: n, samples: seconds.length, median_s: middle, spread: spread(seconds) },
-      ...{ gflops: null, gbps, copy_gbps: copy, share_of_peak: gbps / copy, rss_mb: rss },
-      peer: python === undefined ? 'no scipy here' : `scipy ${version}`,
-      peer_samples: theirs.seconds.length,
-      peer_median_s: other,
-      peer_spread: other === null ? null : spread(theirs.seconds),
-      peer_rss_mb: other === null ? null : theirs.rss,
-      ratio: other === null ? null : middle / other,
+      ...{ name: name + label, threads, samples: own.samples },
+      ...{ median_s: own.median_s, spread: own.spread, cpu_s: own.cpu_s },
+      ...{ gflops: null, gbps, copy_gbps: copy, share_of_peak: gbps / copy, rss_mb: own.rss_mb },
+      peer: other ? `scipy ${version}` : 'no scipy here',
+      peer_samples: other?.samples ?? 0,
+      peer_median_s: other?.median_s ?? null,
+      peer_spread: other?.spread ?? null,
+      peer_cpu_s: other?.cpu_s ?? null,
+      peer_rss_mb: other?.rss_mb ?? null,
+      ratio: other ? own.median_s / other.median_s : null,
       times_faster: faster,
       goal: of.goal === null ? null : `>= ${of.goal}x`,
       goal_met: of.goal === null || faster === null ? null : faster >= of.goal ? 'met' : 'missed',
-      worst_difference: other === null ? null : worst,
+      worst_difference: other ? worst : null,
     };
   }
 }

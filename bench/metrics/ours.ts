@@ -1,7 +1,7 @@
-/** Child of metrics.bench.ts: one case in a process of its own, from arrays in memory to arrays or figures in memory; JSON on stdout. */
+/** Child of metrics.bench.ts: one case in a process of its own, from arrays in memory to a tensor, an array or figures; JSON on stdout. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { device, ops, type Tensor, threads } from 'renvox';
+import { device, ops, Tensor, threads } from 'renvox';
 import { measure, type RegionMeasures } from 'renvox/metrics';
 import type { Answer, Figures, Task } from './task.js';
 
@@ -11,18 +11,6 @@ threads(task.threads);
 const cpu = device('cpu');
 
 const read = (name: string) => new Uint8Array(readFileSync(join(folder, name)));
-
-/** Runs `body` on a tensor over `data` and brings what it made to JS. */
-async function throughDevice(
-  data: Uint8Array,
-  body: (x: Tensor) => readonly Tensor[],
-): Promise<ArrayBufferView> {
-  using x = cpu.tensor(data, { shape, borrow: true });
-  const made = body(x);
-  const result = await (made[0] as Tensor).data();
-  for (const tensor of made) tensor.dispose();
-  return result;
-}
 
 async function allMetrics(truth: Uint8Array, prediction: Uint8Array): Promise<Figures> {
   const { regions } = await measure(truth, prediction, {
@@ -46,6 +34,7 @@ async function allMetrics(truth: Uint8Array, prediction: Uint8Array): Promise<Fi
   return Object.fromEntries(entries);
 }
 
+/** What is timed: it returns a tensor, figures, or nothing. */
 function work(): () => Promise<unknown> {
   if (task.work === 'copy') {
     const x = cpu.full([1 << 25], 1);
@@ -55,21 +44,27 @@ function work(): () => Promise<unknown> {
     };
   }
   const truth = read('truth.u8');
-  if (task.work === 'components')
-    return () =>
-      throughDevice(truth, (x) => {
-        const { components, count } = ops.connectedComponents(x, {
-          connectivity: task.connectivity ?? 26,
-        });
-        return [components, count];
-      });
+  if (task.work === 'metrics') {
+    const prediction = read('prediction.u8');
+    return () => allMetrics(truth, prediction);
+  }
+  return async () => {
+    using x = cpu.tensor(truth, { shape, borrow: true });
+    const made = operate(x);
+    if (task.bring) await made.data();
+    else await cpu.drain();
+    return made;
+  };
+}
+
+function operate(x: Tensor): Tensor {
   if (task.work === 'distance')
-    return () =>
-      throughDevice(truth, (x) => [
-        ops.distanceTransform(x, { spacing, to: task.to ?? 'background', dtype: 'f64' }),
-      ]);
-  const prediction = read('prediction.u8');
-  return () => allMetrics(truth, prediction);
+    return ops.distanceTransform(x, { spacing, to: task.to ?? 'background', dtype: 'f64' });
+  const { components, count } = ops.connectedComponents(x, {
+    connectivity: task.connectivity ?? 26,
+  });
+  count.dispose();
+  return components;
 }
 
 /** VmHWM, which begins anew with a program, other than what getrusage says of a child. */
@@ -81,17 +76,24 @@ function residentMb(): number {
 
 const run = work();
 const seconds: number[] = [];
+const processor: number[] = [];
 let result: unknown;
 // The first run touches fresh memory.
 for (let i = 0; i <= task.samples; i++) {
-  // Buffers that came to JS wait for the collector, which does not know how large they are.
-  result = undefined;
+  if (result instanceof Tensor) result.dispose();
+  // Arrays that came to JS wait for the collector.
   globalThis.gc?.();
+  const before = process.cpuUsage();
   const begin = performance.now();
   result = await run();
-  if (i > 0) seconds.push((performance.now() - begin) / 1000);
+  const passed = (performance.now() - begin) / 1000;
+  const { user, system } = process.cpuUsage(before);
+  if (i === 0) continue;
+  seconds.push(passed);
+  processor.push((user + system) / 1e6);
 }
-const answer: Answer = { seconds, rss_mb: residentMb() };
+const answer: Answer = { seconds, cpu: processor, rss_mb: residentMb() };
 if (task.work === 'metrics') answer.figures = result as Figures;
-else if (task.check) writeFileSync(join(folder, 'result'), result as NodeJS.ArrayBufferView);
+if (result instanceof Tensor && task.check)
+  writeFileSync(join(folder, 'result'), await result.data());
 console.log(JSON.stringify(answer));

@@ -78,11 +78,12 @@ else:
 begin = time.perf_counter()
 result = run()
 warm_up = time.perf_counter() - begin
-seconds = []
+seconds, processor = [], []
 for _ in range(1 if warm_up > options["slow"] else options["samples"]):
-    begin = time.perf_counter()
+    begin, before = time.perf_counter(), time.process_time()
     result = run()
     seconds.append(time.perf_counter() - begin)
+    processor.append(time.process_time() - before)
 
 
 def resident_mb():
@@ -94,7 +95,7 @@ def resident_mb():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
 
 
-answer = {"seconds": seconds, "rss_mb": resident_mb(), "version": scipy.__version__}
+answer = {"seconds": seconds, "cpu": processor, "rss_mb": resident_mb(), "version": scipy.__version__}
 if work == "metrics":
     answer["figures"] = result
 elif options["check"]:

@@ -16,6 +16,8 @@ export interface Task {
   /** Whether the peer cuts each region to the joint box first, as ours does by itself. */
   readonly crop: boolean;
   readonly threads: number;
+  /** Whether the time of ours includes bringing the result to JS, into fresh memory; else it stays with the device. */
+  readonly bring: boolean;
   /** Timed runs after the warm-up. */
   readonly samples: number;
   /** Seconds of a warm-up from which on the peer makes one timed run only. */
@@ -29,6 +31,8 @@ export type Figures = Record<string, Record<string, number>>;
 
 export interface Answer {
   seconds: number[];
+  /** Processor time of all threads in each of these runs. */
+  cpu: number[];
   /** The most memory the process was resident with, MiB. */
   rss_mb: number;
   figures?: Figures;
