@@ -1,5 +1,5 @@
 /** The evaluation harness: a cohort in, the study's tables out, every figure with its interval. */
-
+export { type AnnotatedCase, readAnnotations } from './annotations.js';
 export { PROTOCOLS, type Protocol } from './case-record.js';
 export {
   compareSystems,
