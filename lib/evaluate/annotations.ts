@@ -3,14 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RenvoxError } from '../errors.js';
 import { readVolume, sameGrid, type Triple, type Volume } from '../volume/index.js';
-
-/** Kinds of instance with their labels, in the order in which they are painted: what comes later wins. */
-const PAINTED = [
-  ['kidney', 1],
-  ['cyst', 3],
-  ['tumor', 2],
-] as const;
-const FILE = /^(kidney|tumor|cyst)_instance-(\d+)_annotation-(\d+)\.nii(?:\.gz)?$/;
+import { ANNOTATION_FILE, type KitsKind, PAINTED } from './references.js';
 
 /** Label maps of one case: 0 background, 1 kidney, 2 tumour, 3 cyst. */
 export interface AnnotatedCase {
@@ -26,7 +19,7 @@ export interface AnnotatedCase {
   readonly annotators: ReadonlyMap<number, Uint8Array>;
   /** Instances with the numbers of their annotations. */
   readonly instances: readonly {
-    readonly kind: 'kidney' | 'tumor' | 'cyst';
+    readonly kind: KitsKind;
     readonly instance: number;
     readonly annotations: readonly number[];
   }[];
@@ -96,7 +89,7 @@ async function annotationFiles(
     );
   });
   const found = names.flatMap((name) => {
-    const [, kind, instance, annotator] = FILE.exec(name) ?? [];
+    const [, kind, instance, annotator] = ANNOTATION_FILE.exec(name) ?? [];
     return kind === undefined
       ? []
       : [{ name, kind, instance: Number(instance), annotator: Number(annotator) }];

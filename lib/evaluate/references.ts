@@ -7,6 +7,13 @@ import { caseId, isFile, list } from './find-cases.js';
 export const KITS_KINDS = ['kidney', 'tumor', 'cyst'] as const;
 export type KitsKind = (typeof KITS_KINDS)[number];
 
+/** Kinds with their label values, in the order in which they are painted: what comes later wins (kits21/annotation/postprocessing.py). */
+export const PAINTED: readonly (readonly [KitsKind, number])[] = [
+  ['kidney', 1],
+  ['cyst', 3],
+  ['tumor', 2],
+];
+
 /** One kidney, tumour or cyst as every annotator drew it. */
 export interface AnnotatedInstance {
   readonly kind: KitsKind;
@@ -26,7 +33,9 @@ export type References =
   | { readonly kind: 'samples'; readonly samples: readonly ReferenceFile[] }
   | { readonly kind: 'annotations'; readonly instances: readonly AnnotatedInstance[] };
 
-const ANNOTATION = /^(kidney|tumor|cyst)_instance-(\d+)_annotation-(\d+)\.nii(?:\.gz)?$/;
+/** Kind, instance, annotation. */
+export const ANNOTATION_FILE =
+  /^(kidney|tumor|cyst)_instance-(\d+)_annotation-(\d+)\.nii(?:\.gz)?$/;
 const IMAGE = /\.nii(\.gz)?$/;
 /** KiTS21, KiTS23, and the files in the case's folder itself. */
 const ANNOTATION_FOLDERS = ['segmentations', 'instances', '.'];
@@ -78,7 +87,7 @@ async function annotationsIn(folder: string): Promise<References | undefined> {
     const from = join(folder, name);
     const instances = new Map<string, { kind: KitsKind; instance: number; annotations: Files }>();
     for (const file of await names(from)) {
-      const [, kind, instance, annotation] = ANNOTATION.exec(file) ?? [];
+      const [, kind, instance, annotation] = ANNOTATION_FILE.exec(file) ?? [];
       if (kind === undefined) continue;
       const key = `${kind} ${instance}`;
       const own = instances.get(key) ?? {

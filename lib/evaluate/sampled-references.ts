@@ -3,7 +3,12 @@ import { createHash } from 'node:crypto';
 import { RenvoxError } from '../errors.js';
 import { readVolume, sameGrid, type Triple, type Volume } from '../volume/index.js';
 import { RandomState } from './random-state.js';
-import type { AnnotatedInstance, KitsKind, ReferenceFile, References } from './references.js';
+import {
+  type AnnotatedInstance,
+  PAINTED,
+  type ReferenceFile,
+  type References,
+} from './references.js';
 
 /** NUMBER_OF_GROUPS of the official tool (kits21/configuration/labels.py). */
 const GROUPS = 5;
@@ -41,13 +46,6 @@ export interface ReferenceSet {
   /** SHA-256 over the hashes of all files, in order. */
   readonly sha256: string;
 }
-
-/** Label values, in the order in which they are painted: a tumour wins. */
-const PAINTED: readonly (readonly [KitsKind, number])[] = [
-  ['kidney', 1],
-  ['cyst', 3],
-  ['tumor', 2],
-];
 
 /** What the official tool seeds a case's samples with: the number at the end of its id. */
 export function referenceSeed(id: string): number {
