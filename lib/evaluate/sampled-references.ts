@@ -5,6 +5,7 @@ import { readVolume, sameGrid, type Triple, type Volume } from '../volume/index.
 import { RandomState } from './random-state.js';
 import {
   type AnnotatedInstance,
+  type KitsKind,
   PAINTED,
   type ReferenceFile,
   type References,
