@@ -40,7 +40,10 @@ const machine = {
   memory_gb: Math.round(totalmem() / 2 ** 30),
   node: process.version,
 };
-const facts = { bench: name, date, commit, machine, load: [loadBefore, load()], settings };
+// A result should say which native code it is of: that of RENVOX_PREBUILD need not be of this commit.
+const addon = process.env.RENVOX_PREBUILD ? 'from RENVOX_PREBUILD' : "the checkout's";
+const averages = { before: loadBefore, after: load() };
+const facts = { bench: name, date, commit, addon, machine, load: averages, settings };
 
 /** Three figures, without an exponent where a reader can do without. */
 function text(value) {
@@ -59,7 +62,7 @@ const markdown = [
   `# bench ${name}, ${date}`,
   '',
   `\`${set.join('')}npm run bench:results -- ${name}\` at commit ${commit}: ${machine.processor}, ${machine.threads} threads, ${machine.memory_gb} GB, Node ${machine.node}.`,
-  `Load averages (1 minute) before and after: ${facts.load.join(', ')}; of an idle machine the first is near 0. What the columns mean: \`bench/${name}.bench.ts\`.`,
+  `Addon: ${addon}. Load averages (1 minute) before and after: ${averages.before}, ${averages.after}; of an idle machine the first is near 0. What the columns mean: \`bench/${name}.bench.ts\`.`,
   '',
   `| ${columns.join(' | ')} |`,
   `|${columns.map(() => ' --- |').join('')}`,
@@ -70,4 +73,7 @@ const path = join(root, 'bench', 'results', `${name}-${date}`);
 mkdirSync(dirname(path), { recursive: true });
 writeFileSync(`${path}.json`, `${JSON.stringify({ ...facts, rows }, null, 2)}\n`);
 writeFileSync(`${path}.md`, markdown);
+// The linter checks their format too.
+const biome = join(root, 'node_modules', '.bin', 'biome');
+spawnSync(biome, ['format', '--write', `${path}.json`, `${path}.md`], { cwd: root });
 console.log(`bench/results/${name}-${date}.json and .md`);

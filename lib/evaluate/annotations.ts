@@ -28,7 +28,7 @@ export interface AnnotatedCase {
 /**
  * Reads a folder with files `KIND_instance-I_annotation-A.nii.gz` (kidney, tumor, cyst), as KiTS21 and KiTS23 have them. An instance is
  * where a strict majority of its own annotators marked it; instances of one kind are united, and the kinds painted in the order kidney, cyst,
- * tumour (kits21/annotation/postprocessing.py). Other files are left alone.
+ * tumour (`aggregate_case` in kits21/annotation/import.py). Other files are left alone.
  * @throws RenvoxError FileNotFound, InvalidFile where there is no such file; ShapeMismatch where the masks' grids differ
  */
 export async function readAnnotations(folder: string): Promise<AnnotatedCase> {
