@@ -50,9 +50,12 @@ Extent extent(const A* a, const B* b, const Int3& size, const Membership& member
   const int64_t height = H, width = W;
   Extent all;
   std::mutex mutex;
-  parallelRows(D * H, [&](int64_t begin, int64_t end) {
+  parallelRows(width > 0 ? D * H : 0, [&](int64_t begin, int64_t end) {
     Extent mine;
-    for (int64_t row = begin; row < end; ++row) {
+    NonzeroRows<A> rowsOfA(a, width, end);
+    NonzeroRows<B> rowsOfB(b, width, end);
+    const auto next = [&](int64_t row) { return std::min(rowsOfA.next(row), rowsOfB.next(row)); };
+    for (int64_t row = next(begin); row < end; row = next(row + 1)) {
       const A* lineA = a + row * width;
       const B* lineB = b + row * width;
       const int64_t d = row / height, h = row % height;
