@@ -73,8 +73,9 @@ void run(const SurfaceDistances& op, Context& cx) {
   summary[kVoxelsB] = static_cast<double>(joint.voxelsB);
   summary[kVoxelsBoth] = static_cast<double>(joint.both);
   const Surface surfaceA(op.a, op, joint.box, cx), surfaceB(op.b, op, joint.box, cx);
-  const ElementAreas areas =
-      elementAreas(op.spacing, kCellsOfVoxel * (joint.voxelsA + joint.voxelsB));
+  ElementAreas areas;
+  if (op.elements())
+    areas = elementAreas(op.spacing, kCellsOfVoxel * (joint.voxelsA + joint.voxelsB));
   const int64_t countA = surfaceA.count(), countB = surfaceB.count();
   const bool none = countA == 0 || countB == 0;
   if (none) summarizeEmpty(op, countA + countB == 0, summary);

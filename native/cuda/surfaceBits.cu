@@ -1,7 +1,8 @@
 // The first half of surfaceDistances: both masks as bits, their voxels and joint box, their surfaces, the rank of every surface voxel.
 //
 // A surface word is m & ~(left & right & up & down & front & behind), 32 voxels by some 15 operations; outside the volume is
-// background. Elements are words of cells instead, surfaceCells.h, on a grid with one more along each axis. Bytes a voxel: each mask once, then 1/8 for a pass over its bits (three over the volume's, four over the box's).
+// background. For elements the words are of cells, surfaceCells.h, on a grid with one more along each axis. Bytes a voxel: each mask
+// once, then 1/8 for a pass over its bits (three over the volume's, four over the box's).
 //
 // The box is read back, 36 bytes: the workspaces that follow, about 14 bytes a voxel, then fit it and not the volume, of which a
 // kidney fills a hundredth. Ranks are sums of popcounts: of blocks of 2048 words, over the blocks, then inside each block.
@@ -195,7 +196,7 @@ Surfaces::Surfaces(const SurfaceDistances& op, Context& cx) : counts_(cx, 2 * si
   if (box_.words() == 0) return;
   most_ = std::max(voxels_[0], voxels_[1]);
   if (op.elements()) {
-    for (int& n : {std::ref(box_.size[0]), std::ref(box_.size[1]), std::ref(box_.width)}) ++n;
+    ++box_.size[0], ++box_.size[1], ++box_.width;
     box_.size[2] = (box_.width + 31) / 32;
     most_ = std::min(kCellsOfVoxel * most_, box_.voxels());
   }

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Device } from 'renvox';
 import { type LabelVolume, surfaceElements } from 'renvox/metrics';
-import { readVolume, type Volume } from 'renvox/volume';
+import { readVolume, type Volume, type VoxelArray } from 'renvox/volume';
 import t, { type Test } from 'tap';
 import { onEveryDevice, simulated } from '../ops/harness.js';
 
@@ -24,26 +24,28 @@ interface Figures {
 function cut([a, b]: [Volume, Volume]): [LabelVolume, LabelVolume] {
   const { shape: size, spacing } = a;
   const [, H, W] = size;
+  const [x, y] = [a.data, b.data];
   const low: [number, number, number] = [...size];
   const high: [number, number, number] = [-1, -1, -1];
-  for (let v = 0; v < a.data.length; v++) {
-    if (a.data[v] === 0 && b.data[v] === 0) continue;
-    [Math.floor(v / (H * W)), Math.floor(v / W) % H, v % W].forEach((at, axis) => {
-      low[axis] = Math.min(low[axis] as number, at);
-      high[axis] = Math.max(high[axis] as number, at);
-    });
+  for (let v = 0; v < x.length; v++) {
+    if (x[v] === 0 && y[v] === 0) continue;
+    const at = [Math.floor(v / (H * W)), Math.floor(v / W) % H, v % W] as const;
+    for (const axis of [0, 1, 2] as const) {
+      if (at[axis] < low[axis]) low[axis] = at[axis];
+      if (at[axis] > high[axis]) high[axis] = at[axis];
+    }
   }
   const shape = [high[0] - low[0] + 1, high[1] - low[1] + 1, high[2] - low[2] + 1] as const;
-  const voxels = ({ data }: Volume) =>
-    Uint8Array.from({ length: shape[0] * shape[1] * shape[2] }, (_, v) => {
-      const d = low[0] + Math.floor(v / (shape[1] * shape[2]));
-      const h = low[1] + (Math.floor(v / shape[2]) % shape[1]);
-      return data[(d * H + h) * W + low[2] + (v % shape[2])] as number;
-    });
-  return [
-    { data: voxels(a), shape, spacing },
-    { data: voxels(b), shape, spacing },
-  ];
+  const part = (whole: VoxelArray): LabelVolume => {
+    const data = new Uint8Array(shape[0] * shape[1] * shape[2]);
+    for (let d = 0, to = 0; d < shape[0]; d++)
+      for (let h = 0; h < shape[1]; h++, to += shape[2]) {
+        const from = ((low[0] + d) * H + low[1] + h) * W + low[2];
+        data.set(whole.subarray(from, from + shape[2]), to);
+      }
+    return { data, shape, spacing };
+  };
+  return [part(x), part(y)];
 }
 
 const oracle = join(DATA, 'surface_elements.json');
@@ -58,14 +60,14 @@ async function officialFigures(t: Test, device: Device): Promise<void> {
   const masks = new Map<string, Volume>();
   let last = '';
   let compared = 0;
-  for (const [name, figures] of Object.entries(pairs)) {
+  // Simulated threads are slow: every tenth pair.
+  const all = Object.entries(pairs).filter((_, i) => !simulated(device) || i % 10 === 0);
+  for (const [name, figures] of all) {
     const [id, instance, annotators] = name.split('/') as [string, string, string];
     const [first, second] = annotators.split('-');
     // The pairs of one instance follow each other.
-    // Simulated threads are slow: one pair of each instance.
-    if (instance === last && simulated(device)) continue;
-    if (instance !== last) masks.clear();
-    last = instance;
+    if (`${id}/${instance}` !== last) masks.clear();
+    last = `${id}/${instance}`;
     const read = async (annotator: string | undefined) => {
       const file = `${instance}_annotation-${annotator}.nii.gz`;
       const volume =
