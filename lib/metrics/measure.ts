@@ -24,7 +24,7 @@ import { commonGeometry, hostLabels, type LabelSource, labelTensor } from './lab
 import { LABELS, OverlapTable } from './overlap-table.js';
 import { type RegionSize, regionSize } from './region-sizes.js';
 import { quantile } from './statistics/bootstrap.js';
-import { type SurfaceElementFigures, surfaceElements } from './surface-elements.js';
+import { elementFigures, type SurfaceElementFigures } from './surface-elements.js';
 
 export interface MeasureOptions {
   /** Voxels along [d, h, w]; needed where both maps are plain arrays. */
@@ -146,16 +146,14 @@ export async function measure(
       checkValues(name, values);
       const counts = countsOf(table, values);
       const state = maskState(counts.truth, counts.prediction);
-      const wanted = { a, b, values, spacing, percentiles, tolerances, device, signal };
+      const wanted = { labels: values, spacing, percentiles, tolerances, signal };
       const surfaces = !distances
         ? nothing(percentiles, tolerances)
         : state !== 'normal'
           ? ofEmpty(state, convention, percentiles, tolerances)
           : convention.surface === 'elements'
-            ? fromElements(
-                await surfaceElements(truth, prediction, { ...wanted, labels: values, shape }),
-              )
-            : await fromVoxels(wanted, convention.percentile);
+            ? fromElements(await elementFigures(a, b, wanted))
+            : await fromVoxels(a, b, wanted, convention.percentile);
       const sizes = box?.maps.map((map) => regionSize(map, box.shape, spacing, axialAxis, values));
       measured[name] = {
         ...overlapOf(counts, state, convention, spacing),
@@ -271,20 +269,20 @@ function fromElements(f: SurfaceElementFigures): Surfaces {
 }
 
 async function fromVoxels(
+  a: Tensor,
+  b: Tensor,
   wanted: {
-    a: Tensor;
-    b: Tensor;
-    values: readonly number[];
+    labels: readonly number[];
     spacing: Triple;
     percentiles: readonly number[];
     tolerances: readonly number[];
-    device: Device;
     signal: AbortSignal | undefined;
   },
   percentile: 'directed' | 'pooled',
 ): Promise<Surfaces> {
-  const { a, b, values, spacing, percentiles, tolerances, device, signal } = wanted;
-  const options = { spacing, labels: values, percentiles, tolerances };
+  const { signal, ...options } = wanted;
+  const { percentiles } = options;
+  const { device } = a;
   const first = device.under({ signal }, () => surfaceDistances(a, b, options));
   const [summary] = await download([first.summary]);
   const figures: SurfaceFigures = surfaceFigures(summary as Float64Array, percentiles.length);
