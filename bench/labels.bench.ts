@@ -85,9 +85,10 @@ export async function* bench(): AsyncGenerator<Row> {
     yield await measure(`distance to ${to}`, voxels, () => [
       ops.distanceTransform(truth, { spacing, to }),
     ]);
-  yield await measure('surfaceDistances', voxels, () => [
-    ops.surfaceDistances(truth, prediction, { spacing }).summary,
-  ]);
+  for (const surface of ['voxels', 'elements'] as const)
+    yield await measure(`surfaceDistances, ${surface}`, voxels, () => [
+      ops.surfaceDistances(truth, prediction, { spacing, surface }).summary,
+    ]);
   yield await measure('measureLabels', voxels, () => [
     ops.measureLabels(truth, { spacing, labels: 2 }),
   ]);

@@ -17,10 +17,17 @@ export interface RegionFigures {
   box: [number[], number[]] | null;
   c6: ComponentFigures;
   c18: ComponentFigures;
-  c26: ComponentFigures & { feret_mm?: number[] };
+  c26: ComponentFigures & {
+    feret_mm?: number[];
+    volume_mm3?: number[];
+    sphere_diameter_mm?: number[];
+  };
 }
 
 export interface MapFigures {
+  /** By label. */
+  voxels: Record<string, number>;
+  volume_mm3: Record<string, number>;
   regions?: Record<string, RegionFigures>;
   laterality?: {
     by_component: { kidney: Record<string, number>; mass: Record<string, number> };
@@ -40,6 +47,7 @@ export interface PairFigures {
   hausdorff: number | null;
   hd95: number | null;
   assd: number | null;
+  mean_of_means: number | null;
   mean_ab: number | null;
   mean_ba: number | null;
   max_ab: number | null;
@@ -58,7 +66,13 @@ export interface EdtFigures {
 
 export interface Oracles {
   label_maps: Record<string, MapFigures>;
-  annotators: Record<string, { pairs?: Record<string, Record<string, PairFigures>> }>;
+  annotators: Record<
+    string,
+    {
+      pairs?: Record<string, Record<string, PairFigures>>;
+      majority?: { published_by_rebuilt: number[][] };
+    }
+  >;
   kits19_against_kits23: Record<string, Record<string, PairFigures | number>>;
   edt: Record<string, EdtFigures>;
 }

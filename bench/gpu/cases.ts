@@ -395,14 +395,15 @@ export function cases(d: Device, size: Size): Case[] {
       ops.distanceTransform(map, { spacing: [1, 1, 1], to: 'foreground', dtype: 'f64' }),
     ];
   });
-  add('surfaceDistances', () => {
-    const [a, b] = [labels(), labels(1)];
-    return () => {
-      const options = { spacing: [3, 1, 1] as const, tolerances: [2], capacity: 64 };
-      const { summary, distancesAB, distancesBA } = ops.surfaceDistances(a, b, options);
-      return [summary, distancesAB as Tensor, distancesBA as Tensor];
-    };
-  });
+  for (const surface of ['voxels', 'elements'] as const)
+    add(surface === 'voxels' ? 'surfaceDistances' : 'surfaceDistances elements', () => {
+      const [a, b] = [labels(), labels(1)];
+      return () => {
+        const options = { spacing: [3, 1, 1] as const, tolerances: [2], capacity: 64, surface };
+        const { summary, distancesAB, distancesBA } = ops.surfaceDistances(a, b, options);
+        return [summary, distancesAB as Tensor, distancesBA as Tensor];
+      };
+    });
   add('instanceClasses', () => {
     const map = labels();
     const classes = d.tensor(Uint8Array.of(2, 0, 1));

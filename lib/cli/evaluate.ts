@@ -6,13 +6,17 @@ import {
   evaluateCohort,
   evaluateLesions,
   type LabelScheme,
+  PROTOCOLS,
   type Protocol,
   parseScheme,
   SCHEMES,
 } from '../evaluate/index.js';
 import { readInput } from '../evaluate/read-input.js';
+import { DISCLAIMER } from '../evaluate/report.js';
 import { markdownOf } from '../evaluate/table.js';
+import { DIAMETERS, type DiameterName } from '../metrics/diameter.js';
 import { EXIT, interruptSignal } from './exit.js';
+import { softwareVersion } from './version.js';
 
 /** Declares the command. */
 export function register(program: Command): void {
@@ -25,12 +29,23 @@ export function register(program: Command): void {
       '--labels <file>',
       'renvox, kits, or JSON {value: {structure, side?, class?}}; default: as the protocol',
     )
+    .option('--prediction-labels <file>', 'the same of the predictions, where theirs are others')
     .addOption(
-      new Option('--protocol <name>', 'kits23: the official scores too, as evaluation.csv')
-        .choices(['renvox', 'kits23'])
+      new Option(
+        '--protocol <name>',
+        'kits23, kits21 (references sampled from several annotators): the official scores too, as evaluation.csv',
+      )
+        .choices([...PROTOCOLS])
         .default('renvox'),
     )
+    .addOption(
+      new Option('--diameter <name>', "a mass's average diameter: of the equal sphere, axial, box")
+        .choices(DIAMETERS)
+        .default('sphere'),
+    )
     .option('--manifest <file>', 'CSV of case,patient,sex,age,phase')
+    .option('--on-truth <folder>', 'label maps of what the masses are called on true contours')
+    .option('--images <folder>', 'CTs, for the pictures of the worst masses and kidneys')
     .option('--lesions <file>', 'instead of folders: the tables again from a lesions.csv')
     .option('--compare <folders...>', 'instead: two folders that evaluate wrote, side by side')
     .requiredOption('--out <folder>', 'where the tables go')
@@ -47,8 +62,12 @@ export interface EvaluateCommandOptions {
   truth?: string | undefined;
   prediction?: string | undefined;
   labels?: string | undefined;
+  predictionLabels?: string | undefined;
   protocol?: Protocol | undefined;
+  diameter?: DiameterName | undefined;
   manifest?: string | undefined;
+  onTruth?: string | undefined;
+  images?: string | undefined;
   lesions?: string | undefined;
   compare?: readonly string[] | undefined;
   out: string;
@@ -66,27 +85,34 @@ export async function evaluateCommand(
 ): Promise<{ text: string; failed: number }> {
   const { truth, prediction, lesions, out, json = false, signal } = options;
   const print = (summary: object, tables: Parameters<typeof markdownOf>[0][]) =>
-    json ? `${JSON.stringify(summary, null, 2)}\n` : tables.map(markdownOf).join('\n');
+    json
+      ? `${JSON.stringify(summary, null, 2)}\n`
+      : [`> ${DISCLAIMER}`, '', ...tables.map(markdownOf)].join('\n');
+  const software = softwareVersion();
   if (options.compare !== undefined) {
     const [a, b] = options.compare;
     const other = lesions ?? truth ?? prediction;
     if (options.compare.length !== 2 || a === undefined || b === undefined || other !== undefined)
       throw invalidArgument('--compare', 'two folders and nothing else', options.compare);
-    const { summary, tables } = await compareSystems(a, b, out, { signal });
+    const { summary, tables } = await compareSystems(a, b, out, { signal, software });
     return { text: print(summary, [...tables]), failed: 0 };
   }
   if (lesions !== undefined) {
     if (truth !== undefined || prediction !== undefined)
       throw invalidArgument('--lesions', 'no --truth and --prediction beside it', lesions);
-    const { summary, tables } = await evaluateLesions(lesions, out, { signal });
+    const { summary, tables } = await evaluateLesions(lesions, out, { signal, software });
     return { text: print(summary, [...tables]), failed: 0 };
   }
   if (truth === undefined || prediction === undefined)
     throw invalidArgument('--truth and --prediction', 'two folders (or --lesions)', undefined);
   const { summary, tables, failed } = await evaluateCohort(out, {
-    ...{ truth, prediction, signal, manifest: options.manifest, resume: options.resume },
+    ...{ truth, prediction, signal, software, manifest: options.manifest },
+    ...{ onTruth: options.onTruth, images: options.images, resume: options.resume },
     ...(options.labels !== undefined && { labels: await schemeOf(options.labels) }),
-    protocol: options.protocol,
+    ...(options.predictionLabels !== undefined && {
+      predictionLabels: await schemeOf(options.predictionLabels),
+    }),
+    ...{ protocol: options.protocol, diameter: options.diameter },
     onProgress: ({ case: id, done, of, error, resumed }) => {
       const what = error ? `failed: ${error}` : resumed ? 'taken from before' : 'measured';
       console.error(`[${done}/${of}] ${id} ${what}`);

@@ -11,13 +11,22 @@ import {
   wilcoxonSignedRank,
 } from '../metrics/index.js';
 import { byPatient } from './by-patient.js';
+import { type CaseRecord, REGION_SIDES, REGIONS, type Region } from './case-record.js';
 import { LESION_FIGURES } from './figures.js';
 import type { Lesion, Side } from './lesions.js';
-import { type CaseRecord, REGION_SIDES, REGIONS, type Region } from './measure-case.js';
-import { type Summary, type SummaryFigure, summaryFigure, writeReport } from './report.js';
+import {
+  DISCLAIMER,
+  type Software,
+  type Summary,
+  type SummaryFigure,
+  summaryFigure,
+  writeReport,
+} from './report.js';
 import { pText, type Table, withInterval } from './table.js';
 
 export interface SystemComparisonOptions extends BootstrapOptions {
+  /** Said in the summary. */
+  software?: Software | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -67,6 +76,7 @@ export async function compareSystems(
     lesions(pairs, names, bootstrap, figures),
   ];
   const summary: Summary = {
+    ...{ disclaimer: DISCLAIMER, software: options.software ?? null },
     settings: {
       ...{ source: 'comparison', a: folderA, b: folderB, cases: pairs.length },
       cases_in_one_alone: alone,

@@ -2,13 +2,16 @@
 import { createHash } from 'node:crypto';
 import type { BootstrapOptions } from '../metrics/index.js';
 import { lesionFigures } from './figures.js';
+import { casesOf, frocFigures, frocTable } from './froc-figures.js';
 import { lesionTables } from './lesion-tables.js';
 import { formatLesions, parseLesions } from './lesions.js';
 import { readInput } from './read-input.js';
-import { type Summary, summaryFigure, writeReport } from './report.js';
+import { DISCLAIMER, type Software, type Summary, summaryFigure, writeReport } from './report.js';
 import type { Table } from './table.js';
 
 export interface LesionEvaluationOptions extends BootstrapOptions {
+  /** Said in the summary. */
+  software?: Software | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -29,12 +32,15 @@ export async function evaluateLesions(
   const { signal, replicates = 2000, seed = 1, level = 0.95 } = options;
   const bytes = await readInput(file);
   const lesions = parseLesions(bytes.toString('utf8'), file);
-  const figures = lesionFigures(lesions, { replicates, seed, level });
-  const tables = lesionTables(lesions, figures);
+  const bootstrap = { replicates, seed, level };
+  const cases = casesOf(lesions);
+  const figures = new Map([...lesionFigures(lesions, bootstrap), ...frocFigures(cases, bootstrap)]);
+  const tables = lesionTables(lesions, figures, [frocTable(cases, figures)]);
   const summary: Summary = {
+    ...{ disclaimer: DISCLAIMER, software: options.software ?? null },
     settings: {
       source: 'lesions',
-      bootstrap: { replicates, seed, level, unit: 'patient' },
+      bootstrap: { ...bootstrap, unit: 'patient' },
       lesions: lesions.length,
       patients: new Set(lesions.map((l) => l.patient)).size,
     },
@@ -44,6 +50,10 @@ export async function evaluateLesions(
   const files = { 'lesions.csv': formatLesions(lesions) };
   // Loaded here, for drawing brings a tenth of a second of modules.
   const { lesionPlots } = await import('./plots.js');
-  await writeReport(out, { summary, tables, plots: lesionPlots(lesions), files }, { signal });
+  await writeReport(
+    out,
+    { summary, tables, plots: lesionPlots(lesions, cases), files },
+    { signal },
+  );
   return { summary, tables };
 }

@@ -1,77 +1,22 @@
 /** From lesions to figures: each by a path, with its 95 % interval by patient. */
-import {
-  type BootstrapOptions,
-  bootstrapAll,
-  type Estimate,
-  pearson,
-  rocAuc,
-} from '../metrics/index.js';
+import { type BootstrapOptions, bootstrapAll, type Estimate, pearson } from '../metrics/index.js';
+import { median } from '../metrics/statistics/bootstrap.js';
 import { byPatient } from './by-patient.js';
+import {
+  always,
+  count,
+  type Figure,
+  f1,
+  ofSize,
+  type Predicate,
+  ratio,
+  SIZES,
+  type Size,
+  share,
+} from './figure.js';
 import { type Lesion, MASS_CLASSES, type MassClass } from './lesions.js';
-
-/** Sizes by average diameter. The study parts them at 5 mm; a lesion of unknown size is in `overall` alone. */
-export const SIZES = ['overall', 'lt5mm', 'ge5mm'] as const;
-export type Size = (typeof SIZES)[number];
-
-export const SMALL_MM = 5;
-
-/** A figure before it has an interval: where it stands, what it is of a sample, and how many lesions it rests on. */
-export interface Figure {
-  readonly path: string;
-  of(sample: readonly Lesion[]): number;
-  /** The denominator: what the figure is a share or a mean of. */
-  count(sample: readonly Lesion[]): number;
-}
-
-export function ofSize(lesion: Lesion, size: Size): boolean {
-  if (size === 'overall') return true;
-  if (lesion.averageDiameterMm === null) return false;
-  return lesion.averageDiameterMm < SMALL_MM === (size === 'lt5mm');
-}
-
-type Predicate = (lesion: Lesion) => boolean;
-
-function count(sample: readonly Lesion[], predicate: Predicate): number {
-  let n = 0;
-  for (const lesion of sample) if (predicate(lesion)) n++;
-  return n;
-}
-
-const always: Predicate = () => true;
-
-function share(path: string, of: Predicate, among: Predicate): Figure {
-  return {
-    path,
-    of: (sample) => {
-      let n = 0;
-      let all = 0;
-      for (const lesion of sample) {
-        if (!among(lesion)) continue;
-        all++;
-        if (of(lesion)) n++;
-      }
-      return n / all;
-    },
-    count: (sample) => count(sample, among),
-  };
-}
-
-/** 2 TP / (2 TP + FP + FN); a lesion may be a FP and a FN at once where it was called another class. */
-function f1(path: string, tp: Predicate, fp: Predicate, fn: Predicate): Figure {
-  return {
-    path,
-    of: (sample) => {
-      let twice = 0;
-      let wrong = 0;
-      for (const lesion of sample) {
-        if (tp(lesion)) twice += 2;
-        else wrong += (fp(lesion) ? 1 : 0) + (fn(lesion) ? 1 : 0);
-      }
-      return twice / (twice + wrong);
-    },
-    count: (sample) => count(sample, (l) => tp(l) || fp(l) || fn(l)),
-  };
-}
+import { onTruthFigures } from './on-truth-figures.js';
+import { scoreFigures } from './score-figures.js';
 
 const isTp: Predicate = (l) => l.status === 'TP';
 const isFp: Predicate = (l) => l.status === 'FP';
@@ -124,47 +69,34 @@ function classification(size: Size): Figure[] {
   return [
     share(`${path}.accuracy`, isRight, among),
     balanced,
-    ...MASS_CLASSES.flatMap((name, k) => {
+    ...MASS_CLASSES.flatMap((name) => {
       const truth: Predicate = (l) => among(l) && l.truthClass === name;
       const called: Predicate = (l) => among(l) && l.predictedClass === name;
-      const scored: Predicate = (l) => among(l) && l.probabilities !== null;
       return [
         share(`${path}.${name}.precision`, isRight, called),
         share(`${path}.${name}.recall`, isRight, truth),
         f1(`${path}.${name}.f1`, (l) => truth(l) && isRight(l), called, truth),
-        {
-          path: `${path}.${name}.auc`,
-          of: (sample: readonly Lesion[]) => {
-            const cases = sample.filter(scored);
-            const scores = cases.map((l) => l.probabilities?.[k] as number);
-            return rocAuc(
-              scores,
-              cases.map((l) => l.truthClass === name),
-            ).auc;
-          },
-          count: (sample: readonly Lesion[]) => count(sample, scored),
-        },
       ];
     }),
   ];
 }
 
-function meanDice(path: string, among: Predicate): Figure {
+/** Mean and median Dice of the masses found. */
+function diceFigures(name: string, among: Predicate): Figure[] {
+  const path = `segmentation.mass.dice.${name}`;
   const measured: Predicate = (l) => isTp(l) && l.dice !== null && among(l);
-  return {
-    path,
-    of: (sample) => {
-      let sum = 0;
-      let n = 0;
-      for (const l of sample) {
-        if (!measured(l)) continue;
-        sum += l.dice as number;
-        n++;
-      }
-      return sum / n;
+  return [
+    ratio(`${path}.mean`, (l) => (measured(l) ? [l.dice as number, 1] : undefined), measured),
+    {
+      path: `${path}.median`,
+      of: (sample) => {
+        const values: number[] = [];
+        for (const l of sample) if (measured(l)) values.push(l.dice as number);
+        return median(values);
+      },
+      count: (sample) => count(sample, measured),
     },
-    count: (sample) => count(sample, measured),
-  };
+  ];
 }
 
 /** Whether it is right by how well it was delineated: Pearson's r of Dice and rightness over TPs above 5 mm. */
@@ -218,34 +150,64 @@ export const LESION_FIGURES: readonly Figure[] = [
     SIZES.flatMap((size) => detectionOfClass(`detection.${name}.${size}`, name, size)),
   ),
   ...SIZES.flatMap(classification),
-  meanDice('segmentation.mass.dice.tp.mean', always),
-  ...MASS_CLASSES.map((name) =>
-    meanDice(`segmentation.mass.dice.${name}.mean`, (l) => l.truthClass === name),
-  ),
-  meanDice('segmentation.mass.dice.lt5mm.mean', (l) => ofSize(l, 'lt5mm')),
-  meanDice('segmentation.mass.dice.ge5mm.mean', (l) => ofSize(l, 'ge5mm')),
+  ...diceFigures('tp', always),
+  ...MASS_CLASSES.flatMap((name) => diceFigures(name, (l) => l.truthClass === name)),
+  ...(['lt5mm', 'ge5mm'] as const).flatMap((size) => diceFigures(size, (l) => ofSize(l, size))),
   diceAndRightness,
   ...SIZES.flatMap(endToEnd),
+  ...SIZES.flatMap(scoreFigures),
+  ...SIZES.flatMap(onTruthFigures),
 ];
 
-export type Figures = ReadonlyMap<string, Estimate>;
-
-/** What was drawn from, by path: `n` is the figure's denominator. */
+/** With intervals by patient, by path: `n` is the figure's denominator. */
 export function lesionFigures(
   lesions: readonly Lesion[],
   options: BootstrapOptions = {},
 ): Map<string, Estimate> {
-  const estimates = bootstrapAll(
-    byPatient(lesions, (l) => l.patient),
-    LESION_FIGURES.map((figure) => figure.of),
-    options,
-  );
+  const patients = byPatient(lesions, (l) => l.patient);
+  const ratios = LESION_FIGURES.filter((figure) => figure.terms !== undefined);
+  const others = LESION_FIGURES.filter((figure) => figure.terms === undefined);
+  // The seed and the number of patients decide what is drawn, so both draw the same replicates.
+  const estimates = [
+    ...bootstrapAll(
+      patients.map((own) => [sumsOf(own, ratios)]),
+      ratios.map((_, k) => (sample: readonly Float64Array[]) => {
+        let above = 0;
+        let below = 0;
+        for (const sums of sample) {
+          above += sums[2 * k] as number;
+          below += sums[2 * k + 1] as number;
+        }
+        return above / below;
+      }),
+      options,
+    ),
+    ...bootstrapAll(
+      patients,
+      others.map((figure) => figure.of),
+      options,
+    ),
+  ];
   return new Map(
-    LESION_FIGURES.map((figure, k) => [
+    [...ratios, ...others].map((figure, k) => [
       figure.path,
       { ...(estimates[k] as Estimate), n: figure.count(lesions) },
     ]),
   );
+}
+
+/** Sums of a patient's lesions, two a figure. */
+function sumsOf(lesions: readonly Lesion[], ratios: readonly Figure[]): Float64Array {
+  const sums = new Float64Array(2 * ratios.length);
+  ratios.forEach(({ terms }, k) => {
+    for (const lesion of lesions) {
+      const own = terms?.(lesion);
+      if (own === undefined) continue;
+      sums[2 * k] = (sums[2 * k] as number) + own[0];
+      sums[2 * k + 1] = (sums[2 * k + 1] as number) + own[1];
+    }
+  });
+  return sums;
 }
 
 /** Counts of lesions by what happened to them. */

@@ -16,7 +16,7 @@ const FILE = /^(.+?)\.nii(\.gz)?$/;
 export async function findCases(folder: string): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   const add = (name: string, path: string) => {
-    const id = name.replace(/^prediction_(\d+)$/, 'case_$1');
+    const id = caseId(name);
     const other = found.get(id);
     if (other !== undefined)
       throw new RenvoxError('InvalidFile', `Case ${id} has two label maps: ${other} and ${path}`, {
@@ -40,7 +40,13 @@ export async function findCases(folder: string): Promise<Map<string, string>> {
   return new Map([...found].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-async function list(folder: string) {
+/** The id of a case whose file or folder has this name: `prediction_00001` is of case_00001. */
+export function caseId(name: string): string {
+  return name.replace(/^prediction_(\d+)$/, 'case_$1');
+}
+
+/** @throws RenvoxError FileNotFound */
+export async function list(folder: string) {
   return readdir(folder, { withFileTypes: true }).catch((cause: unknown) => {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new RenvoxError(
@@ -61,6 +67,6 @@ async function labelMapIn(folder: string): Promise<string | undefined> {
   return undefined;
 }
 
-async function isFile(path: string): Promise<boolean> {
+export async function isFile(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined))?.isFile() ?? false;
 }

@@ -1,4 +1,6 @@
 /** The evaluation harness: a cohort in, the study's tables out, every figure with its interval. */
+export { type AnnotatedCase, readAnnotations } from './annotations.js';
+export { PROTOCOLS, type Protocol } from './case-record.js';
 export {
   compareSystems,
   type SystemComparison,
@@ -9,14 +11,13 @@ export {
   type CohortOptions,
   type CohortProgress,
   evaluateCohort,
-  type FailedCase,
 } from './evaluate-cohort.js';
 export {
   evaluateLesions,
   type LesionEvaluation,
   type LesionEvaluationOptions,
 } from './evaluate-lesions.js';
-export { KITS_REGIONS, type KitsScores, kitsScores } from './kits.js';
+export { KITS_REGIONS, type KitsScores, kitsScores, type ReferenceScores } from './kits.js';
 export {
   formatLesions,
   LESION_COLUMNS,
@@ -27,7 +28,7 @@ export {
   parseLesions,
   type Side,
 } from './lesions.js';
-export type { Protocol } from './measure-case.js';
-export type { Summary, SummaryFigure } from './report.js';
+export type { FailedCase } from './pair-cases.js';
+export type { Software, Summary, SummaryFigure } from './report.js';
 export { type LabelMeaning, type LabelScheme, parseScheme, SCHEMES } from './scheme.js';
 export type { Table } from './table.js';

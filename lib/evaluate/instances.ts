@@ -1,6 +1,8 @@
 /** Components of a label map with what is measured of each: on a device, in one pass each. */
 
 import type { Device } from '../device.js';
+import { type Axis, componentShapes } from '../metrics/component-shapes.js';
+import { type DiameterName, sphereDiameterMm } from '../metrics/diameter.js';
 import { connectedComponents } from '../ops/index.js';
 import { scope } from '../scope.js';
 import { download } from '../tensor.js';
@@ -55,4 +57,18 @@ export async function instancesOf(
       centroid: [d / voxels, h / voxels, w / voxels] as const,
     })),
   };
+}
+
+/** Average diameter of each instance by the definition of this name, mm. */
+export function averageDiameters(
+  { map, list }: Instances,
+  diameter: DiameterName,
+  { shape, spacing }: { shape: Triple; spacing: Triple },
+  axialAxis: Axis,
+): number[] {
+  const voxelMl = (spacing[0] * spacing[1] * spacing[2]) / 1000;
+  if (diameter === 'sphere') return list.map(({ voxels }) => sphereDiameterMm(voxels * voxelMl));
+  return componentShapes(map, shape, spacing, axialAxis, list.length).map(
+    (found) => found?.averageDiameterMm[diameter] as number,
+  );
 }

@@ -13,20 +13,20 @@ export interface LabelledBox {
 }
 
 /**
- * Checks that two maps lie on one grid and hold labels of the scheme alone, and cuts both to their joint box.
+ * Checks that two maps lie on one grid and hold labels of their schemes alone, and cuts both to their joint box.
  * @throws RenvoxError ShapeMismatch where shape, spacing or affine differ (0.01 mm at the corners); InvalidFile for other values
  */
 export function jointBox(
   truth: Volume,
   prediction: Volume,
-  scheme: LabelScheme,
+  schemes: { truth: LabelScheme; prediction: LabelScheme },
   files: { truth: string; prediction: string },
 ): LabelledBox {
   if (!sameGrid(truth, prediction)) throw differing(truth, prediction, files);
   const low: [number, number, number] = [...truth.shape];
   const high: [number, number, number] = [-1, -1, -1];
-  scan(truth, scheme, files.truth, low, high);
-  scan(prediction, scheme, files.prediction, low, high);
+  scan(truth, schemes.truth, files.truth, low, high);
+  scan(prediction, schemes.prediction, files.prediction, low, high);
   if (high[0] < 0) for (const corner of [low, high]) corner.fill(0);
   const shape: Triple = [high[0] - low[0] + 1, high[1] - low[1] + 1, high[2] - low[2] + 1];
   const offset: Triple = [low[0], low[1], low[2]];

@@ -1,41 +1,47 @@
 /** The study's tables that lesions alone give, and the end-to-end table that it lacked. */
-import { type Estimate, holm, kruskalWallis, mannWhitney, pearson } from '../metrics/index.js';
-import { median } from '../metrics/statistics/bootstrap.js';
-import {
-  CONFUSION_COLUMNS,
-  CONFUSION_ROWS,
-  confusionOf,
-  correlated,
-  countsOf,
-  type Figures,
-  ofSize,
-  SIZES,
-  type Size,
-} from './figures.js';
+import { holm, kruskalWallis, mannWhitney, pearson } from '../metrics/index.js';
+import { ofSize, SIZES, type Size } from './figure.js';
+import { CONFUSION_COLUMNS, CONFUSION_ROWS, confusionOf, correlated, countsOf } from './figures.js';
 import { type Lesion, MASS_CLASSES } from './lesions.js';
-import { percentWithInterval, pText, type Table, withInterval } from './table.js';
+import { onTruthTables } from './on-truth-figures.js';
+import { calibrationTable, operatingPointTable } from './score-tables.js';
+import {
+  type Figures,
+  INTERVAL,
+  percentWithInterval,
+  pText,
+  SIZE_NAMES,
+  type Table,
+  text,
+  withInterval,
+} from './table.js';
+import { worstLesions } from './worst.js';
 
-const INTERVAL = 'Values with 95 % intervals: percentile bootstrap by patient.';
-const SIZE_NAMES: Record<Size, string> = {
-  overall: 'all sizes',
-  lt5mm: '< 5 mm',
-  ge5mm: '≥ 5 mm',
-};
-
-/** All of them, in the order of the report. */
-export function lesionTables(lesions: readonly Lesion[], figures: Figures): Table[] {
+/**
+ * All of them, in the order of the report.
+ * @param detection - more tables of detection
+ */
+export function lesionTables(
+  lesions: readonly Lesion[],
+  figures: Figures,
+  detection: readonly Table[],
+): Table[] {
   return [
     detectionTable(lesions, figures),
     detectionByClassTable(lesions, figures),
+    ...detection,
     diceByClassTable(lesions, figures),
     diceBySizeTable(lesions, figures),
     accuracyTable(lesions, figures),
     ...SIZES.map((size) => classTable(lesions, figures, size)),
     aucTable(figures),
+    operatingPointTable(figures),
+    calibrationTable(figures),
     componentTable(lesions),
     correlationTable(lesions, figures),
     ...SIZES.map((size) => confusionTable(lesions, size)),
     endToEndTable(figures),
+    ...onTruthTables(lesions, figures),
     worstTable(lesions),
   ];
 }
@@ -106,13 +112,12 @@ function diceByClassTable(lesions: readonly Lesion[], figures: Figures): Table {
       .join('; ')}. ${INTERVAL}`,
     columns: ['type', 'n', 'mean Dice', 'median'],
     rows: [
-      ...MASS_CLASSES.map((name, i) =>
-        diceRow(name, groups[i] ?? [], figures.get(`segmentation.mass.dice.${name}.mean`)),
-      ),
+      ...MASS_CLASSES.map((name, i) => diceRow(name, groups[i] ?? [], figures, name)),
       diceRow(
         'all',
         diceOf(lesions, () => true),
-        figures.get('segmentation.mass.dice.tp.mean'),
+        figures,
+        'tp',
       ),
     ],
   };
@@ -127,18 +132,13 @@ function diceBySizeTable(lesions: readonly Lesion[], figures: Figures): Table {
     title: 'Dice of the masses found, by size',
     note: `Mann-Whitney: p ${equals(p)}. ${INTERVAL}`,
     columns: ['size', 'n', 'mean Dice', 'median'],
-    rows: sizes.map((size, i) =>
-      diceRow(
-        SIZE_NAMES[size],
-        groups[i] ?? [],
-        figures.get(`segmentation.mass.dice.${size}.mean`),
-      ),
-    ),
+    rows: sizes.map((size, i) => diceRow(SIZE_NAMES[size], groups[i] ?? [], figures, size)),
   };
 }
 
-function diceRow(name: string, dice: number[], mean: Estimate | undefined): string[] {
-  return [name, `${dice.length}`, withInterval(mean), text(median(dice), 3)];
+function diceRow(name: string, dice: number[], figures: Figures, path: string): string[] {
+  const of = (what: string) => withInterval(figures.get(`segmentation.mass.dice.${path}.${what}`));
+  return [name, `${dice.length}`, of('mean'), of('median')];
 }
 
 function accuracyTable(lesions: readonly Lesion[], figures: Figures): Table {
@@ -263,29 +263,20 @@ function endToEndTable(figures: Figures): Table {
   };
 }
 
-/** Large missed masses first, then those called wrong, then those delineated worst. */
 function worstTable(lesions: readonly Lesion[]): Table {
-  const rank = (l: Lesion) => {
-    const size = l.averageDiameterMm ?? 0;
-    if (l.status === 'FN') return 3e6 + size;
-    if (l.status === 'FP') return 1e6 + size;
-    return l.truthClass !== l.predictedClass ? 2e6 + size : 1 - (l.dice ?? 1);
-  };
-  const worst = [...lesions].sort((a, b) => rank(b) - rank(a)).slice(0, 20);
   return {
     id: 'worst',
     title: 'Worst masses',
     note: 'Missed ones by size, then those called wrong, false ones, and the worst delineated.',
     columns: ['case', 'side', 'status', 'true', 'called', 'average diameter (mm)', 'Dice'],
-    rows: worst.map((l) => [
-      ...[l.case, l.side ?? '', l.status, l.truthClass ?? '', l.predictedClass ?? ''],
-      ...[text(l.averageDiameterMm, 1), text(l.dice, 3)],
-    ]),
+    rows: worstLesions(lesions).map((k) => {
+      const l = lesions[k] as Lesion;
+      return [
+        ...[l.case, l.side ?? '', l.status, l.truthClass ?? '', l.predictedClass ?? ''],
+        ...[text(l.averageDiameterMm, 1), text(l.dice, 3)],
+      ];
+    }),
   };
-}
-
-function text(value: number | null, digits: number): string {
-  return value === null || Number.isNaN(value) ? 'n/a' : value.toFixed(digits);
 }
 
 function equals(p: number | undefined): string {

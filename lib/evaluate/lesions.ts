@@ -24,12 +24,16 @@ export interface Lesion {
   readonly dice: number | null;
   /** Probabilities in the order of {@link MASS_CLASSES}, or null. */
   readonly probabilities: readonly [number, number, number] | null;
+  /** What a true mass was called on its true contours: null nothing; undefined where nobody asked. */
+  readonly classOnTruth?: MassClass | null | undefined;
 }
 
 export const LESION_COLUMNS = [
   ...['case', 'patient', 'side', 'status', 'truth_class', 'predicted_class'],
   ...['average_diameter_mm', 'dice', 'p_aml', 'p_cystic', 'p_solid'],
 ] as const;
+/** One more column, where it is known: a class, or `none` for a mass that was called nothing on its true contours. */
+export const ON_TRUTH_COLUMN = 'class_on_truth';
 
 /**
  * Lesions of a CSV file's text.
@@ -64,6 +68,8 @@ export function parseLesions(text: string, file: string): Lesion[] {
     if (known.length !== 0 && known.length !== 3) fault('p_aml', 'all three probabilities or none');
     const truthClass = word('truth_class', MASS_CLASSES);
     const predictedClass = word('predicted_class', MASS_CLASSES);
+    const onTruth = word(ON_TRUTH_COLUMN, [...MASS_CLASSES, 'none'] as const);
+    if (status === 'FP' && onTruth) fault(ON_TRUTH_COLUMN, 'nothing (the row is a FP)');
     if (status === 'FP' && truthClass) fault('truth_class', 'nothing (the row is a FP)');
     if (status === 'FN' && predictedClass) fault('predicted_class', 'nothing (the row is a FN)');
     return {
@@ -76,6 +82,7 @@ export function parseLesions(text: string, file: string): Lesion[] {
       averageDiameterMm: number('average_diameter_mm', 0, Number.MAX_VALUE),
       dice: number('dice', 0, 1),
       probabilities: known.length === 3 ? (known as [number, number, number]) : null,
+      ...(onTruth !== null && { classOnTruth: onTruth === 'none' ? null : onTruth }),
     };
   });
   if (faults.length > 0)
@@ -89,8 +96,9 @@ export function parseLesions(text: string, file: string): Lesion[] {
 
 /** The rows as a CSV file's text. */
 export function formatLesions(lesions: readonly Lesion[]): string {
+  const onTruth = lesions.some((l) => l.status !== 'FP' && l.classOnTruth !== undefined);
   return formatCsv(
-    LESION_COLUMNS,
+    onTruth ? [...LESION_COLUMNS, ON_TRUTH_COLUMN] : LESION_COLUMNS,
     lesions.map((l) => ({
       case: l.case,
       patient: l.patient,
@@ -103,6 +111,7 @@ export function formatLesions(lesions: readonly Lesion[]): string {
       p_aml: l.probabilities?.[0],
       p_cystic: l.probabilities?.[1],
       p_solid: l.probabilities?.[2],
+      [ON_TRUTH_COLUMN]: l.classOnTruth === null ? 'none' : l.classOnTruth,
     })),
   );
 }

@@ -1,62 +1,42 @@
 /** One case: two label maps in, its figures and lesions out. */
 import type { Device } from '../device.js';
-import { sphereDiameterMm } from '../metrics/diameter.js';
+import type { Axis } from '../metrics/component-shapes.js';
+import { axialAxisOfVolume } from '../metrics/components.js';
+import type { DiameterName } from '../metrics/diameter.js';
+import { agreementJson, compare, type InstanceOverlap, matchInstances } from '../metrics/index.js';
+import { gridOf, type Triple } from '../volume/index.js';
+import { type CaseInput, sha256Of } from './case-input.js';
 import {
-  type AgreementJson,
-  agreementJson,
-  compare,
-  type InstanceOverlap,
-  matchInstances,
-} from '../metrics/index.js';
-import { readVolume, type Triple } from '../volume/index.js';
-import { type Instances, instancesOf } from './instances.js';
-import { type KitsScores, kitsScores } from './kits.js';
+  type CaseRecord,
+  IOU_SWEEP,
+  type IouCounts,
+  type Protocol,
+  type Region,
+  type RegionFigures,
+} from './case-record.js';
+import { averageDiameters, type Instances, instancesOf } from './instances.js';
+import { kitsScores } from './kits.js';
 import { jointBox, type LabelledBox } from './labelled-box.js';
-import type { Lesion, Side } from './lesions.js';
-import type { LabelScheme } from './scheme.js';
-import { kidneySideMap, leftOfMiddle, massSides } from './sides.js';
-
-/** `kits23` adds the official scores, by the label values of KiTS. */
-export type Protocol = 'renvox' | 'kits23';
-
-export const REGIONS = ['kidney', 'mass'] as const;
-export type Region = (typeof REGIONS)[number];
-export const REGION_SIDES = ['left', 'right'] as const;
-
-export interface RegionFigures extends AgreementJson {
-  readonly truth_ml: number;
-  readonly prediction_ml: number;
-}
-
-/** What is known of one case, as its journal keeps it. */
-export interface CaseRecord {
-  readonly case: string;
-  readonly patient: string;
-  /** SHA-256 of the two files. */
-  readonly inputs: { readonly truth: string; readonly prediction: string };
-  /** What made the record; another means it is made again. */
-  readonly settings: string;
-  /** Kidney: with its masses. */
-  readonly regions: Readonly<Record<Region, Readonly<Record<Side, RegionFigures>>>>;
-  readonly lesions: readonly Lesion[];
-  /** With the protocol kits23. */
-  readonly kits?: KitsScores;
-}
-
-export interface CaseInput {
-  readonly case: string;
-  readonly patient: string;
-  readonly truth: string;
-  readonly prediction: string;
-}
+import type { Lesion, MassClass, Side } from './lesions.js';
+import { type MassCall, massCalls, readReport } from './mass-report.js';
+import { midPlane } from './mid-plane.js';
+import { classesOnTruth } from './on-truth.js';
+import { placesOf } from './places.js';
+import { readLabels } from './read-labels.js';
+import { kitsLabels, type LabelScheme } from './scheme.js';
+import { kidneySideMap, massSides } from './sides.js';
 
 export interface CaseSettings {
   readonly scheme: LabelScheme;
+  /** Of the prediction and of labels on true contours; the same object where it is no other. */
+  readonly predictionScheme: LabelScheme;
   readonly device: Device;
   /** Identifies all settings that a record depends on. */
   readonly settings: string;
   /** From this IoU on a pair counts as found. 0: any voxel shared. */
   readonly iou: number;
+  /** What a lesion's average diameter is. */
+  readonly diameter: DiameterName;
   readonly protocol: Protocol;
   readonly signal?: AbortSignal | undefined;
 }
@@ -65,19 +45,23 @@ export interface CaseSettings {
  * @throws RenvoxError as readVolume and jointBox; AbortError
  */
 export async function measureCase(input: CaseInput, settings: CaseSettings): Promise<CaseRecord> {
-  const { scheme, device, signal } = settings;
-  const [truth, prediction] = await Promise.all([
-    readVolume(input.truth, { signal }),
-    readVolume(input.prediction, { signal }),
-  ]);
-  const box = jointBox(truth, prediction, scheme, input);
+  const { scheme, predictionScheme, device, signal } = settings;
+  const schemes = { truth: scheme, prediction: predictionScheme };
+  const { truth, prediction, kits: sampled, ...read } = await readLabels(input, settings);
+  const box = jointBox(truth, prediction, schemes, {
+    truth: input.truth ?? `the references of ${input.case}`,
+    prediction: input.prediction,
+  });
   const { spacing } = truth;
-  const whole = leftOfMiddle(truth.affine, truth.shape);
+  const plane = await midPlane(input, truth, [scheme, predictionScheme], { signal });
   const left = ([d, h, w]: Triple) =>
-    whole([d + box.offset[0], h + box.offset[1], w + box.offset[2]]);
+    plane.left([d + box.offset[0], h + box.offset[1], w + box.offset[2]]);
   const geometry = { shape: box.shape, spacing };
-  const one = (labels: Uint8Array) => anatomy(labels, scheme, left, geometry, device);
-  const [a, b] = [await one(box.truth), await one(box.prediction)];
+  const axis = axialAxisOfVolume(truth);
+  const size = { diameter: settings.diameter, axialAxis: axis };
+  const one = (which: 'truth' | 'prediction') =>
+    anatomy(box[which], schemes[which], left, geometry, device, size);
+  const [a, b] = [await one('truth'), await one('prediction')];
   const voxelMl = (spacing[0] * spacing[1] * spacing[2]) / 1000;
   const figures = async (region: Region): Promise<Record<Side, RegionFigures>> => {
     const options = { ...geometry, labels: [1, 2], device, ...(signal && { signal }) };
@@ -93,13 +77,40 @@ export async function measureCase(input: CaseInput, settings: CaseSettings): Pro
     return { left: side(1), right: side(2) };
   };
   const regions = { kidney: await figures('kidney'), mass: await figures('mass') };
+  const report = input.report ? await readReport(input.report, prediction) : undefined;
+  const grid = gridOf(prediction);
+  const masses = report?.masses ?? [];
+  const calls = massCalls(b.masses, predictionScheme, box, grid, masses, input.report ?? '');
+  const onTruth = input.onTruth
+    ? await classesOnTruth(input.onTruth, truth, a.masses, box, predictionScheme, { signal })
+    : undefined;
+  const kidneys = placesOf(a.kidney, b.kidney, 2, box, axis, grid);
+  const found = lesionsOf(input, a, b, box, scheme, settings.iou, calls, onTruth?.classes);
   return {
     ...{ case: input.case, patient: input.patient, settings: settings.settings, regions },
-    inputs: { truth: truth.sha256 ?? '', prediction: prediction.sha256 ?? '' },
-    lesions: lesionsOf(input, a, b, box, scheme, voxelMl, settings.iou),
-    ...(settings.protocol === 'kits23' && {
-      kits: await kitsScores(box.truth, box.prediction, geometry, device),
+    inputs: {
+      ...{ truth: read.truthHash, prediction: prediction.sha256 as string },
+      ...(report && { report: sha256Of(report.bytes) }),
+      ...(onTruth && { on_truth: onTruth.sha256 }),
+      ...(plane.sha256 && { image: plane.sha256 }),
+    },
+    midPlane: plane.of,
+    lesions: found.lesions,
+    sweep: found.sweep,
+    places: {
+      lesions: placesOf(found.truthMap, found.predictionMap, found.lesions.length, box, axis, grid),
+      kidneys: { left: kidneys[0] ?? null, right: kidneys[1] ?? null },
+    },
+    ...(report && {
+      report: {
+        masses: report.masses.length,
+        components: calls.filter((call) => call.probabilities !== null).length,
+      },
     }),
+    ...(settings.protocol === 'kits23' && {
+      kits: await kitsScores(box.truth, kitsLabels(box.prediction, schemes), geometry, device),
+    }),
+    ...(sampled && { kits: sampled.mean, references: sampled.scores }),
   };
 }
 
@@ -109,6 +120,8 @@ interface Anatomy {
   /** Masses alone, the same codes. */
   readonly mass: Uint8Array;
   readonly masses: Instances;
+  /** Average diameters of the masses, mm. */
+  readonly diameters: readonly number[];
   readonly sides: readonly Side[];
 }
 
@@ -118,6 +131,7 @@ async function anatomy(
   left: (index: Triple) => number,
   geometry: { shape: Triple; spacing: Triple },
   device: Device,
+  size: { diameter: DiameterName; axialAxis: Axis },
 ): Promise<Anatomy> {
   const only = (structure: 'kidney' | 'mass') =>
     labels.map((v) => (v !== 0 && scheme.get(v)?.structure === structure ? v : 0));
@@ -127,7 +141,8 @@ async function anatomy(
   const sides = await massSides(masses, kidney, scheme, left, geometry, device);
   const mass = Uint8Array.from(masses.map, (i) => (i === 0 ? 0 : sides[i - 1] === 'left' ? 1 : 2));
   for (let at = 0; at < mass.length; at++) if (mass[at]) kidney[at] = mass[at] as number;
-  return { kidney, mass, masses, sides };
+  const diameters = averageDiameters(masses, size.diameter, geometry, size.axialAxis);
+  return { kidney, mass, masses, diameters, sides };
 }
 
 function lesionsOf(
@@ -136,48 +151,86 @@ function lesionsOf(
   prediction: Anatomy,
   box: LabelledBox,
   scheme: LabelScheme,
-  voxelMl: number,
   iou: number,
-): Lesion[] {
+  calls: readonly MassCall[],
+  onTruth: readonly (MassClass | null)[] | undefined,
+): MatchedLesions {
   const [a, b] = [truth.masses, prediction.masses];
-  const matching = matchInstances(
-    a.list.map((i) => i.voxels),
-    b.list.map((i) => i.voxels),
-    overlaps(a, b, box),
-    { iou },
-  );
-  const diameter = (voxels: number) => sphereDiameterMm(voxels * voxelMl);
-  const common = { case: input.case, patient: input.patient, probabilities: null };
+  const shared = overlaps(a, b, box);
+  const match = (least: number) =>
+    matchInstances(
+      a.list.map((i) => i.voxels),
+      b.list.map((i) => i.voxels),
+      shared,
+      { iou: least },
+    );
+  const matching = match(iou);
+  const common = { case: input.case, patient: input.patient };
   const fromTruth = (i: number) => {
-    const { label, voxels } = a.list[i] as Instances['list'][number];
+    const { label } = a.list[i] as Instances['list'][number];
     return {
       ...common,
       side: truth.sides[i] ?? null,
       truthClass: scheme.get(label)?.class ?? null,
-      averageDiameterMm: diameter(voxels),
+      averageDiameterMm: truth.diameters[i] as number,
+      ...(onTruth && { classOnTruth: onTruth[i] ?? null }),
     };
   };
-  const called = (j: number) =>
-    scheme.get((b.list[j] as Instances['list'][number]).label)?.class ?? null;
-  return [
+  const called = (j: number) => {
+    const { class: name, probabilities } = calls[j] as MassCall;
+    return { predictedClass: name, probabilities };
+  };
+  const nothing = { predictedClass: null, probabilities: null, dice: null };
+  const lesions = [
     ...matching.pairs.map(
       (pair): Lesion => ({
         ...fromTruth(pair.truth),
-        ...{ status: 'TP', predictedClass: called(pair.prediction), dice: pair.dice },
+        ...{ status: 'TP', ...called(pair.prediction), dice: pair.dice },
       }),
     ),
-    ...matching.missed.map(
-      (i): Lesion => ({ ...fromTruth(i), status: 'FN', predictedClass: null, dice: null }),
-    ),
+    ...matching.missed.map((i): Lesion => ({ ...fromTruth(i), status: 'FN', ...nothing })),
     ...matching.spurious.map(
       (j): Lesion => ({
         ...common,
         side: prediction.sides[j] ?? null,
-        ...{ status: 'FP', truthClass: null, predictedClass: called(j), dice: null },
-        averageDiameterMm: diameter((b.list[j] as Instances['list'][number]).voxels),
+        ...{ status: 'FP', truthClass: null, ...called(j), dice: null },
+        averageDiameterMm: prediction.diameters[j] as number,
       }),
     ),
   ];
+  const { pairs, missed, spurious } = matching;
+  const ofTruth = new Int32Array(a.list.length + 1);
+  const ofPrediction = new Int32Array(b.list.length + 1);
+  pairs.forEach((pair, k) => {
+    ofTruth[pair.truth + 1] = k + 1;
+    ofPrediction[pair.prediction + 1] = k + 1;
+  });
+  missed.forEach((i, k) => {
+    ofTruth[i + 1] = pairs.length + k + 1;
+  });
+  spurious.forEach((j, k) => {
+    ofPrediction[j + 1] = pairs.length + missed.length + k + 1;
+  });
+  return {
+    lesions,
+    truthMap: a.map.map((i) => ofTruth[i] as number),
+    predictionMap: b.map.map((j) => ofPrediction[j] as number),
+    sweep: IOU_SWEEP.map((least) => {
+      const m = least === iou ? matching : match(least);
+      return {
+        ...{ tp: m.truePositives, fp: m.falsePositives, fn: m.falseNegatives },
+        iou: m.pairs.reduce((sum, pair) => sum + pair.iou, 0),
+      };
+    }),
+  };
+}
+
+interface MatchedLesions {
+  readonly lesions: readonly Lesion[];
+  /** Per voxel the lesion that it is of, 1.., 0 none. */
+  readonly truthMap: Int32Array;
+  readonly predictionMap: Int32Array;
+  readonly sweep: readonly IouCounts[];
 }
 
 /** Shared voxels of each pair of instances, of any class: what a mass is called does not decide whether it was found. */

@@ -2,10 +2,13 @@
 import type { PlotOptions } from '@observablehq/plot';
 import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
-import { froc, rocCurve, type ScoredDetection } from '../metrics/index.js';
-import { CONFUSION_COLUMNS, CONFUSION_ROWS, confusionOf, ofSize, SIZES } from './figures.js';
+import { calibration, mean, rocCurve, variance } from '../metrics/index.js';
+import { type CaseRecord, REGION_SIDES, REGIONS } from './case-record.js';
+import { ofSize, SIZES } from './figure.js';
+import { CONFUSION_COLUMNS, CONFUSION_ROWS, confusionOf } from './figures.js';
+import { type CaseLesions, frocPoints } from './froc-figures.js';
 import { type Lesion, MASS_CLASSES } from './lesions.js';
-import { type CaseRecord, REGION_SIDES, REGIONS } from './measure-case.js';
+import { scored } from './score-figures.js';
 
 const { document } = parseHTML('<!doctype html><html><body></body></html>');
 const COLORS = { domain: [...MASS_CLASSES], range: ['#c98b00', '#2b78c5', '#b0322b'] };
@@ -27,7 +30,10 @@ function svg(options: PlotOptions): string {
 const size = { width: 460, height: 320, marginLeft: 50 };
 
 /** Plots that lesions alone give; none where there is nothing to draw. */
-export function lesionPlots(lesions: readonly Lesion[]): Map<string, string> {
+export function lesionPlots(
+  lesions: readonly Lesion[],
+  cases: readonly CaseLesions[],
+): Map<string, string> {
   const plots = new Map<string, string>();
   const found = lesions.filter((l) => l.status === 'TP' && l.dice !== null);
   const add = (id: string, rows: readonly unknown[], options: () => PlotOptions) => {
@@ -50,12 +56,12 @@ export function lesionPlots(lesions: readonly Lesion[]): Map<string, string> {
       }),
     ],
   }));
-  const scored = lesions.filter((l) => l.status === 'TP' && l.truthClass && l.probabilities);
+  const known = scored(lesions, 'overall');
   const curves = MASS_CLASSES.flatMap((name, k) => {
-    const positive = scored.map((l) => l.truthClass === name);
+    const positive = known.map((l) => l.truthClass === name);
     if (!positive.includes(true) || !positive.includes(false)) return [];
     return rocCurve(
-      scored.map((l) => l.probabilities?.[k] as number),
+      known.map((l) => l.probabilities?.[k] as number),
       positive,
     ).map((p) => ({ name, x: 1 - p.specificity, y: p.sensitivity }));
   });
@@ -64,13 +70,7 @@ export function lesionPlots(lesions: readonly Lesion[]): Map<string, string> {
     y: { domain: [0, 1], label: 'sensitivity', grid: true },
     color: COLORS,
     marks: [
-      Plot.line(
-        [
-          { x: 0, y: 0 },
-          { x: 1, y: 1 },
-        ],
-        { x: 'x', y: 'y', stroke: '#bbb', strokeDasharray: '3,3' },
-      ),
+      diagonal(),
       Plot.line(curves, { x: 'x', y: 'y', stroke: 'name', strokeWidth: 2 }),
       // Names stand in the free lower corner, where no useful curve goes.
       Plot.text(MASS_CLASSES, {
@@ -80,6 +80,22 @@ export function lesionPlots(lesions: readonly Lesion[]): Map<string, string> {
         fill: (name: string) => name,
         textAnchor: 'start',
       }),
+    ],
+  }));
+  const { bins } = calibration(
+    known.map((l) => l.probabilities ?? []),
+    known.map((l) => l.truthClass ?? ''),
+    MASS_CLASSES,
+  );
+  const filled = bins.filter(({ n }) => n > 0);
+  add('calibration', filled, () => ({
+    x: { domain: [0, 1], label: 'greatest probability, mean of the bin' },
+    y: { domain: [0, 1], label: 'share called right; numbers: masses', grid: true },
+    marks: [
+      diagonal(),
+      Plot.line(filled, { x: 'confidence', y: 'accuracy' }),
+      Plot.dot(filled, { x: 'confidence', y: 'accuracy', fill: '#2b78c5', r: 4 }),
+      Plot.text(filled, { x: 'confidence', y: 'accuracy', text: 'n', dy: -10 }),
     ],
   }));
   for (const sizeName of SIZES) {
@@ -95,8 +111,8 @@ export function lesionPlots(lesions: readonly Lesion[]): Map<string, string> {
       ],
     }));
   }
-  const points = frocPoints(lesions);
-  add('detection', points, () => ({
+  const points = frocPoints(cases);
+  add('froc', points, () => ({
     x: { label: 'false positives per case', grid: true },
     y: { domain: [0, 1], label: 'sensitivity', grid: true },
     marks: [
@@ -104,6 +120,15 @@ export function lesionPlots(lesions: readonly Lesion[]): Map<string, string> {
     ],
   }));
   return plots;
+}
+
+/** From 0, 0 to 1, 1. */
+function diagonal() {
+  const ends = [
+    { x: 0, y: 0 },
+    { x: 1, y: 1 },
+  ];
+  return Plot.line(ends, { x: 'x', y: 'y', stroke: '#bbb', strokeDasharray: '3,3' });
 }
 
 interface Cell {
@@ -124,16 +149,6 @@ function confusionCells(lesions: readonly Lesion[]): Cell[] {
       share: all > 0 ? n / all : 0,
     }));
   });
-}
-
-/** FROC by the greatest class probability of each predicted mass; nothing where no scores are known. */
-function frocPoints(lesions: readonly Lesion[]) {
-  const detections: ScoredDetection[] = lesions
-    .filter((l) => l.status !== 'FN' && l.probabilities !== null)
-    .map((l) => ({ score: Math.max(...(l.probabilities ?? [0])), hit: l.status === 'TP' }));
-  const truths = lesions.filter((l) => l.status !== 'FP').length;
-  if (detections.length === 0 || truths === 0) return [];
-  return froc(detections, truths, new Set(lesions.map((l) => l.case)).size);
 }
 
 /** Plots of whole kidneys and of volumes. */
@@ -160,14 +175,24 @@ export function casePlots(records: readonly CaseRecord[]): Map<string, string> {
     mean: (r.truth_ml + r.prediction_ml) / 2,
     difference: r.prediction_ml - r.truth_ml,
   }));
+  // Mean difference and limits of agreement.
+  const limits = REGIONS.flatMap((region) => {
+    const own = volumes.filter((v) => v.region === region).map((v) => v.difference);
+    const half = 1.96 * Math.sqrt(variance(own));
+    return [mean(own) - half, mean(own), mean(own) + half]
+      .filter(Number.isFinite)
+      .map((value) => ({ region, value }));
+  });
   plots.set(
     'volumes',
     svg({
       ...size,
-      x: { label: 'mean of true and predicted volume (mL)' },
+      x: { label: 'mean of true and predicted volume (mL); blue kidney, red mass' },
+      color: { domain: [...REGIONS], range: ['#2b78c5', '#b0322b'] },
       y: { label: 'predicted - true (mL)', grid: true },
       marks: [
         Plot.ruleY([0]),
+        Plot.ruleY(limits, { y: 'value', stroke: 'region', strokeDasharray: '4,3' }),
         Plot.dot(volumes, { x: 'mean', y: 'difference', stroke: 'region', r: 3 }),
       ],
     }),

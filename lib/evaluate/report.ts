@@ -1,4 +1,5 @@
 /** What an evaluation leaves in its folder. */
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolder, writeFileAtomic } from '../atomic-write.js';
 import type { Estimate } from '../metrics/index.js';
@@ -8,6 +9,11 @@ export const DISCLAIMER =
   'Research software, not a medical device: these figures measure software, they do not guide care.';
 
 /** A figure as summary.json holds it: null for what is undefined or infinite. */
+export interface Software {
+  readonly version: string;
+  readonly commit: string | null;
+}
+
 export interface SummaryFigure {
   readonly value: number | null;
   readonly low: number | null;
@@ -17,6 +23,9 @@ export interface SummaryFigure {
 }
 
 export interface Summary {
+  readonly disclaimer: string;
+  /** What made the figures; null where it was not said. */
+  readonly software: Software | null;
   readonly settings: Readonly<Record<string, unknown>>;
   /** SHA-256 of each input file, by its path as given. */
   readonly inputs: Readonly<Record<string, string>>;
@@ -24,9 +33,21 @@ export interface Summary {
   readonly figures: Readonly<Record<string, SummaryFigure>>;
 }
 
+const PICTURES = 'worst';
+
 export function summaryFigure({ value, low, high, n }: Estimate): SummaryFigure {
   const finite = (x: number) => (Number.isFinite(x) ? x : null);
   return { value: finite(value), low: finite(low), high: finite(high), n };
+}
+
+/** A picture that stands under a table, and as a file in `worst/`. */
+export interface Picture {
+  /** Of the file. */
+  readonly name: string;
+  /** Id of the table. */
+  readonly table: string;
+  readonly title: string;
+  readonly png: Buffer;
 }
 
 /** Files of the folder, by name. */
@@ -35,6 +56,7 @@ export interface ReportParts {
   readonly tables: readonly Table[];
   /** SVG by table id. */
   readonly plots?: ReadonlyMap<string, string>;
+  readonly pictures?: readonly Picture[];
   /** Other text files, lesions.csv and the like. */
   readonly files: Readonly<Record<string, string>>;
 }
@@ -45,7 +67,7 @@ export interface ReportParts {
  */
 export async function writeReport(
   folder: string,
-  { summary, tables, plots, files }: ReportParts,
+  { summary, tables, plots = new Map(), pictures = [], files }: ReportParts,
   options: { signal?: AbortSignal | undefined } = {},
 ): Promise<void> {
   await makeFolder(folder);
@@ -53,11 +75,33 @@ export async function writeReport(
     writeFileAtomic(join(folder, name), [Buffer.from(text)], options);
   for (const [name, text] of Object.entries(files)) await write(name, text);
   await write('tables.md', [`> ${DISCLAIMER}`, '', ...tables.map(markdownOf)].join('\n'));
-  await write('report.html', page(tables, plots ?? new Map()));
+  await writePictures(join(folder, PICTURES), pictures, options);
+  await write('report.html', page(tables, plots, pictures));
   await write('summary.json', `${JSON.stringify(summary, null, 2)}\n`);
 }
 
-function page(tables: readonly Table[], plots: ReadonlyMap<string, string>): string {
+/** Pictures of an earlier run that are none of this one's are taken away. */
+async function writePictures(
+  folder: string,
+  pictures: readonly Picture[],
+  options: { signal?: AbortSignal | undefined },
+): Promise<void> {
+  if (pictures.length > 0) await makeFolder(folder);
+  for (const { name, png } of pictures) await writeFileAtomic(join(folder, name), [png], options);
+  const names = new Set(pictures.map(({ name }) => name));
+  for (const name of await readdir(folder).catch(() => [] as string[]))
+    if (/^(mass|kidney)-\d+-.+\.png$/.test(name) && !names.has(name)) await rm(join(folder, name));
+}
+
+function page(
+  tables: readonly Table[],
+  plots: ReadonlyMap<string, string>,
+  pictures: readonly Picture[],
+): string {
+  const section = (table: Table) => {
+    const own = pictures.filter((picture) => picture.table === table.id);
+    return htmlOf(table, plots.get(table.id), own.map(figure).join('\n'));
+  };
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -68,6 +112,8 @@ body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 76re
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { padding: .3rem .7rem; border-bottom: 1px solid #d8d8de; text-align: left; white-space: nowrap }
 .pair { display: flex; flex-wrap: wrap; gap: 2rem; align-items: flex-start; overflow-x: auto }
+figure { display: inline-block; margin: 1rem 1rem 0 0 }
+figcaption { max-width: 40rem; font-size: 13px }
 .warn { background: #fff3d6; padding: .6rem 1rem; border-radius: .4rem }
 </style>
 </head>
@@ -75,8 +121,13 @@ th, td { padding: .3rem .7rem; border-bottom: 1px solid #d8d8de; text-align: lef
 <h1>renvox evaluation</h1>
 <p class="warn">${escapeHtml(DISCLAIMER)}</p>
 <nav><ul>${tables.map((t) => `<li><a href="#${escapeHtml(t.id)}">${escapeHtml(t.title)}</a></li>`).join('')}</ul></nav>
-${tables.map((table) => htmlOf(table, plots.get(table.id))).join('\n')}
+${tables.map(section).join('\n')}
 </body>
 </html>
 `;
+}
+
+function figure({ title, png }: Picture): string {
+  const alt = escapeHtml(title);
+  return `<figure><img alt="${alt}" src="data:image/png;base64,${png.toString('base64')}"><figcaption>${alt}</figcaption></figure>`;
 }

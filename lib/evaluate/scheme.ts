@@ -35,6 +35,22 @@ export const SCHEMES: Readonly<Record<'renvox' | 'kits', LabelScheme>> = {
 };
 
 /**
+ * Predicted labels as KiTS has them. Under the scheme of the truth they are; under one of their own a kidney is 1, a cystic mass 3 and any other
+ * mass 2, for KiTS knows tumours and cysts alone.
+ */
+export function kitsLabels(
+  labels: Uint8Array,
+  schemes: { truth: LabelScheme; prediction: LabelScheme },
+): Uint8Array {
+  const scheme = schemes.prediction;
+  if (scheme === schemes.truth) return labels;
+  const values = new Uint8Array(256);
+  for (const [value, { structure, class: name }] of scheme)
+    values[value] = structure === 'kidney' ? 1 : name === 'cystic' ? 3 : 2;
+  return labels.map((value) => values[value] as number);
+}
+
+/**
  * A scheme from JSON: {"1": {"structure": "kidney", "side": "left"}, "4": {"structure": "mass", "class": "cystic"}}.
  * @throws RenvoxError InvalidArgument naming what is wrong
  */

@@ -1,6 +1,9 @@
 /** Tables of figures, as Markdown and as HTML. */
 import type { Estimate } from '../metrics/index.js';
 
+/** Figures with their intervals, by path. */
+export type Figures = ReadonlyMap<string, Estimate>;
+
 export interface Table {
   /** File name without extension and anchor, `detection-by-side`. */
   readonly id: string;
@@ -9,6 +12,16 @@ export interface Table {
   readonly note: string;
   readonly columns: readonly string[];
   readonly rows: readonly (readonly string[])[];
+}
+
+export const INTERVAL = 'Values with 95 % intervals: percentile bootstrap by patient.';
+
+/** Names of the sizes by average diameter. */
+export const SIZE_NAMES = { overall: 'all sizes', lt5mm: '< 5 mm', ge5mm: '≥ 5 mm' } as const;
+
+/** A number with so many digits, "n/a" where there is none. */
+export function text(value: number | null | undefined, digits: number): string {
+  return typeof value === 'number' && Number.isFinite(value) ? value.toFixed(digits) : 'n/a';
 }
 
 /** "0.676 (0.58 to 0.77)", "n/a" where there is none. `digits` of the value; the interval has one less. */
@@ -63,8 +76,8 @@ export function escapeHtml(text: string): string {
   return text.replace(/[&<>"]/g, (c) => entities[c] as string);
 }
 
-/** A section with the table and, if given, a plot (SVG) beside it. */
-export function htmlOf(table: Table, plot = ''): string {
+/** A section with the table and, if given, a plot (SVG) beside it and pictures (HTML) under it. */
+export function htmlOf(table: Table, plot = '', pictures = ''): string {
   const cells = (tag: string, row: readonly string[]) =>
     `<tr>${row.map((text) => `<${tag}>${escapeHtml(text)}</${tag}>`).join('')}</tr>`;
   return [
@@ -76,6 +89,8 @@ export function htmlOf(table: Table, plot = ''): string {
     ...table.rows.map((row) => cells('td', row)),
     '</tbody></table>',
     plot,
-    '</div></section>',
+    '</div>',
+    pictures,
+    '</section>',
   ].join('\n');
 }

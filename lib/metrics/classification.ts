@@ -13,9 +13,12 @@ export interface ClassFigures {
   readonly specificity: number;
   /** 2 TP / (2 TP + FP + FN). */
   readonly f1: number;
+  /** Cases of this class. */
+  readonly support: number;
   readonly truePositives: number;
   readonly falsePositives: number;
   readonly falseNegatives: number;
+  readonly trueNegatives: number;
 }
 
 export interface ClassificationReport {
@@ -27,6 +30,8 @@ export interface ClassificationReport {
   readonly accuracy: number;
   /** Mean recall of the classes that occur. */
   readonly balancedAccuracy: number;
+  /** Mean F1 of the classes that occur or are called. */
+  readonly macroF1: number;
   readonly n: number;
 }
 
@@ -72,19 +77,28 @@ export function classificationReport(
       recall: tp / truth,
       specificity: (n - truth - fp) / (n - truth),
       f1: (2 * tp) / (2 * tp + fp + fn),
+      support: truth,
       truePositives: tp,
       falsePositives: fp,
       falseNegatives: fn,
+      trueNegatives: n - truth - fp,
     };
   });
+  const f1s = Object.values(perClass).map((c) => c.f1);
   return {
     classes,
     confusion,
     perClass,
     accuracy: right / n,
-    balancedAccuracy: recalls.reduce((a, b) => a + b, 0) / recalls.length,
+    balancedAccuracy: mean(recalls),
+    macroF1: mean(f1s.filter((f1) => !Number.isNaN(f1))),
     n,
   };
+}
+
+/** NaN of none. */
+function mean(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0) / values.length;
 }
 
 export interface Auc {
@@ -103,6 +117,7 @@ export interface Auc {
  * @throws RenvoxError InvalidArgument where lengths differ or a score is not finite
  */
 export function rocAuc(scores: ArrayLike<number>, positive: ArrayLike<boolean>, level = 0.95): Auc {
+  if (!(level > 0 && level < 1)) throw invalidArgument('level', 'a number between 0 and 1', level);
   const { positives, negatives } = split(scores, positive);
   const m = positives.length;
   const n = negatives.length;
@@ -138,6 +153,36 @@ export function rocAuc(scores: ArrayLike<number>, positive: ArrayLike<boolean>, 
     positives: m,
     negatives: n,
   };
+}
+
+/**
+ * {@link rocAuc} of each class against all others.
+ * @param probabilities - per case one score a class, in the order of `classes`
+ * @throws RenvoxError InvalidArgument
+ */
+export function oneVsRestAuc(
+  probabilities: readonly ArrayLike<number>[],
+  truth: readonly string[],
+  classes: readonly string[],
+  level = 0.95,
+): Record<string, Auc> {
+  if (probabilities.length !== truth.length)
+    throw invalidArgument('truth', `${probabilities.length} classes, one a case`, truth.length);
+  const stray = truth.find((name) => !classes.includes(name));
+  if (stray !== undefined) throw invalidArgument('truth', classes.join(' or '), stray);
+  const short = probabilities.findIndex((p) => p.length !== classes.length);
+  if (short >= 0)
+    throw invalidArgument(
+      `probabilities[${short}]`,
+      `${classes.length} numbers, one a class`,
+      probabilities[short]?.length,
+    );
+  const entries = classes.map((name, c) => {
+    const scores = probabilities.map((p) => p[c] as number);
+    const positive = truth.map((own) => own === name);
+    return [name, rocAuc(scores, positive, level)] as const;
+  });
+  return Object.fromEntries(entries);
 }
 
 export interface OperatingPoint {

@@ -18,6 +18,7 @@ export {
   calibration,
   classificationReport,
   type OperatingPoint,
+  oneVsRestAuc,
   operatingPoint,
   rocAuc,
   rocCurve,
@@ -30,11 +31,20 @@ export {
   comparisonJson,
 } from './compare.js';
 export {
+  type CompareInstancesOptions,
+  compareInstances,
+  type InstanceComparison,
+  type InstancePair,
+} from './compare-instances.js';
+export type { Axis, ComponentShape } from './component-shapes.js';
+export { type Component, type DescribeOptions, describeComponents } from './components.js';
+export {
   CONVENTIONS,
   type Convention,
   type ConventionName,
   type EmptyValue,
 } from './conventions.js';
+export { DIAMETERS, type DiameterName, sphereDiameterMm } from './diameter.js';
 export type { LabelSource, LabelVolume } from './label-source.js';
 export {
   averagePrecision,
@@ -53,6 +63,7 @@ export {
   measure,
   type RegionMeasures,
 } from './measure.js';
+export type { RegionSize } from './region-sizes.js';
 export * from './statistics/index.js';
 export {
   type SurfaceElementFigures,

@@ -60,6 +60,19 @@ export function checkTriple(
 }
 
 /**
+ * Shape and spacing of one map, by itself and by the options, which must agree.
+ * @throws RenvoxError ShapeMismatch with both figures, or for 2^31 voxels or more; InvalidArgument where nobody says
+ */
+export function oneGeometry(
+  parameter: string,
+  source: LabelSource,
+  options: { shape?: Triple | undefined; spacing?: Triple | undefined },
+): { shape: Triple; spacing: Triple } {
+  const own = geometryOf(parameter, source);
+  return agreedGeometry([own], options, `${parameter} and the options`);
+}
+
+/**
  * The one shape and spacing of two maps: what they say themselves must agree with each other and with the options.
  * @throws RenvoxError ShapeMismatch with both figures; InvalidArgument where nobody says
  */
@@ -68,27 +81,42 @@ export function commonGeometry(
   prediction: LabelSource,
   options: { shape?: Triple | undefined; spacing?: Triple | undefined },
 ): { shape: Triple; spacing: Triple } {
-  const [a, b] = [geometryOf('truth', truth), geometryOf('prediction', prediction)];
-  if (options.shape !== undefined) checkTriple('shape', options.shape, true);
-  if (options.spacing !== undefined) checkTriple('spacing', options.spacing, false);
-  const shape = agreed('shape', [a.shape, b.shape, options.shape], (x, y) => x === y);
-  // Headers keep spacing as 32-bit floats, and tools derive it from an affine now and then.
-  const spacing = agreed(
-    'spacing',
-    [a.spacing, b.spacing, options.spacing],
-    (x, y) => Math.abs(x - y) <= 1e-3 * y,
-  );
+  const own = [geometryOf('truth', truth), geometryOf('prediction', prediction)];
+  const common = agreedGeometry(own, options, 'truth and prediction');
   if (truth instanceof Volume && prediction instanceof Volume && !sameGrid(truth, prediction))
     throw new RenvoxError(
       'ShapeMismatch',
       `Expected truth and prediction on one grid but their affines differ: [${truth.affine.slice(0, 12).join(', ')}] (${truth.orientation}) and [${prediction.affine.slice(0, 12).join(', ')}] (${prediction.orientation})`,
       { truth: truth.affine, prediction: prediction.affine },
     );
-  return { shape, spacing };
+  return common;
+}
+
+function agreedGeometry(
+  sources: readonly { shape?: Triple; spacing?: Triple }[],
+  options: { shape?: Triple | undefined; spacing?: Triple | undefined },
+  of: string,
+): { shape: Triple; spacing: Triple } {
+  if (options.shape !== undefined) checkTriple('shape', options.shape, true);
+  if (options.spacing !== undefined) checkTriple('spacing', options.spacing, false);
+  const all = [...sources, options];
+  const shapes = all.map((s) => s.shape);
+  const shape = agreed('shape', of, shapes, (x, y) => x === y);
+  if (product(shape) >= 2 ** 31)
+    throw new RenvoxError(
+      'ShapeMismatch',
+      `Expected fewer than 2^31 voxels for ${of} but received ${product(shape)} (shape [${shape.join(', ')}])`,
+      { shape },
+    );
+  // Headers keep spacing as 32-bit floats, and tools derive it from an affine now and then.
+  const near = (x: number, y: number) => Math.abs(x - y) <= 1e-3 * y;
+  const spacings = all.map((s) => s.spacing);
+  return { shape, spacing: agreed('spacing', of, spacings, near) };
 }
 
 function agreed(
   name: 'shape' | 'spacing',
+  of: string,
   candidates: readonly (Triple | undefined)[],
   same: (x: number, y: number) => boolean,
 ): Triple {
@@ -100,7 +128,7 @@ function agreed(
     if (first.some((n, axis) => !same(n, other[axis] as number)))
       throw new RenvoxError(
         'ShapeMismatch',
-        `Expected one ${name} [d, h, w] for truth and prediction but received [${first.join(', ')}] and [${other.join(', ')}]`,
+        `Expected one ${name} [d, h, w] for ${of} but received [${first.join(', ')}] and [${other.join(', ')}]`,
         { [name]: first, other },
       );
   return first;
@@ -114,12 +142,7 @@ export function labelTensor(
   device: Device,
 ): Tensor {
   if (source instanceof Tensor) {
-    if (!['u8', 'i16', 'i32'].includes(source.dtype))
-      throw new RenvoxError(
-        'DtypeMismatch',
-        `Expected u8, i16 or i32 for parameter ${parameter} but received ${source.dtype}`,
-        { parameter, dtype: source.dtype },
-      );
+    checkDtype(parameter, source);
     if (source.device !== device)
       throw new RenvoxError(
         'DeviceMismatch',
@@ -128,6 +151,40 @@ export function labelTensor(
       );
     return source;
   }
+  return device.tensor(integers(parameter, voxelsOf(parameter, source, shape)), {
+    shape,
+    borrow: true,
+  });
+}
+
+/**
+ * The map's voxels on the host; those of a tensor are downloaded.
+ * @throws RenvoxError ShapeMismatch, DtypeMismatch
+ */
+export async function hostLabels(
+  parameter: string,
+  source: LabelSource,
+  shape: Triple,
+): Promise<VoxelArray> {
+  if (!(source instanceof Tensor)) return voxelsOf(parameter, source, shape);
+  checkDtype(parameter, source);
+  return (await source.data()) as Uint8Array | Int16Array | Int32Array;
+}
+
+function checkDtype(parameter: string, { dtype }: Tensor): void {
+  if (!['u8', 'i16', 'i32'].includes(dtype))
+    throw new RenvoxError(
+      'DtypeMismatch',
+      `Expected u8, i16 or i32 for parameter ${parameter} but received ${dtype}`,
+      { parameter, dtype },
+    );
+}
+
+function voxelsOf(
+  parameter: string,
+  source: Exclude<LabelSource, Tensor>,
+  shape: Triple,
+): VoxelArray {
   const voxels =
     source instanceof Volume
       ? storedLabels(source)
@@ -140,7 +197,7 @@ export function labelTensor(
       `Expected ${product(shape)} voxels (shape [${shape.join(', ')}]) for parameter ${parameter} but received ${voxels.length}`,
       { parameter, shape, length: voxels.length },
     );
-  return device.tensor(integers(parameter, voxels), { shape, borrow: true });
+  return voxels;
 }
 
 /** A volume's values: mostly the stored ones; those of a file with a slope are scaled. */

@@ -43,7 +43,12 @@ export interface Matching {
   readonly f1: number;
   /** Mean IoU of the pairs: segmentation quality; NaN of none. */
   readonly segmentationQuality: number;
-  /** Sum of the pairs' IoU / (TP + FP / 2 + FN / 2): panoptic quality (Kirillov et al. 2019, arXiv 1801.00868); NaN where there is neither. */
+  /** TP / (TP + FP / 2 + FN / 2): recognition quality, which is {@link f1}. */
+  readonly recognitionQuality: number;
+  /**
+   * Sum of the pairs' IoU / (TP + FP / 2 + FN / 2): panoptic quality (Kirillov et al. 2019, arXiv 1801.00868), which is segmentation
+   * quality times recognition quality; NaN where there is neither.
+   */
   readonly panopticQuality: number;
 }
 
@@ -97,6 +102,7 @@ export function matchInstances(
     recall: tp / (tp + fn),
     f1: (2 * tp) / (2 * tp + fp + fn),
     segmentationQuality: sum / tp,
+    recognitionQuality: tp / (tp + fp / 2 + fn / 2),
     panopticQuality: sum / (tp + fp / 2 + fn / 2),
   };
 }

@@ -11,16 +11,20 @@ import { scope } from '../scope.js';
 import { download, Tensor } from '../tensor.js';
 import type { Triple } from '../volume/index.js';
 import { diceOf, iouOf, type MaskState, maskState } from './agreement.js';
+import type { Axis } from './component-shapes.js';
+import { axialAxisOf } from './components.js';
 import {
   type Convention,
   type ConventionName,
   conventionOf,
   type EmptyValue,
 } from './conventions.js';
-import { commonGeometry, type LabelSource, labelTensor } from './label-source.js';
+import { labelBox } from './label-box.js';
+import { commonGeometry, hostLabels, type LabelSource, labelTensor } from './label-source.js';
 import { LABELS, OverlapTable } from './overlap-table.js';
+import { type RegionSize, regionSize } from './region-sizes.js';
 import { quantile } from './statistics/bootstrap.js';
-import { type SurfaceElementFigures, surfaceElements } from './surface-elements.js';
+import { elementFigures, type SurfaceElementFigures } from './surface-elements.js';
 
 export interface MeasureOptions {
   /** Voxels along [d, h, w]; needed where both maps are plain arrays. */
@@ -37,6 +41,10 @@ export interface MeasureOptions {
   tolerances?: readonly number[];
   /** Whether figures of distance are wanted. Default true. */
   distances?: boolean;
+  /** Whether volumes' diameters are wanted: {@link RegionMeasures.sizeTruth}. Default false. */
+  sizes?: boolean;
+  /** For `sizes`: the axis along which axial slices follow each other. Default: by the affine of a volume among the maps, else 0. */
+  axialAxis?: Axis;
   /** Default: that of a tensor among the maps, else {@link defaultDevice}. */
   device?: Device;
   /** Stops between operations. */
@@ -74,6 +82,9 @@ export interface RegionMeasures {
   readonly meanPredictionToTruth: number;
   /** Normalised surface Dice at each tolerance. */
   readonly surfaceDice: readonly number[];
+  /** With `sizes`: diameters of the region, all its parts together; null where it is empty. */
+  readonly sizeTruth?: RegionSize;
+  readonly sizePrediction?: RegionSize;
 }
 
 export interface Measures {
@@ -104,6 +115,17 @@ export async function measure(
     [truth, prediction].find((s) => s instanceof Tensor)?.device ??
     defaultDevice();
   const { signal } = options;
+  const axialAxis = axialAxisOf(options.axialAxis, truth, prediction);
+  const box = options.sizes
+    ? labelBox(
+        {
+          truth: await hostLabels('truth', truth, shape),
+          prediction: await hostLabels('prediction', prediction, shape),
+        },
+        shape,
+        undefined,
+      )
+    : undefined;
   return scope(async () => {
     const a = labelTensor('truth', truth, shape, device);
     const b = labelTensor('prediction', prediction, shape, device);
@@ -124,17 +146,20 @@ export async function measure(
       checkValues(name, values);
       const counts = countsOf(table, values);
       const state = maskState(counts.truth, counts.prediction);
-      const wanted = { a, b, values, spacing, percentiles, tolerances, device, signal };
+      const wanted = { labels: values, spacing, percentiles, tolerances, signal };
       const surfaces = !distances
         ? nothing(percentiles, tolerances)
         : state !== 'normal'
           ? ofEmpty(state, convention, percentiles, tolerances)
           : convention.surface === 'elements'
-            ? fromElements(
-                await surfaceElements(truth, prediction, { ...wanted, labels: values, shape }),
-              )
-            : await fromVoxels(wanted, convention.percentile);
-      measured[name] = { ...overlapOf(counts, state, convention, spacing), ...surfaces };
+            ? fromElements(await elementFigures(a, b, wanted))
+            : await fromVoxels(a, b, wanted, convention.percentile);
+      const sizes = box?.maps.map((map) => regionSize(map, box.shape, spacing, axialAxis, values));
+      measured[name] = {
+        ...overlapOf(counts, state, convention, spacing),
+        ...surfaces,
+        ...(sizes && { sizeTruth: sizes[0] as RegionSize, sizePrediction: sizes[1] as RegionSize }),
+      };
     }
     const counts = labels.map((i) => labels.map((j) => table.at(i, j)));
     return { regions: measured, conventions, confusion: { labels, counts } };
@@ -244,20 +269,20 @@ function fromElements(f: SurfaceElementFigures): Surfaces {
 }
 
 async function fromVoxels(
+  a: Tensor,
+  b: Tensor,
   wanted: {
-    a: Tensor;
-    b: Tensor;
-    values: readonly number[];
+    labels: readonly number[];
     spacing: Triple;
     percentiles: readonly number[];
     tolerances: readonly number[];
-    device: Device;
     signal: AbortSignal | undefined;
   },
   percentile: 'directed' | 'pooled',
 ): Promise<Surfaces> {
-  const { a, b, values, spacing, percentiles, tolerances, device, signal } = wanted;
-  const options = { spacing, labels: values, percentiles, tolerances };
+  const { signal, ...options } = wanted;
+  const { percentiles } = options;
+  const { device } = a;
   const first = device.under({ signal }, () => surfaceDistances(a, b, options));
   const [summary] = await download([first.summary]);
   const figures: SurfaceFigures = surfaceFigures(summary as Float64Array, percentiles.length);

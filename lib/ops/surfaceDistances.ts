@@ -14,18 +14,24 @@ export interface SurfaceOptions {
   tolerances?: readonly number[];
   /** Room for the distances themselves. Default 0: they are not kept. */
   capacity?: number;
+  /** What the surfaces are made of, see {@link surfaceDistances}. Default voxels. */
+  surface?: 'voxels' | 'elements';
 }
 
 /** Figures of the distances from one surface to another, in mm. */
 export interface DirectedFigures {
-  /** Surface voxels that distances were taken from. */
+  /** Surface voxels, or elements, that distances were taken from. */
   readonly count: number;
+  /** Of the elements, mm^2; NaN for surface voxels. */
+  readonly area: number;
+  /** Of the distances; for elements of distance times area, mm^3. */
   readonly sum: number;
+  /** By area for elements. */
   readonly mean: number;
   readonly maximum: number;
   /** In the order asked for. */
   readonly percentiles: readonly number[];
-  /** Distances within each tolerance, in the order asked for. */
+  /** Distances within each tolerance, in the order asked for; for elements the area, mm^2, of those. */
   readonly within: readonly number[];
 }
 
@@ -41,7 +47,7 @@ export interface SurfaceFigures {
 export interface SurfaceDistances {
   /** f64: the figures, for {@link surfaceFigures}. */
   readonly summary: Tensor;
-  /** f64 [capacity]: distances in raster order of the surface voxels of `a`, NaN behind the last; null for capacity 0. */
+  /** f64 [capacity]: distances in raster order of the surface voxels (elements) of `a`, NaN behind the last; null for capacity 0. */
   readonly distancesAB: Tensor | null;
   /** The same from `b` to `a`. */
   readonly distancesBA: Tensor | null;
@@ -50,6 +56,11 @@ export interface SurfaceDistances {
 /**
  * Distances in mm between the surfaces of two masks, exact, in double: from the centre of each surface voxel to that of the nearest one of
  * the other mask. A surface voxel is a foreground voxel with one of its six neighbours in the background or outside the volume.
+ *
+ * With `surface: 'elements'` (google-deepmind/surface-distance, the definition of KiTS' official evaluation) places are the centres of the
+ * cells of 2x2x2 voxels that the marching-cubes surface passes, outside the volume being background, and each weighs as much as the area of
+ * its surface: sums and means are by area, a tolerance gives an area, a percentile is the first distance at which the share of the area
+ * reaches it.
  *
  * If one mask is empty, sums, maxima and percentiles are infinite; if both are, all figures of distance are NaN.
  * @param a - u8, i16 or i32; [D, H, W], [1, D, H, W] or [1, D, H, W, 1]
@@ -60,6 +71,9 @@ export function surfaceDistances(a: Tensor, b: Tensor, options: SurfaceOptions):
   const grid = checkGrid('surfaceDistances', 'a', a);
   checkSameGrid('surfaceDistances', 'b', checkGrid('surfaceDistances', 'b', b), grid);
   const { spacing, labels = [], percentiles = [95], tolerances = [], capacity = 0 } = options;
+  const { surface = 'voxels' } = options;
+  if (surface !== 'voxels' && surface !== 'elements')
+    throw invalidArgument('surface of surfaceDistances', 'voxels or elements', surface);
   checkSpacing('surfaceDistances', spacing);
   const list = (
     name: string,
@@ -83,12 +97,13 @@ export function surfaceDistances(a: Tensor, b: Tensor, options: SurfaceOptions):
     percentiles,
     tolerances,
     capacity,
+    surface,
   }) as [Tensor, Tensor | null, Tensor | null];
   return { summary, distancesAB, distancesBA };
 }
 
 /** Figures in front of the percentiles: native/ops/labels.h, SurfaceFigure. */
-const head = 9;
+const head = 11;
 
 /** Reads a summary of {@link surfaceDistances}; `percentiles` is how many of them were asked for. */
 export function surfaceFigures(values: ArrayLike<number>, percentiles = 1): SurfaceFigures {
@@ -96,13 +111,11 @@ export function surfaceFigures(values: ArrayLike<number>, percentiles = 1): Surf
   const directed = (side: 0 | 1): DirectedFigures => {
     const list: number[] = [];
     for (let i = head + side; i < values.length; i += 2) list.push(at(i));
-    const count = at(3 + side);
-    const sum = at(5 + side);
+    const [count, area, sum] = [at(3 + side), at(5 + side), at(7 + side)];
     return {
-      count,
-      sum,
-      mean: Number.isFinite(sum) ? sum / count : sum,
-      maximum: at(7 + side),
+      ...{ count, area, sum },
+      mean: Number.isFinite(sum) ? sum / (Number.isNaN(area) ? count : area) : sum,
+      maximum: at(9 + side),
       percentiles: list.slice(0, percentiles),
       within: list.slice(percentiles),
     };

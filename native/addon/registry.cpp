@@ -11,90 +11,33 @@
 namespace rvx::addon {
 namespace {
 
-// Fills an operation's fields from a JS object and notes which tensors it reads, changes and makes.
+// Fills an operation's fields from a JS object and notes which tensors it reads, changes and makes. Its functions stand outside of the
+// class so that they are not copied into every operation's reading.
 class FieldReader {
  public:
   FieldReader(Napi::Env env, Napi::Object fields, Job& job, std::vector<Output*>& outputs)
       : env_(env), fields_(fields), job_(job), outputs_(outputs) {}
 
-  void operator()(Input& field, const char* name) {
-    Napi::Value v = fields_.Get(name);
-    if (absent(v))
-      throw Error("InvalidArgument", std::string("Expected a tensor for parameter ") + name);
-    field.tensor = tensorOf(env_, v);
-    job_.inputs.push_back(field.tensor);
-  }
-  void operator()(OptionalInput& field, const char* name) {
-    Napi::Value v = fields_.Get(name);
-    if (absent(v)) return;
-    field.tensor = tensorOf(env_, v);
-    job_.inputs.push_back(field.tensor);
-  }
-  void operator()(InOut& field, const char* name) {
-    Napi::Value v = fields_.Get(name);
-    if (absent(v))
-      throw Error("InvalidArgument", std::string("Expected a tensor for parameter ") + name);
-    field.tensor = tensorOf(env_, v);
-    job_.inouts.push_back(field.tensor);
-  }
-  void operator()(std::vector<Input>& field, const char* name) { list(field, name, job_.inputs); }
-  void operator()(std::vector<InOut>& field, const char* name) { list(field, name, job_.inouts); }
-  void operator()(Output& field, const char*) { outputs_.push_back(&field); }
-
-  void operator()(bool& field, const char* name) {
-    Napi::Value v = fields_.Get(name);
-    if (!absent(v)) field = v.ToBoolean().Value();
-  }
-  void operator()(int64_t& field, const char* name) {
-    Napi::Value v = fields_.Get(name);
-    if (!absent(v)) field = integerOf(v, name);
-  }
-  void operator()(double& field, const char* name) {
-    Napi::Value v = fields_.Get(name);
-    if (!absent(v)) field = numberOf(v, name);
-  }
-  void operator()(std::string& field, const char* name) {
-    Napi::Value v = fields_.Get(name);
-    if (!absent(v)) field = textOf(v, name);
-  }
+  void operator()(Input& field, const char* name);
+  void operator()(OptionalInput& field, const char* name);
+  void operator()(InOut& field, const char* name);
+  void operator()(std::vector<Input>& field, const char* name);
+  void operator()(std::vector<InOut>& field, const char* name);
+  void operator()(Output& field, const char*);
+  void operator()(bool& field, const char* name);
+  void operator()(int64_t& field, const char* name);
+  void operator()(double& field, const char* name);
+  void operator()(std::string& field, const char* name);
+  void operator()(std::vector<double>& field, const char* name);
   template <class T, size_t N>
-  void operator()(std::array<T, N>& field, const char* name) {
-    Napi::Value v = fields_.Get(name);
-    if (absent(v)) return;
-    Napi::Array array = arrayOf(v, name);
-    if (array.Length() != N)
-      throw Error("InvalidArgument",
-                  std::string("Expected ") + std::to_string(N) + " numbers for parameter " + name);
-    for (size_t i = 0; i < N; ++i) {
-      Napi::Value item = array.Get(static_cast<uint32_t>(i));
-      if constexpr (std::is_integral_v<T>)
-        field[i] = static_cast<T>(integerOf(item, name));
-      else
-        field[i] = static_cast<T>(numberOf(item, name));
-    }
-  }
-  void operator()(std::vector<double>& field, const char* name) {
-    Napi::Value v = fields_.Get(name);
-    if (absent(v)) return;
-    Napi::Array array = arrayOf(v, name);
-    field.resize(array.Length());
-    for (uint32_t i = 0; i < array.Length(); ++i) field[i] = numberOf(array.Get(i), name);
-  }
+  void operator()(std::array<T, N>& field, const char* name);
 
  private:
-  static bool absent(const Napi::Value& v) { return v.IsUndefined() || v.IsNull(); }
+  // The field's value; of one that is absent, an empty value.
+  Napi::Value given(const char* name);
+  Napi::Value needed(const char* name);
   template <class T>
-  void list(std::vector<T>& field, const char* name, std::vector<Tensor>& tensors) {
-    Napi::Value v = fields_.Get(name);
-    if (absent(v)) return;
-    Napi::Array array = arrayOf(v, name);
-    for (uint32_t i = 0; i < array.Length(); ++i) {
-      T item;
-      item.tensor = tensorOf(env_, array.Get(i));
-      tensors.push_back(item.tensor);
-      field.push_back(item);
-    }
-  }
+  void list(std::vector<T>& field, const char* name, std::vector<Tensor>& tensors);
 
   Napi::Env env_;
   Napi::Object fields_;
@@ -102,23 +45,136 @@ class FieldReader {
   std::vector<Output*>& outputs_;
 };
 
+Napi::Value FieldReader::given(const char* name) {
+  Napi::Value v = fields_.Get(name);
+  return v.IsUndefined() || v.IsNull() ? Napi::Value() : v;
+}
+
+Napi::Value FieldReader::needed(const char* name) {
+  Napi::Value v = given(name);
+  if (v.IsEmpty())
+    throw Error("InvalidArgument", std::string("Expected a tensor for parameter ") + name);
+  return v;
+}
+
+void FieldReader::operator()(Input& field, const char* name) {
+  field.tensor = tensorOf(env_, needed(name));
+  job_.inputs.push_back(field.tensor);
+}
+
+void FieldReader::operator()(OptionalInput& field, const char* name) {
+  Napi::Value v = given(name);
+  if (v.IsEmpty()) return;
+  field.tensor = tensorOf(env_, v);
+  job_.inputs.push_back(field.tensor);
+}
+
+void FieldReader::operator()(InOut& field, const char* name) {
+  field.tensor = tensorOf(env_, needed(name));
+  job_.inouts.push_back(field.tensor);
+}
+
+void FieldReader::operator()(std::vector<Input>& field, const char* name) {
+  list(field, name, job_.inputs);
+}
+
+void FieldReader::operator()(std::vector<InOut>& field, const char* name) {
+  list(field, name, job_.inouts);
+}
+
+void FieldReader::operator()(Output& field, const char*) { outputs_.push_back(&field); }
+
+void FieldReader::operator()(bool& field, const char* name) {
+  Napi::Value v = given(name);
+  if (!v.IsEmpty()) field = v.ToBoolean().Value();
+}
+
+void FieldReader::operator()(int64_t& field, const char* name) {
+  Napi::Value v = given(name);
+  if (!v.IsEmpty()) field = integerOf(v, name);
+}
+
+void FieldReader::operator()(double& field, const char* name) {
+  Napi::Value v = given(name);
+  if (!v.IsEmpty()) field = numberOf(v, name);
+}
+
+void FieldReader::operator()(std::string& field, const char* name) {
+  Napi::Value v = given(name);
+  if (!v.IsEmpty()) field = textOf(v, name);
+}
+
+void FieldReader::operator()(std::vector<double>& field, const char* name) {
+  Napi::Value v = given(name);
+  if (v.IsEmpty()) return;
+  Napi::Array array = arrayOf(v, name);
+  field.resize(array.Length());
+  for (uint32_t i = 0; i < array.Length(); ++i) field[i] = numberOf(array.Get(i), name);
+}
+
+template <class T, size_t N>
+void FieldReader::operator()(std::array<T, N>& field, const char* name) {
+  Napi::Value v = given(name);
+  if (v.IsEmpty()) return;
+  Napi::Array array = arrayOf(v, name);
+  if (array.Length() != N)
+    throw Error("InvalidArgument",
+                std::string("Expected ") + std::to_string(N) + " numbers for parameter " + name);
+  for (size_t i = 0; i < N; ++i) {
+    Napi::Value item = array.Get(static_cast<uint32_t>(i));
+    if constexpr (std::is_integral_v<T>)
+      field[i] = static_cast<T>(integerOf(item, name));
+    else
+      field[i] = static_cast<T>(numberOf(item, name));
+  }
+}
+
+template <class T>
+void FieldReader::list(std::vector<T>& field, const char* name, std::vector<Tensor>& tensors) {
+  Napi::Value v = given(name);
+  if (v.IsEmpty()) return;
+  Napi::Array array = arrayOf(v, name);
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    T item;
+    item.tensor = tensorOf(env_, array.Get(i));
+    tensors.push_back(item.tensor);
+    field.push_back(item);
+  }
+}
+
+void requireOneDevice(const Device& device, const Job& job, const char* name) {
+  for (const auto* tensors : {&job.inputs, &job.inouts})
+    for (const Tensor& t : *tensors)
+      if (t.buffer->device.get() != &device)
+        throw Error("DeviceMismatch",
+                    std::string("Tensors of ") + name + " live on different devices");
+}
+
+// Makes the wanted outputs, queues the job and gives the outputs as an array, null where one is not wanted.
+Napi::Value submit(Napi::Env env, Device& device, const std::vector<Output*>& outputs, Job job) {
+  for (Output* o : outputs)
+    if (o->wanted) {
+      o->tensor = device.makeTensor(o->shape, o->dtype);
+      job.outputs.push_back(o->tensor);
+    }
+  Napi::Array result = Napi::Array::New(env, outputs.size());
+  for (size_t i = 0; i < outputs.size(); ++i)
+    if (outputs[i]->tensor)
+      result.Set(static_cast<uint32_t>(i), wrapTensor(env, outputs[i]->tensor));
+    else
+      result.Set(static_cast<uint32_t>(i), env.Null());
+  device.enqueue(std::move(job));
+  return result;
+}
+
 template <class Op>
 Napi::Value enqueue(Napi::Env env, Device& device, Napi::Object fields, Job job) {
   auto op = std::make_shared<Op>();
   std::vector<Output*> outputs;
   FieldReader reader(env, fields, job, outputs);
   op->fields(reader);
-  for (auto* tensors : {&job.inputs, &job.inouts})
-    for (const Tensor& t : *tensors)
-      if (t.buffer->device.get() != &device)
-        throw Error("DeviceMismatch",
-                    std::string("Tensors of ") + Op::name + " live on different devices");
+  requireOneDevice(device, job, Op::name);
   op->infer();
-  for (Output* o : outputs)
-    if (o->wanted) {
-      o->tensor = device.makeTensor(o->shape, o->dtype);
-      job.outputs.push_back(o->tensor);
-    }
   job.name = Op::name;
   Device* target = &device;  // outlives its jobs
   job.run = [op, target] {
@@ -128,14 +184,7 @@ Napi::Value enqueue(Napi::Env env, Device& device, Napi::Object fields, Job job)
     else
       cpu::run(*op, cx);
   };
-  Napi::Array result = Napi::Array::New(env, outputs.size());
-  for (size_t i = 0; i < outputs.size(); ++i)
-    if (outputs[i]->tensor)
-      result.Set(static_cast<uint32_t>(i), wrapTensor(env, outputs[i]->tensor));
-    else
-      result.Set(static_cast<uint32_t>(i), env.Null());
-  device.enqueue(std::move(job));
-  return result;
+  return submit(env, device, outputs, std::move(job));
 }
 
 using Entry = Napi::Value (*)(Napi::Env, Device&, Napi::Object, Job);

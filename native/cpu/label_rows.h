@@ -60,6 +60,37 @@ void forEachLabelRun(const T* row, int64_t n, F&& f) {
   }
 }
 
+// The rows of a map, before `end`, that are not all background, found in rising order. Background is
+// skipped across rows: in a CT they may be as short as there are slices.
+template <class T>
+class NonzeroRows {
+ public:
+  NonzeroRows(const T* map, int64_t width, int64_t end) : map_(map), width_(width), end_(end) {}
+
+  // The first at or after `row`, which never falls; `end` where there is none.
+  int64_t next(int64_t row) {
+    if (at_ < row * width_)
+      at_ = detail::find<false>(map_, background(row * width_), end_ * width_);
+    return at_ / width_;
+  }
+
+ private:
+  // Behind whole cache lines of background from voxel i on.
+  int64_t background(int64_t i) const {
+    constexpr int64_t kWords = 64 / sizeof(uint64_t), kStep = 64 / sizeof(T);
+    for (; i + kStep <= end_ * width_; i += kStep) {
+      uint64_t words[kWords], any = 0;
+      std::memcpy(words, map_ + i, sizeof words);
+      for (uint64_t word : words) any |= word;
+      if (any) break;
+    }
+    return i;
+  }
+
+  const T* map_;
+  int64_t width_, end_, at_ = -1;  // a voxel
+};
+
 // Calls body(first row, last row + 1) for fixed pieces of 0..rows-1, at most 64 of them.
 template <class Body>
 void parallelRows(int64_t rows, Body&& body) {

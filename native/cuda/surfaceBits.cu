@@ -1,12 +1,15 @@
 // The first half of surfaceDistances: both masks as bits, their voxels and joint box, their surfaces, the rank of every surface voxel.
 //
 // A surface word is m & ~(left & right & up & down & front & behind), 32 voxels by some 15 operations; outside the volume is
-// background. Bytes a voxel: each mask once, then 1/8 for a pass over its bits (three over the volume's, four over the box's).
+// background. For elements the words are of cells, surfaceCells.h, on a grid with one more along each axis. Bytes a voxel: each mask
+// once, then 1/8 for a pass over its bits (three over the volume's, four over the box's).
 //
 // The box is read back, 36 bytes: the workspaces that follow, about 14 bytes a voxel, then fit it and not the volume, of which a
 // kidney fills a hundredth. Ranks are sums of popcounts: of blocks of 2048 words, over the blocks, then inside each block.
 #include "cuda/reduce.h"
 #include "cuda/surfaceBits.h"
+#include "cuda/surfaceCells.h"
+#include "cuda/surfaceElements.h"
 #include "ops/ops.h"
 
 namespace rvx::cuda {
@@ -75,12 +78,6 @@ extent(const uint32_t* masks, int64_t words, int depth, int height, int rowWords
   }
 }
 
-// A word of a mask in the coordinates of its volume; 0 outside.
-RVX_DEVICE uint32_t wordAt(const uint32_t* mask, const SurfaceBox& box, int d, int h, int c) {
-  if (d < 0 || h < 0 || c < 0 || d >= box.grid[0] || h >= box.grid[1] || c >= box.grid[2]) return 0;
-  return ld(mask + (int64_t{d} * box.grid[1] + h) * box.grid[2] + c);
-}
-
 RVX_DEVICE uint32_t surfaceWord(const uint32_t* mask, const SurfaceBox& box, int64_t i) {
   const int row = static_cast<int>(i / box.size[2]);
   const int c = box.low[2] + static_cast<int>(i - int64_t{row} * box.size[2]);
@@ -95,7 +92,8 @@ RVX_DEVICE uint32_t surfaceWord(const uint32_t* mask, const SurfaceBox& box, int
   return m & ~inner;
 }
 
-// blockIdx.y is the side, in all that follows. sums [2, blocks]: the surface voxels of each block.
+// blockIdx.y is the side, in all that follows. sums [2, blocks]: the surface voxels, or elements, of each block.
+template <bool kElements>
 RVX_KERNEL(kThreads)
 surfaces(const uint32_t* masks, int64_t maskWords, SurfaceBox box, uint32_t* bits, int32_t* sums) {
   const int64_t words = box.words(), side = blockIdx.y;
@@ -104,7 +102,8 @@ surfaces(const uint32_t* masks, int64_t maskWords, SurfaceBox box, uint32_t* bit
   for (int k = 0; k < kWords; ++k) {
     const int64_t i = int64_t{blockIdx.x} * kBlock + k * kThreads + threadIdx.x;
     if (i >= words) continue;
-    const uint32_t word = surfaceWord(masks + side * maskWords, box, i);
+    const uint32_t* mask = masks + side * maskWords;
+    const uint32_t word = kElements ? cellsAt(mask, box, i).surface() : surfaceWord(mask, box, i);
     st(bits + side * words + i, word);
     count += popcount(word);
   }
@@ -194,7 +193,14 @@ Surfaces::Surfaces(const SurfaceDistances& op, Context& cx) : counts_(cx, 2 * si
   packMask(cx, "surfaceDistances/bits", op.a, member, rows, bits);
   packMask(cx, "surfaceDistances/bits", op.b, member, rows, bits + rows.size());
   findBox(bits, rows, cx);
-  if (box_.words() > 0) findSurfaces(bits, rows, cx);
+  if (box_.words() == 0) return;
+  most_ = std::max(voxels_[0], voxels_[1]);
+  if (op.elements()) {
+    ++box_.size[0], ++box_.size[1], ++box_.width;
+    box_.size[2] = (box_.width + 31) / 32;
+    most_ = std::min(kCellsOfVoxel * most_, box_.voxels());
+  }
+  findSurfaces(bits, rows, op.elements(), cx);
 }
 
 void Surfaces::findBox(const uint32_t* masks, const BitRows& rows, Context& cx) {
@@ -218,7 +224,8 @@ void Surfaces::findBox(const uint32_t* masks, const BitRows& rows, Context& cx) 
   box_.width = std::min(32 * found.end[2], rows.width) - 32 * box_.low[2];
 }
 
-void Surfaces::findSurfaces(const uint32_t* masks, const BitRows& rows, Context& cx) {
+void Surfaces::findSurfaces(const uint32_t* masks, const BitRows& rows, bool elements,
+                            Context& cx) {
   const int64_t words = box_.words(), columns = int64_t{box_.size[1]} * box_.size[2];
   bits_.emplace(cx, static_cast<size_t>(2 * words) * sizeof(uint32_t));
   before_.emplace(cx, static_cast<size_t>(2 * words) * sizeof(int32_t));
@@ -228,14 +235,19 @@ void Surfaces::findSurfaces(const uint32_t* masks, const BitRows& rows, Context&
   auto *bits = bits_->data<uint32_t>(), *any = columns_->data<uint32_t>();
   auto *sums = sumSpace.data<int32_t>(), *counts = counts_.data<int32_t>();
   const size_t shared = 32 * sizeof(int32_t);
-  launch(cx, "surfaceDistances/surfaces", Dim3{blocks, 2, 1}, kThreads, shared, &surfaces, masks,
-         rows.size(), box_, bits, sums);
+  launch(cx, "surfaceDistances/surfaces", Dim3{blocks, 2, 1}, kThreads, shared,
+         elements ? &surfaces<true> : &surfaces<false>, masks, rows.size(), box_, bits, sums);
   launch(cx, "surfaceDistances/blocks", Dim3{1, 2, 1}, kThreads, shared, &sumBlocks, sums,
          static_cast<int>(blocks), counts);
   launch(cx, "surfaceDistances/ranks", Dim3{blocks, 2, 1}, kThreads, shared, &ranks, bits, words,
          sums, before_->data<int32_t>());
   launch(cx, "surfaceDistances/columns", Dim3{blocksFor(columns, kThreads), 2, 1}, kThreads, 0,
          &anyPlane, bits, box_, any);
+  if (!elements) return;
+  codes_.emplace(cx, static_cast<size_t>(2 * most_));
+  for (int side = 0; side < 2; ++side)
+    elementCodes(cx, masks + side * rows.size(), box_, this->bits(side), before(side),
+                 codes_->data<uint8_t>() + side * most_);
 }
 
 }  // namespace rvx::cuda

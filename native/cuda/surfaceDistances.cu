@@ -7,13 +7,14 @@
 //
 // Figures: a block for the sum and the maximum, one for each percentile and tolerance. A surface has some 10^4 to 10^6 voxels,
 // which stay in the cache. The order statistics are exact: a radix select on the bits of the distances, eight digits of eight bits.
-// Sums have a fixed order; counts are integers.
+// Sums have a fixed order; counts are integers. Those of elements are in surfaceElements.cu.
 #include <cmath>
 #include <cstring>
 
 #include "cuda/distanceLines.h"
 #include "cuda/reduce.h"
 #include "cuda/surfaceBits.h"
+#include "cuda/surfaceElements.h"
 #include "ops/ops.h"
 
 namespace rvx::cuda {
@@ -22,7 +23,7 @@ namespace {
 constexpr int kFigureThreads = 512;
 constexpr int kKeepThreads = 256;
 
-// One surface: its voxels as bits, how many come before each word, the columns it has a voxel in.
+// One surface: its places as bits, how many come before each word, the columns it has a voxel in.
 struct From {
   const uint32_t *bits, *columns;
   const int32_t* before;
@@ -164,11 +165,13 @@ directedFigures(const double* distances, const int32_t* counted, const double* a
 }
 
 RVX_KERNEL(32)
-counts(double voxelsA, double voxelsB, double both, const int32_t* surface, double* summary) {
+counts(double voxelsA, double voxelsB, double both, const int32_t* surface, double area,
+       double* summary) {
   if (threadIdx.x != 0) return;
   st(summary + kVoxelsA, voxelsA), st(summary + kVoxelsB, voxelsB), st(summary + kVoxelsBoth, both);
   st(summary + kSurfaceA, static_cast<double>(ld(surface)));
   st(summary + kSurfaceB, static_cast<double>(ld(surface + 1)));
+  st(summary + kAreaA, area), st(summary + kAreaB, area);
 }
 
 // distances == nullptr: all are infinite.
@@ -202,16 +205,17 @@ void emptyFigures(const SurfaceDistances& op, const Surfaces& surfaces, Context&
 }
 
 template <class C>
-void figures(const SurfaceDistances& op, const Surfaces& surfaces, Context& cx) {
+void figures(const SurfaceDistances& op, const Surfaces& surfaces,
+             const std::optional<ElementFigures>& elements, Context& cx) {
   const SurfaceBox& box = surfaces.box();
   const auto voxels = static_cast<size_t>(box.voxels());
   const LineGrid grid({box.size[0], box.size[1], box.width}, op.spacing);
   std::vector<double> asked = op.percentiles;
   asked.insert(asked.end(), op.tolerances.begin(), op.tolerances.end());
   const DeviceTable<double> table(cx, asked);
-  const auto most = static_cast<size_t>(std::max(surfaces.voxels(0), surfaces.voxels(1)));
   Workspace alongW(cx, voxels * sizeof(C)), stack(cx, voxels * sizeof(C));
-  Workspace planes(cx, voxels * sizeof(InPlane<C>)), space(cx, most * sizeof(double));
+  Workspace planes(cx, voxels * sizeof(InPlane<C>)),
+      space(cx, static_cast<size_t>(surfaces.most()) * sizeof(double));
   auto* distances = space.data<double>();
   const auto percentiles = static_cast<int>(op.percentiles.size());
   for (int side = 0; side < 2; ++side) {
@@ -223,6 +227,10 @@ void figures(const SurfaceDistances& op, const Surfaces& surfaces, Context& cx) 
            kLineThreads, 0, &surfaceAlongD<C>, planes.data<InPlane<C>>(), grid, from,
            stack.data<C>(), distances);
     keepDistances(cx, side == 0 ? op.distancesAB : op.distancesBA, distances, counted);
+    if (elements) {
+      elements->write(side, distances, table.data());
+      continue;
+    }
     launch(cx, "surfaceDistances/figures", static_cast<unsigned>(asked.size() + 1), kFigureThreads,
            kFigureShared, &directedFigures, distances, counted, table.data(), percentiles,
            op.summary.data<double>() + side);
@@ -235,16 +243,19 @@ template <>
 void run(const SurfaceDistances& op, Context& cx) {
   const Surfaces surfaces(op, cx);
   launch(cx, "surfaceDistances/counts", 1u, 32, 0, &counts, surfaces.voxels(0), surfaces.voxels(1),
-         surfaces.voxelsOfBoth(), surfaces.counts(), op.summary.data<double>());
+         surfaces.voxelsOfBoth(), surfaces.counts(), op.elements() ? 0.0 : std::nan(""),
+         op.summary.data<double>());
+  std::optional<ElementFigures> elements;
+  if (op.elements() && surfaces.box().words() > 0) elements.emplace(op, surfaces, cx);
   if (surfaces.voxels(0) == 0 || surfaces.voxels(1) == 0) {
     emptyFigures(op, surfaces, cx);
     return;
   }
   const SurfaceBox& box = surfaces.box();
   if (fitsIn16Bits({box.size[0], box.size[1], box.width}))
-    figures<uint16_t>(op, surfaces, cx);
+    figures<uint16_t>(op, surfaces, elements, cx);
   else
-    figures<uint32_t>(op, surfaces, cx);
+    figures<uint32_t>(op, surfaces, elements, cx);
 }
 
 }  // namespace rvx::cuda

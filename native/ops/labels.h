@@ -193,9 +193,11 @@ enum SurfaceFigure : int64_t {
   kVoxelsA,
   kVoxelsB,
   kVoxelsBoth,
-  kSurfaceA,  // voxels
+  kSurfaceA,  // voxels or elements
   kSurfaceB,
-  kSumAB,  // of distances, mm
+  kAreaA,  // of the elements, mm^2; NaN for voxels
+  kAreaB,
+  kSumAB,  // of distances, mm; of distance times area, mm^3, for elements
   kSumBA,
   kMaximumAB,
   kMaximumBA,
@@ -209,6 +211,10 @@ enum SurfaceFigure : int64_t {
 // within(tolerance) counts distances <= tolerance. One mask empty: sums, maxima, percentiles are
 // infinite, nothing is within a tolerance; both empty: NaN. distancesAB, distancesBA [capacity]: the
 // distances in raster order of the surface voxels, NaN behind the last; not made for capacity 0.
+//
+// surface = "elements": the places are the centres of the cells that the marching-cubes surface passes
+// (math/surfaceElements.h), each weighted by its area: sums are of distance times area, within(tolerance)
+// is an area, a percentile the first distance at which the share of the area reaches it.
 struct SurfaceDistances {
   static constexpr const char* name = "surfaceDistances";
   Input a, b;
@@ -216,16 +222,22 @@ struct SurfaceDistances {
   Real3 spacing{1, 1, 1};
   std::vector<double> labels, percentiles, tolerances;
   int64_t capacity = 0;
+  std::string surface = "voxels";
+
+  bool elements() const { return surface == "elements"; }
 
   template <class V>
   void fields(V& v) {
     v(a, "a"), v(b, "b"), v(summary, "summary"), v(distancesAB, "distancesAB"),
         v(distancesBA, "distancesBA"), v(spacing, "spacing"), v(labels, "labels"),
-        v(percentiles, "percentiles"), v(tolerances, "tolerances"), v(capacity, "capacity");
+        v(percentiles, "percentiles"), v(tolerances, "tolerances"), v(capacity, "capacity"),
+        v(surface, "surface");
   }
   void infer() {
     requireLabels(a, "a");
     requireLabels(b, "b");
+    require(surface == "voxels" || elements(), "InvalidArgument",
+            "Expected voxels or elements for parameter surface but received " + surface);
     require(volumeSize(a.shape(), "a") == volumeSize(b.shape(), "b"), "ShapeMismatch",
             "Expected the grid of a " + a.shape().text() + " for tensor b but received " +
                 b.shape().text());

@@ -1,17 +1,13 @@
 // The README's JavaScript and TypeScript run as it stands.
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { phantom } from 'renvox/phantom';
 import { fixedGrid, readVolume } from 'renvox/volume';
 import t from 'tap';
-import ts from 'typescript';
+import { runSnippet, snippetsOf } from './run-snippet.js';
 
-const root = process.cwd();
-const snippets = [
-  ...readFileSync('README.md', 'utf8').matchAll(/```(?:js|ts)\n([\s\S]*?)```/g),
-].map((m) => m[1] as string);
+const snippets = snippetsOf('README.md');
 
 t.test('every snippet of the README runs', async (t) => {
   t.ok(snippets.length >= 3, `${snippets.length} snippets`);
@@ -21,19 +17,9 @@ t.test('every snippet of the README runs', async (t) => {
   });
   await ct.write(join(work, 'ct.nii.gz'));
   for (const [i, source] of snippets.entries()) {
-    // Inside the package, so that its own name resolves; `using` is made plain for Node 20.
-    const file = join(root, 'dist-test', `readme-${i}.mjs`);
-    const { outputText } = ts.transpileModule(source, {
-      compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext },
-    });
-    writeFileSync(file, outputText);
-    const { status, stdout, stderr } = spawnSync(process.execPath, [file], {
-      cwd: work,
-      encoding: 'utf8',
-    });
+    const { status, stdout, stderr } = runSnippet(source, `readme-${i}`, work);
     t.equal(status, 0, `snippet ${i + 1}: ${stderr}`);
     t.ok(stdout.length > 0 || source.includes('analyze'), `snippet ${i + 1} printed something`);
-    rmSync(file);
   }
   const labels = await readVolume(join(work, 'labels.nii.gz'));
   t.strictSame(

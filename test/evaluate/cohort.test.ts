@@ -1,28 +1,13 @@
 // A cohort of small label maps with known answers; damaged and missing cases; a run that is killed and goes on.
 import { spawn } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { evaluateCohort, parseLesions, parseScheme, SCHEMES } from 'renvox/evaluate';
-import { Volume } from 'renvox/volume';
 import t from 'tap';
+import { generator } from '../ops/harness.js';
+import { type Box, folders, LEFT, labelMap, RIGHT } from './boxes.js';
 
-type Box = [number, number, number, number, number, number];
-const SHAPE = [16, 20, 40] as const;
-// RAS: x falls with w, so that a higher w is further to the patient's left.
-const AFFINE = [-2, 0, 0, 40, 0, 2, 0, 0, 0, 0, 3, 0];
-
-function labelMap(boxes: [number, Box][], affine = AFFINE): Volume {
-  const data = new Uint8Array(SHAPE[0] * SHAPE[1] * SHAPE[2]);
-  for (const [label, [d0, d1, h0, h1, w0, w1]] of boxes)
-    for (let d = d0; d < d1; d++)
-      for (let h = h0; h < h1; h++)
-        for (let w = w0; w < w1; w++) data[(d * SHAPE[1] + h) * SHAPE[2] + w] = label;
-  return new Volume({ data, shape: SHAPE, affine });
-}
-
-const right: Box = [2, 12, 4, 14, 3, 13];
-const left: Box = [2, 12, 4, 14, 27, 37];
+const [left, right] = [LEFT, RIGHT];
 const TRUTH: [number, Box][] = [
   [1, right],
   [1, left],
@@ -30,17 +15,6 @@ const TRUTH: [number, Box][] = [
   [3, [4, 6, 6, 8, 35, 39]],
   [3, [9, 11, 5, 7, 29, 31]],
 ];
-
-async function folders(body: (root: string) => Promise<void>): Promise<void> {
-  const root = await mkdtemp(join(tmpdir(), 'renvox-cohort-'));
-  try {
-    await mkdir(join(root, 'truth'));
-    await mkdir(join(root, 'prediction'));
-    await body(root);
-  } finally {
-    await rm(root, { recursive: true, force: true });
-  }
-}
 
 t.test('figures of a cohort that can be counted by hand', async (t) =>
   folders(async (root) => {
@@ -67,8 +41,15 @@ t.test('figures of a cohort that can be counted by hand', async (t) =>
     await labelMap(TRUTH).write(join(truth, 'other.nii.gz'));
     await writeFile(join(truth, 'torn.nii.gz'), 'not gzip');
     await labelMap(TRUTH).write(join(prediction, 'torn.nii.gz'));
+    await labelMap(TRUTH).write(join(truth, 'short.nii.gz'));
+    await labelMap(TRUTH).write(join(prediction, 'short.nii.gz'));
+    const whole = await readFile(join(prediction, 'short.nii.gz'));
+    await writeFile(join(prediction, 'short.nii.gz'), whole.subarray(0, whole.length - 20));
     const manifest = join(root, 'cases.csv');
-    await writeFile(manifest, 'case,patient,sex,age\ncase_1,anna,F,61\ncase_2,bert,M,48\n');
+    await writeFile(
+      manifest,
+      'case,patient,sex,age\ncase_1,anna,F,61\ncase_2,bert,M,48\nother,carl,M,70\n',
+    );
     const out = join(root, 'out');
     const { summary, failed, tables } = await evaluateCohort(out, {
       ...{ truth, prediction, manifest, labels: SCHEMES.kits, replicates: 100 },
@@ -79,6 +60,7 @@ t.test('figures of a cohort that can be counted by hand', async (t) =>
         ['moved', 'failed'],
         ['only_true', 'no prediction'],
         ['other', 'failed'],
+        ['short', 'failed'],
         ['torn', 'failed'],
       ],
     );
@@ -119,9 +101,13 @@ t.test('figures of a cohort that can be counted by hand', async (t) =>
         1e-9,
     );
     const cohort = tables.find((table) => table.id === 'cohort');
+    t.match(
+      cohort?.note,
+      /does not name: 0; cases of the manifest that were not measured: 1 \(other\)/,
+    );
     t.same(cohort?.rows[0], ['all', '2', '2', '3', '1', '1', '54.5 ± 9.2']);
     const rows = (await readFile(join(out, 'cases.csv'), 'utf8')).trim().split('\n');
-    t.equal(rows.length, 1 + 2 + 4);
+    t.equal(rows.length, 1 + 2 + 5);
     t.match(rows[1], /^case_1,anna,female,61,,measured,,/);
     const html = await readFile(join(out, 'report.html'), 'utf8');
     t.match(html, /not a medical device/);
@@ -169,6 +155,21 @@ t.test('sides by the labels, mirrored arrays, one kidney', async (t) =>
   }),
 );
 
+t.test('two files of one case end the run', async (t) =>
+  folders(async (root) => {
+    const [truth, prediction] = [join(root, 'truth'), join(root, 'prediction')];
+    await labelMap(TRUTH).write(join(truth, 'case_00001.nii.gz'));
+    await labelMap(TRUTH).write(join(prediction, 'case_00001.nii.gz'));
+    await labelMap(TRUTH).write(join(prediction, 'prediction_00001.nii'));
+    const run = evaluateCohort(join(root, 'out'), { truth, prediction, labels: SCHEMES.kits });
+    await t.rejects(run, {
+      code: 'InvalidFile',
+      message: /case_00001 has two label maps: .*case_00001.nii.gz and .*prediction_00001.nii/,
+    });
+    await t.rejects(readdir(join(root, 'out')), { code: 'ENOENT' }, 'nothing is written');
+  }),
+);
+
 t.test('killed at any moment it goes on, no case lost or measured twice', async (t) =>
   folders(async (root) => {
     const cases = 12;
@@ -177,7 +178,7 @@ t.test('killed at any moment it goes on, no case lost or measured twice', async 
       await labelMap(TRUTH).write(join(root, 'truth', name));
       await labelMap(TRUTH.slice(0, 2 + (i % 4))).write(join(root, 'prediction', name));
     }
-    const run = (out: string, killAfter?: number) =>
+    const run = (out: string, killAfter?: number, killAfterMs?: number) =>
       new Promise<{ code: number | null; log: string }>((done) => {
         const child = spawn(process.execPath, [
           ...[resolve('dist/cli/main.js'), 'evaluate', '--labels', 'kits', '--resume'],
@@ -187,12 +188,19 @@ t.test('killed at any moment it goes on, no case lost or measured twice', async 
         let log = '';
         let lines = 0;
         child.stdout.resume();
+        const timer =
+          killAfterMs === undefined
+            ? undefined
+            : setTimeout(() => child.kill('SIGKILL'), killAfterMs);
         child.stderr.on('data', (text) => {
           log += text;
           lines = log.split('\n').length - 1;
           if (killAfter !== undefined && lines >= killAfter) child.kill('SIGKILL');
         });
-        child.on('close', (code) => done({ code, log }));
+        child.on('close', (code) => {
+          clearTimeout(timer);
+          done({ code, log });
+        });
       });
     const whole = join(root, 'whole');
     t.equal((await run(whole)).code, 0);
@@ -207,10 +215,13 @@ t.test('killed at any moment it goes on, no case lost or measured twice', async 
             `${name} is whole`,
           );
     }
+    // Whatever it was doing then, also writing the tables.
+    const next = generator(3);
+    for (let k = 0; k < 3; k++) await run(out, undefined, 100 + 1400 * next());
     const { code, log } = await run(out);
     t.equal(code, 0);
     t.ok((log.match(/taken from before/g) ?? []).length >= 4, 'earlier cases are kept');
-    for (const name of ['cases.csv', 'lesions.csv', 'tables.md', 'summary.json'])
+    for (const name of ['cases.csv', 'lesions.csv', 'tables.md', 'report.html', 'summary.json'])
       t.equal(
         await readFile(join(out, name), 'utf8'),
         await readFile(join(whole, name), 'utf8'),

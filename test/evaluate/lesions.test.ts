@@ -28,6 +28,28 @@ t.test('round trip', async (t) => {
   t.same(parseLesions(formatLesions(lesions), 'x.csv'), lesions);
 });
 
+t.test('class on true contours: a column where it is known', async (t) => {
+  const common = { patient: 'p', side: null, averageDiameterMm: 1, dice: null } as const;
+  const lesions: Lesion[] = [
+    {
+      ...{ ...common, case: 'a', status: 'FN', truthClass: 'aml', predictedClass: null },
+      ...{ probabilities: null, classOnTruth: 'solid' },
+    },
+    {
+      ...{ ...common, case: 'b', status: 'FN', truthClass: 'aml', predictedClass: null },
+      ...{ probabilities: null, classOnTruth: null },
+    },
+    {
+      ...{ ...common, case: 'c', status: 'FN', truthClass: 'aml', predictedClass: null },
+      probabilities: null,
+    },
+  ];
+  const text = formatLesions(lesions);
+  t.equal(text.split('\n')[0], `${HEADER},class_on_truth`);
+  t.match(text, /,solid\n.*,none\n.*,\n/);
+  t.same(parseLesions(text, 'x.csv'), lesions);
+});
+
 t.test('columns in any order, others beside them, CRLF, byte order mark, no patient', async (t) => {
   const columns = `extra,${HEADER.split(',').reverse().join(',')}`;
   const [found] = parseLesions(`\ufeff${columns}\r\n!,,,,,,,,FN,right,,c1\r\n\r\n`, 'x.csv');
@@ -49,6 +71,12 @@ const wrong: [string, string, RegExp][] = [
   ['two of three', `${HEADER}\na,p,,TP,,,,,0.5,0.5,\n`, /all three probabilities/],
   ['a FP with truth', `${HEADER}\na,p,,FP,aml,,,,,,\n`, /the row is a FP/],
   ['a FN with a call', `${HEADER}\na,p,,FN,aml,aml,,,,,\n`, /the row is a FN/],
+  ['a FP on its true contours', `${HEADER},class_on_truth\na,p,,FP,,,,,,,,aml\n`, /class_on_truth/],
+  [
+    'class on true contours',
+    `${HEADER},class_on_truth\na,p,,FN,aml,,,,,,,cyst\n`,
+    /aml or cystic or solid or none for class_on_truth/,
+  ],
   ['no case', `${HEADER}\n,p,,FN,aml,,,,,,\n`, /name for case/],
   ['empty file', '', /missing/],
 ];

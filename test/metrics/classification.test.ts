@@ -2,6 +2,7 @@
 import {
   calibration,
   classificationReport,
+  oneVsRestAuc,
   operatingPoint,
   rocAuc,
   rocCurve,
@@ -22,7 +23,7 @@ t.test('the study of metrics.md, at least 5 mm: its integers give its percentage
     ...Array.from({ length: 36 }, () => ({ truth: 'solid', predicted: 'solid' })),
     ...Array.from({ length: 7 }, () => ({ truth: 'solid', predicted: 'cystic' })),
   ];
-  const { perClass, accuracy, confusion, n, balancedAccuracy } = classificationReport(
+  const { perClass, accuracy, confusion, n, balancedAccuracy, macroF1 } = classificationReport(
     calls,
     CLASSES,
   );
@@ -37,6 +38,9 @@ t.test('the study of metrics.md, at least 5 mm: its integers give its percentage
   t.equal(percent(perClass.solid?.recall), '83.72');
   t.equal(perClass.solid?.f1.toFixed(2), '0.89');
   t.same(confusion[1], [0, 74, 2, 1], 'a case called nothing is counted');
+  t.same([perClass.solid?.support, perClass.solid?.trueNegatives], [43, 92]);
+  const f1s = CLASSES.map((name) => perClass[name]?.f1 as number);
+  t.ok(Math.abs(macroF1 - f1s.reduce((a, b) => a + b, 0) / 3) < 1e-12);
   t.ok(Math.abs(balancedAccuracy - (16 / 17 + 74 / 77 + 36 / 43) / 3) < 1e-12);
 });
 
@@ -79,6 +83,33 @@ t.test('AUC and its variance, against counting pairs', async (t) => {
   t.ok(Number.isNaN(rocAuc([1, 2], [true, true]).auc));
   t.equal(rocAuc([1, 2], [false, true]).auc, 1);
   t.throws(() => rocAuc([1], [true, false]), { code: 'InvalidArgument' });
+});
+
+t.test('AUC of each class against the rest', async (t) => {
+  const truth = ['aml', 'cystic', 'solid', 'aml', 'cystic'];
+  const p = [
+    [0.7, 0.2, 0.1],
+    [0.3, 0.6, 0.1],
+    [0.1, 0.5, 0.4],
+    [0.2, 0.7, 0.1],
+    [0.1, 0.8, 0.1],
+  ];
+  const found = oneVsRestAuc(p, truth, CLASSES);
+  // Of 2 x 3 pairs of AML and other: 0.7 beats all, 0.2 beats two and loses to 0.3.
+  t.ok(Math.abs((found.aml?.auc as number) - 5 / 6) < 1e-12);
+  t.equal(found.solid?.auc, 1);
+  t.same([found.cystic?.positives, found.cystic?.negatives], [2, 3]);
+  t.same(
+    found.cystic,
+    rocAuc(
+      p.map((row) => row[1] as number),
+      truth.map((name) => name === 'cystic'),
+    ),
+  );
+  t.throws(() => oneVsRestAuc(p, ['aml'], CLASSES), { code: 'InvalidArgument' });
+  t.throws(() => oneVsRestAuc([[1]], ['aml'], CLASSES), { code: 'InvalidArgument' });
+  t.throws(() => oneVsRestAuc([[1, 0, 0]], ['x'], CLASSES), { code: 'InvalidArgument' });
+  t.throws(() => rocAuc([1, 2], [true, false], 95), { code: 'InvalidArgument' });
 });
 
 t.test('operating points', async (t) => {

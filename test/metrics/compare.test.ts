@@ -182,7 +182,8 @@ t.test('nothing stays on the device', async (t) => {
   const before = liveBytes();
   for (let i = 0; i < 5; i++)
     await compare(map({ 1: 1 }), map({ 2: 1 }), { shape, spacing, device: cpu });
-  t.equal(liveBytes(), before);
+  // Garbage of the tests before may go meanwhile.
+  t.ok(liveBytes() <= before);
 });
 
 t.test('an aborted comparison', async (t) => {

@@ -99,18 +99,31 @@ onEveryDevice(t, 'figures by their definitions', async (t, device) => {
   }
 });
 
-t.test('kits mode measures surface elements', async (t) => {
+onEveryDevice(t, 'kits mode measures surface elements', async (t, device) => {
   const [a, b] = [randomMap(1), randomMap(2)];
-  const geometry = { shape: SHAPE, spacing: SPACING };
-  const { regions } = await measure(a, b, {
-    ...geometry,
-    conventions: 'kits',
-    tolerances: [1],
-    regions: { x: [2] },
-  });
-  const direct = await surfaceElements(a, b, { ...geometry, labels: [2], tolerances: [1] });
-  t.same(regions.x?.surfaceDice, direct.surfaceDice);
-  t.equal(regions.x?.hausdorff, direct.hausdorff);
+  const geometry = { shape: SHAPE, spacing: SPACING, device };
+  const regions = { x: [2], y: [1, 2], z: [1, 2, 3] };
+  const before = device.transfers;
+  const found = await measure(a, b, { ...geometry, conventions: 'kits', tolerances: [1], regions });
+  const { uploads, downloads } = device.transfers;
+  t.equal(uploads - before.uploads, 2, 'each map goes up once, for all regions');
+  // The table of overlaps; a summary a region.
+  t.equal(downloads - before.downloads, 1 + 3, 'nothing comes back but figures');
+  for (const [name, labels] of Object.entries(regions)) {
+    const direct = await surfaceElements(a, b, { ...geometry, labels, tolerances: [1] });
+    const own = found.regions[name];
+    t.same(own?.surfaceDice, direct.surfaceDice, name);
+    t.equal(own?.hausdorff, direct.hausdorff, name);
+    t.same(own?.percentiles, direct.percentiles, name);
+    const {
+      meanTruthToPrediction: m,
+      meanPredictionToTruth: n,
+      areaTruth,
+      areaPrediction,
+    } = direct;
+    const assd = (m * areaTruth + n * areaPrediction) / (areaTruth + areaPrediction);
+    t.equal(own?.assd, assd, name);
+  }
 });
 
 t.test('empty masks in every mode', async (t) => {

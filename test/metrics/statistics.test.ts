@@ -8,6 +8,7 @@ import {
   kruskalWallis,
   mannWhitney,
   pearson,
+  quantile,
   welchT,
   wilcoxonSignedRank,
   wilson,
@@ -135,4 +136,13 @@ t.test('wilson', async (t) => {
   t.equal(value, 0.75);
   t.ok(near(low, 0.5312991, 1e-5) && near(high, 0.8881365, 1e-5), `${low} ${high}`);
   t.equal(wilson(0, 10).low, 0);
+});
+
+t.test('quantiles, of infinite figures too', async (t) => {
+  t.equal(quantile([1, 2, 4], 0.75), 3);
+  t.equal(quantile([1, Infinity], 0), 1);
+  t.equal(quantile([1, 2, Infinity], 0.5), 2, 'on the second, whatever the third is');
+  t.equal(quantile([1, Infinity], 0.25), Infinity);
+  t.equal(quantile([Infinity, Infinity], 0.3), Infinity);
+  t.ok(Number.isNaN(quantile([], 0.5)));
 });

@@ -95,7 +95,8 @@ export function quantile(sorted: ArrayLike<number>, q: number): number {
   const below = Math.floor(at);
   const a = sorted[below] as number;
   const b = sorted[Math.min(below + 1, sorted.length - 1)] as number;
-  return a === b ? a : a + (at - below) * (b - a);
+  // Infinite figures have quantiles too: 0 times infinity is none.
+  return a === b || at === below ? a : a + (at - below) * (b - a);
 }
 
 /** The middle value, or the mean of the two; NaN of none. */

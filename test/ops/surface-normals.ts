@@ -1,7 +1,7 @@
 /**
  * Normals of the polygons that a marching-cubes surface has in each of the 256 occupancies of a cell of 2x2x2 voxels, times 8, three
  * numbers a polygon; a normal's length is the polygon's area for a spacing of 1. Figures of google-deepmind/surface-distance
- * (Apache-2.0, surface_distance/lookup_tables.py), so that areas agree with that tool's.
+ * (Apache-2.0, surface_distance/lookup_tables.py), which the native table is checked against.
  */
 export const NORMALS_TIMES_8: readonly (readonly number[])[] = [
   [],

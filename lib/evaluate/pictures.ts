@@ -1,0 +1,186 @@
+/** Pictures of the worst masses and kidneys: the axial slice of the greatest disagreement, truth beside prediction. */
+import { isRenvoxError } from '../errors.js';
+import { encodePng } from '../pipeline/png.js';
+import { Canvas, type Colour } from '../pipeline/preview/canvas.js';
+import {
+  drawCut,
+  type HuWindow,
+  type Outline,
+  type PatientView,
+  patientIndex,
+  patientView,
+} from '../pipeline/preview/plane.js';
+import { readVolume, sameGrid, type Triple, type Volume } from '../volume/index.js';
+import type { CaseInput } from './case-input.js';
+import type { CaseRecord } from './case-record.js';
+import type { CaseSettings } from './measure-case.js';
+import { readLabels } from './read-labels.js';
+import type { Picture } from './report.js';
+import type { LabelScheme } from './scheme.js';
+import { text } from './table.js';
+import { type WorstKidney, worstKidneys, worstLesions } from './worst.js';
+
+/** Pixels of one panel's side, and the mm that it shows. */
+const PANEL = 320;
+const FIELD_MM = 128;
+const CAPTION = 20;
+const GAP = 4;
+const INK: Colour = [235, 235, 240];
+const PAPER: Colour = [24, 24, 28];
+const ABDOMEN: HuWindow = { level: 40, width: 400 };
+/** Kidney, mass: values of what is drawn here. */
+const TRUTH: ReadonlyMap<number, Outline> = new Map([
+  [1, { colour: [60, 140, 70], holds: [2] }],
+  [2, { colour: [90, 255, 110], holds: [] }],
+]);
+const PREDICTION: ReadonlyMap<number, Outline> = new Map([
+  [1, { colour: [150, 70, 140], holds: [2] }],
+  [2, { colour: [255, 110, 235], holds: [] }],
+]);
+/** Without a CT the kidneys of either map are this grey, masses brighter. */
+const GREYS = [0, 70, 120] as const;
+
+interface Subject {
+  readonly name: string;
+  readonly table: string;
+  readonly record: CaseRecord;
+  readonly place: Triple;
+  readonly captions: readonly [string, string];
+}
+
+/**
+ * PNGs of the worst masses and kidneys, in the order of their tables.
+ * @param most - masses, and half as many kidneys
+ * @throws RenvoxError as readVolume; AbortError
+ */
+export async function worstPictures(
+  records: readonly CaseRecord[],
+  inputs: ReadonlyMap<string, CaseInput>,
+  settings: CaseSettings,
+  most: number,
+): Promise<Picture[]> {
+  const subjects = [...masses(records, most), ...kidneys(records, Math.ceil(most / 2))];
+  const found = new Map<Subject, Picture>();
+  // Case by case, so that one pair of volumes is in memory at a time.
+  for (const record of new Set(subjects.map((s) => s.record))) {
+    const input = inputs.get(record.case) as CaseInput;
+    const { truth, prediction } = await readLabels(input, settings, { score: false });
+    const { ct, why } = await readCt(input.image, truth, settings.signal);
+    const scenes = [
+      anatomy(truth, settings.scheme),
+      anatomy(prediction, settings.predictionScheme),
+    ];
+    const base = ct ?? greyMap(truth, scenes as [Uint8Array, Uint8Array]);
+    const views = scenes.map((labels) => patientView(base, labels));
+    for (const subject of subjects)
+      if (subject.record === record)
+        found.set(subject, {
+          ...{ name: `${subject.name}.png`, table: subject.table },
+          title: [...subject.captions, ...why].join('; '),
+          png: draw(views as [PatientView, PatientView], subject, ct !== undefined),
+        });
+  }
+  return subjects.map((subject) => found.get(subject) as Picture);
+}
+
+/** The CT, or why there is none to be drawn: a picture is no reason to lose the figures. */
+async function readCt(
+  path: string | undefined,
+  truth: Volume,
+  signal: AbortSignal | undefined,
+): Promise<{ ct?: Volume; why: string[] }> {
+  if (path === undefined) return { why: [] };
+  try {
+    const ct = await readVolume(path, { signal });
+    return sameGrid(ct, truth) ? { ct, why: [] } : { why: ['its CT lies on another grid'] };
+  } catch (error) {
+    if (!isRenvoxError(error) || error.code === 'AbortError') throw error;
+    return { why: [`its CT cannot be read: ${error.message}`] };
+  }
+}
+
+function masses(records: readonly CaseRecord[], most: number): Subject[] {
+  const all = records.flatMap((record) =>
+    record.lesions.map((lesion, k) => ({ record, lesion, place: record.places.lesions[k] })),
+  );
+  return worstLesions(
+    all.map(({ lesion }) => lesion),
+    most,
+  ).flatMap((k, rank) => {
+    const { record, lesion, place } = all[k] as (typeof all)[number];
+    if (!place) return [];
+    const { status, truthClass, predictedClass, averageDiameterMm, dice } = lesion;
+    const number = `${rank + 1}`.padStart(2, '0');
+    return [
+      {
+        ...{ name: `mass-${number}-${fileName(record.case)}`, table: 'worst', record, place },
+        captions: [
+          `${record.case}, ${lesion.side ?? 'no side'}, ${status}, ${text(averageDiameterMm, 1)} mm`,
+          `true ${truthClass ?? '-'}, called ${predictedClass ?? '-'}${dice === null ? '' : `, Dice ${dice.toFixed(3)}`}`,
+        ] as const,
+      },
+    ];
+  });
+}
+
+function kidneys(records: readonly CaseRecord[], most: number): Subject[] {
+  return worstKidneys(records, most).flatMap(({ record, side, dice }: WorstKidney, rank) => {
+    const place = record.places.kidneys[side];
+    if (!place) return [];
+    const number = `${rank + 1}`.padStart(2, '0');
+    return [
+      {
+        ...{ name: `kidney-${number}-${fileName(record.case)}-${side}`, table: 'worst-kidneys' },
+        ...{ record, place },
+        captions: [
+          `${record.case}, ${side} kidney with masses`,
+          `Dice ${dice.toFixed(3)}`,
+        ] as const,
+      },
+    ];
+  });
+}
+
+const fileName = (id: string) => id.replace(/[^\w.-]+/g, '_');
+
+/** 1 kidney, 2 mass, of every voxel. */
+function anatomy({ data }: Volume, scheme: LabelScheme): Uint8Array {
+  const codes = new Uint8Array(256);
+  for (const [value, { structure }] of scheme) codes[value] = structure === 'kidney' ? 1 : 2;
+  return Uint8Array.from(data, (value) => codes[value] as number);
+}
+
+function greyMap(grid: Volume, [a, b]: [Uint8Array, Uint8Array]): Volume {
+  return grid.like(a.map((v, i) => GREYS[Math.max(v, b[i] as number) as 0 | 1 | 2]));
+}
+
+function draw(
+  [truth, prediction]: [PatientView, PatientView],
+  subject: Subject,
+  ct: boolean,
+): Buffer {
+  const canvas = new Canvas(2 * PANEL + GAP, PANEL + CAPTION, PAPER);
+  const [left, back, head] = patientIndex(truth, subject.place);
+  const cut = {
+    plane: 'axial' as const,
+    slice: Math.round(head),
+    centre: [left * truth.mm[0], back * truth.mm[1]] as const,
+    mmPerPixel: FIELD_MM / PANEL,
+  };
+  // Grey values of a label map are what they are; a CT has its window.
+  const window = ct ? ABDOMEN : { level: 127.5, width: 255 };
+  const panel = (x: number, view: PatientView, outlines: ReadonlyMap<number, Outline>) => {
+    drawCut(canvas, { x, y: CAPTION, width: PANEL, height: PANEL }, view, cut, window, outlines);
+  };
+  panel(0, truth, TRUTH);
+  panel(PANEL + GAP, prediction, PREDICTION);
+  const style = { colour: INK, size: 1 };
+  canvas.text(subject.captions[0], 4, 13, style);
+  canvas.text(subject.captions[1], PANEL + GAP + 4, 13, style);
+  const low = CAPTION + PANEL - 6;
+  canvas.text('truth', 4, low, { colour: TRUTH.get(2)?.colour as Colour, size: 1 });
+  canvas.text('prediction', PANEL + GAP + 4, low, {
+    ...{ colour: PREDICTION.get(2)?.colour as Colour, size: 1 },
+  });
+  return encodePng(canvas.width, canvas.height, canvas.rgb);
+}
