@@ -67,7 +67,7 @@ export interface CohortEvaluation {
 }
 
 /** Of a record's meaning: another one makes records of older versions be made again. */
-const RECORD_VERSION = 2;
+const RECORD_VERSION = 3;
 /** Cases in memory at a time: one is read while another is measured. */
 const AT_ONCE = 2;
 

@@ -1,5 +1,6 @@
-/** The part of two label maps where either has something: all that figures need, and far smaller than a CT. */
+/** Two label maps with their schemes, cut to where either has something. */
 import { RenvoxError } from '../errors.js';
+import { boxOf, type SortedLabels, UNEXPECTED, WANTED } from '../metrics/label-box.js';
 import { sameGrid, type Triple, type Volume } from '../volume/index.js';
 import type { LabelScheme } from './scheme.js';
 
@@ -23,18 +24,14 @@ export function jointBox(
   files: { truth: string; prediction: string },
 ): LabelledBox {
   if (!sameGrid(truth, prediction)) throw differing(truth, prediction, files);
-  const low: [number, number, number] = [...truth.shape];
-  const high: [number, number, number] = [-1, -1, -1];
-  scan(truth, schemes.truth, files.truth, low, high);
-  scan(prediction, schemes.prediction, files.prediction, low, high);
-  if (high[0] < 0) for (const corner of [low, high]) corner.fill(0);
-  const shape: Triple = [high[0] - low[0] + 1, high[1] - low[1] + 1, high[2] - low[2] + 1];
-  const offset: Triple = [low[0], low[1], low[2]];
-  return {
-    ...{ shape, offset },
-    truth: cut(truth, shape, offset),
-    prediction: cut(prediction, shape, offset),
-  };
+  const { shape, offset, maps } = boxOf(
+    [
+      sortedLabels(truth, schemes.truth, files.truth),
+      sortedLabels(prediction, schemes.prediction, files.prediction),
+    ],
+    truth.shape,
+  );
+  return { shape, offset, truth: maps[0] as Uint8Array, prediction: maps[1] as Uint8Array };
 }
 
 function differing(
@@ -54,58 +51,27 @@ function differing(
   );
 }
 
-/** Widens the box by the voxels that are not 0, and checks what they are. */
-function scan(
-  { data, shape, slope, inter }: Volume,
+/** A map whose labels are those of a scheme. */
+function sortedLabels(
+  { data, slope, inter }: Volume,
   scheme: LabelScheme,
   file: string,
-  low: [number, number, number],
-  high: [number, number, number],
-): void {
+): SortedLabels {
   if (slope !== 1 || inter !== 0)
     throw new RenvoxError(
       'InvalidFile',
       `${file} is no label map: its values are scaled by ${slope} and shifted by ${inter}`,
       { file, slope, inter },
     );
-  const known = new Uint8Array(256);
-  for (const value of scheme.keys()) known[value] = 1;
-  const others = new Map<number, number>();
-  const [depth, height, width] = shape;
-  for (let d = 0, at = 0; d < depth; d++)
-    for (let h = 0; h < height; h++, at += width) {
-      let first = -1;
-      let last = -1;
-      for (let w = 0; w < width; w++) {
-        const value = data[at + w] as number;
-        if (value === 0) continue;
-        if (known[value] !== 1) others.set(value, (others.get(value) ?? 0) + 1);
-        if (first < 0) first = w;
-        last = w;
-      }
-      if (first < 0) continue;
-      low[0] = Math.min(low[0], d);
-      low[1] = Math.min(low[1], h);
-      low[2] = Math.min(low[2], first);
-      high[0] = d;
-      high[1] = Math.max(high[1], h);
-      high[2] = Math.max(high[2], last);
-    }
-  if (others.size === 0) return;
-  const list = [...others].slice(0, 5).map(([value, n]) => `${value} (${n} voxels)`);
-  throw new RenvoxError(
-    'InvalidFile',
-    `${file} has values that the label scheme does not name: ${list.join(', ')}${others.size > 5 ? ', …' : ''}; it names ${[...scheme.keys()].join(', ')}`,
-    { file, values: [...others.keys()].slice(0, 100) },
-  );
-}
-
-function cut({ data, shape }: Volume, box: Triple, offset: Triple): Uint8Array {
-  const result = new Uint8Array(box[0] * box[1] * box[2]);
-  for (let d = 0, to = 0; d < box[0]; d++)
-    for (let h = 0; h < box[1]; h++, to += box[2]) {
-      const from = ((d + offset[0]) * shape[1] + h + offset[1]) * shape[2] + offset[2];
-      result.set(data.subarray(from, from + box[2]) as Uint8Array, to);
-    }
-  return result;
+  const values = new Uint8Array(256).fill(UNEXPECTED);
+  for (const value of scheme.keys()) values[value] = WANTED;
+  const refuse = (others: ReadonlyMap<number, number>): never => {
+    const list = [...others].slice(0, 5).map(([value, n]) => `${value} (${n} voxels)`);
+    throw new RenvoxError(
+      'InvalidFile',
+      `${file} has values that the label scheme does not name: ${list.join(', ')}${others.size > 5 ? ', …' : ''}; it names ${[...scheme.keys()].join(', ')}`,
+      { file, values: [...others.keys()].slice(0, 100) },
+    );
+  };
+  return { data, values, refuse };
 }
