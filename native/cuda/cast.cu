@@ -5,7 +5,7 @@
 #include <type_traits>
 
 #include "cuda/map.h"
-#include "math/convert.h"
+#include "ops/elementType.h"
 #include "ops/ops.h"
 
 namespace rvx::cuda {
@@ -21,33 +21,12 @@ struct Convert {
   }
 };
 
-// Calls body with a null pointer to the type that stores `type`.
-template <class Body>
-void withType(DType type, Body&& body) {
-  switch (type) {
-    case DType::f32:
-      return body(static_cast<float*>(nullptr));
-    case DType::f64:
-      return body(static_cast<double*>(nullptr));
-    case DType::bf16:
-      return body(static_cast<Bf16*>(nullptr));
-    case DType::f16:
-      return body(static_cast<F16*>(nullptr));
-    case DType::u8:
-      return body(static_cast<uint8_t*>(nullptr));
-    case DType::i16:
-      return body(static_cast<int16_t*>(nullptr));
-    case DType::i32:
-      return body(static_cast<int32_t*>(nullptr));
-  }
-}
-
 }  // namespace
 
 template <>
 void run(const Cast& op, Context& cx) {
-  withType(op.x.dtype(), [&](auto* from) {
-    withType(op.y.dtype, [&](auto* to) {
+  withElementType(op.x.dtype(), [&](auto* from) {
+    withElementType(op.y.dtype, [&](auto* to) {
       using From = std::remove_pointer_t<decltype(from)>;
       using To = std::remove_pointer_t<decltype(to)>;
       launchMap(cx, "cast", Convert<To>{}, op.y.shape.size(), op.y.data<To>(), op.x.data<From>());

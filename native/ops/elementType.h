@@ -2,9 +2,31 @@
 #pragma once
 #include <string>
 
+#include "math/convert.h"
 #include "ops/operation.h"
 
 namespace rvx {
+
+// Calls f with a null pointer to the type that stores `type`.
+template <class F>
+void withElementType(DType type, F&& f) {
+  switch (type) {
+    case DType::f32:
+      return f(static_cast<float*>(nullptr));
+    case DType::f64:
+      return f(static_cast<double*>(nullptr));
+    case DType::bf16:
+      return f(static_cast<Bf16*>(nullptr));
+    case DType::f16:
+      return f(static_cast<F16*>(nullptr));
+    case DType::u8:
+      return f(static_cast<uint8_t*>(nullptr));
+    case DType::i16:
+      return f(static_cast<int16_t*>(nullptr));
+    case DType::i32:
+      return f(static_cast<int32_t*>(nullptr));
+  }
+}
 
 // Calls f(const T* data) with the element type of a label map.
 template <class F>
