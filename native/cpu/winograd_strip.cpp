@@ -26,7 +26,6 @@ class WinogradStrip {
         tileRows_(std::min(plan.stripTileRows, plan.tilesH - firstTileRow_)),
         begin_(chunk * plan.chunkPlanes),
         end_(std::min(begin_ + plan.chunkPlanes, g.axes[0].outputs)),
-
         held_(size_t(kSlots), kNone),
         // A stride of a power of two would put all points into the same sets of the first cache.
         pointStride_(plan.blocks * plan.stripTiles() * kWinogradBlock + kWinogradBlock),
