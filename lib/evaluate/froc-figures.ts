@@ -2,13 +2,13 @@
 import {
   averagePrecision,
   type BootstrapOptions,
-  bootstrapAll,
   type Estimate,
   type FrocPoint,
   froc,
   type ScoredDetection,
 } from '../metrics/index.js';
 import { byPatient } from './by-patient.js';
+import { caseFigures } from './case-figures.js';
 import { once } from './figure.js';
 import type { Lesion } from './lesions.js';
 import { type Figures, INTERVAL, percentWithInterval, type Table, withInterval } from './table.js';
@@ -90,13 +90,12 @@ export function frocFigures(
       (s) => (scores ? averagePrecision(state(s).found, state(s).truths) : Number.NaN),
     ],
   ];
-  const estimates = bootstrapAll(
-    byPatient(cases, ({ patient }) => patient),
-    list.map(([, of]) => of),
+  const n = (sample: readonly CaseLesions[]) => state(sample).truths;
+  return caseFigures(
+    cases,
+    list.map(([path, of]) => ({ path, of, n })),
     options,
   );
-  const n = detectionsOf(cases).truths;
-  return new Map(list.map(([path], k) => [path, { ...(estimates[k] as Estimate), n }]));
 }
 
 export function frocTable(cases: readonly CaseLesions[], figures: Figures): Table {

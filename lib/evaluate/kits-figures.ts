@@ -1,6 +1,6 @@
 /** The official KiTS scores over the cases, with intervals. */
-import { type BootstrapOptions, bootstrapAll, type Estimate, mean } from '../metrics/index.js';
-import { byPatient } from './by-patient.js';
+import { type BootstrapOptions, type Estimate, mean } from '../metrics/index.js';
+import { caseFigures } from './case-figures.js';
 import type { CaseRecord, Protocol } from './case-record.js';
 import { KITS_REGIONS, type KitsScores } from './kits.js';
 import { type Figures, INTERVAL, type Table, withInterval } from './table.js';
@@ -22,16 +22,10 @@ export function kitsFigures(
       path: `kits.${name}.${metric}.mean`,
       of: (sample: readonly CaseRecord[]) =>
         mean(sample.map(({ kits }) => values(kits as KitsScores)[i] as number)),
+      n: (sample: readonly CaseRecord[]) => sample.length,
     })),
   );
-  const estimates = bootstrapAll(
-    byPatient(scored, (r) => r.patient),
-    list.map(({ of }) => of),
-    options,
-  );
-  return new Map(
-    list.map(({ path }, k) => [path, { ...(estimates[k] as Estimate), n: scored.length }]),
-  );
+  return caseFigures(scored, list, options);
 }
 
 /** None with the protocol renvox. */

@@ -1,6 +1,6 @@
 /** Figures by the phase of the contrast medium, as the manifest names it. */
-import { type BootstrapOptions, bootstrapAll, type Estimate } from '../metrics/index.js';
-import { byPatient } from './by-patient.js';
+import type { BootstrapOptions, Estimate } from '../metrics/index.js';
+import { caseFigures } from './case-figures.js';
 import type { CaseRecord } from './case-record.js';
 import { once } from './figure.js';
 import { LESION_FIGURES } from './figures.js';
@@ -51,14 +51,8 @@ export function phaseFigures(
         n: (sample: readonly CaseRecord[]) => figure.count(lesions(sample)),
       })),
     ];
-    const estimates = bootstrapAll(
-      byPatient(records, (r) => r.patient),
-      list.map(({ of }) => of),
-      options,
-    );
-    list.forEach(({ path, n }, k) => {
-      found.set(pathOf(phase, path), { ...(estimates[k] as Estimate), n: n(records) });
-    });
+    for (const [path, estimate] of caseFigures(records, list, options))
+      found.set(pathOf(phase, path), estimate);
   }
   return found;
 }

@@ -1,7 +1,7 @@
 /** From cases to figures and tables of whole kidneys and of all masses of a side. */
-import { type BootstrapOptions, bootstrapAll, type Estimate, mean } from '../metrics/index.js';
+import { type BootstrapOptions, type Estimate, mean } from '../metrics/index.js';
 import { median } from '../metrics/statistics/bootstrap.js';
-import { byPatient } from './by-patient.js';
+import { caseFigures } from './case-figures.js';
 import { type CaseRecord, REGION_SIDES, REGIONS, type Region } from './case-record.js';
 import type { Side } from './lesions.js';
 import { type Figures, type Table, withInterval } from './table.js';
@@ -60,14 +60,7 @@ export function segmentationFigures(
       ),
     ),
   );
-  const estimates = bootstrapAll(
-    byPatient(records, (record) => record.patient),
-    list.map(({ of }) => of),
-    options,
-  );
-  return new Map(
-    list.map(({ path, n }, k) => [path, { ...(estimates[k] as Estimate), n: n(records) }]),
-  );
+  return caseFigures(records, list, options);
 }
 
 export function segmentationTable(records: readonly CaseRecord[], figures: Figures): Table {

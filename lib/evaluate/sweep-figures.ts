@@ -1,6 +1,6 @@
 /** Detection at rising IoU: how much of it hangs on what counts as found. */
-import { type BootstrapOptions, bootstrapAll, type Estimate } from '../metrics/index.js';
-import { byPatient } from './by-patient.js';
+import type { BootstrapOptions, Estimate } from '../metrics/index.js';
+import { caseFigures } from './case-figures.js';
 import { type CaseRecord, IOU_SWEEP, type IouCounts } from './case-record.js';
 import { once } from './figure.js';
 import { type Figures, INTERVAL, percentWithInterval, type Table, withInterval } from './table.js';
@@ -35,15 +35,10 @@ export function sweepFigures(
     return FIGURES.map(([name, of, count]) => ({
       path: pathOf(least, name),
       of: (sample: readonly CaseRecord[]) => of(sum(sample)),
-      n: count(sumAt(records, k)),
+      n: (sample: readonly CaseRecord[]) => count(sum(sample)),
     }));
   });
-  const estimates = bootstrapAll(
-    byPatient(records, (r) => r.patient),
-    list.map(({ of }) => of),
-    options,
-  );
-  return new Map(list.map(({ path, n }, k) => [path, { ...(estimates[k] as Estimate), n }]));
+  return caseFigures(records, list, options);
 }
 
 export function sweepTable(records: readonly CaseRecord[], figures: Figures): Table {

@@ -1,12 +1,6 @@
 /** Agreement of volumes (Bland & Altman 1986, doi 10.1016/S0140-6736(86)90837-8). */
-import {
-  type BootstrapOptions,
-  bootstrapAll,
-  type Estimate,
-  mean,
-  variance,
-} from '../metrics/index.js';
-import { byPatient } from './by-patient.js';
+import { type BootstrapOptions, type Estimate, mean, variance } from '../metrics/index.js';
+import { caseFigures } from './case-figures.js';
 import { type CaseRecord, REGION_SIDES, REGIONS, type Region } from './case-record.js';
 import { type Figures, INTERVAL, type Table, withInterval } from './table.js';
 
@@ -35,15 +29,10 @@ export function volumeFigures(
     FIGURES.map(([name, of]) => ({
       path: `volume.${region}.${name}`,
       of: (sample: readonly CaseRecord[]) => of(differencesOf(sample, region)),
-      n: differencesOf(records, region).length,
+      n: (sample: readonly CaseRecord[]) => differencesOf(sample, region).length,
     })),
   );
-  const estimates = bootstrapAll(
-    byPatient(records, (r) => r.patient),
-    list.map(({ of }) => of),
-    options,
-  );
-  return new Map(list.map(({ path, n }, k) => [path, { ...(estimates[k] as Estimate), n }]));
+  return caseFigures(records, list, options);
 }
 
 export function volumeTable(figures: Figures): Table {
