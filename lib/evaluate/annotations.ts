@@ -1,8 +1,8 @@
 /** KiTS annotations, a mask per instance and annotator, made into label maps by the official rule. */
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RenvoxError } from '../errors.js';
 import { readVolume, sameGrid, type Triple, type Volume } from '../volume/index.js';
+import { list } from './find-cases.js';
 import { ANNOTATION_FILE, type KitsKind, PAINTED } from './references.js';
 
 /** Label maps of one case: 0 background, 1 kidney, 2 tumour, 3 cyst. */
@@ -79,15 +79,7 @@ export async function readAnnotations(folder: string): Promise<AnnotatedCase> {
 async function annotationFiles(
   folder: string,
 ): Promise<Map<string, Map<number, Map<number, string>>>> {
-  const names = await readdir(folder).catch((cause: unknown) => {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new RenvoxError(
-      'FileNotFound',
-      `Cannot read the folder ${folder}: ${reason}`,
-      { folder },
-      { cause },
-    );
-  });
+  const names = (await list(folder)).map((entry) => entry.name);
   const found = names.flatMap((name) => {
     const [, kind, instance, annotator] = ANNOTATION_FILE.exec(name) ?? [];
     return kind === undefined

@@ -51,18 +51,19 @@ function differing(
   );
 }
 
-/** A map whose labels are those of a scheme. */
-function sortedLabels(
-  { data, slope, inter }: Volume,
-  scheme: LabelScheme,
-  file: string,
-): SortedLabels {
+/** @throws RenvoxError InvalidFile where the stored values are not the labels */
+export function requireUnscaled({ slope, inter }: Volume, file: string): void {
   if (slope !== 1 || inter !== 0)
     throw new RenvoxError(
       'InvalidFile',
       `${file} is no label map: its values are scaled by ${slope} and shifted by ${inter}`,
       { file, slope, inter },
     );
+}
+
+/** A map whose labels are those of a scheme. */
+function sortedLabels(volume: Volume, scheme: LabelScheme, file: string): SortedLabels {
+  requireUnscaled(volume, file);
   const values = new Uint8Array(256).fill(UNEXPECTED);
   for (const value of scheme.keys()) values[value] = WANTED;
   const refuse = (others: ReadonlyMap<number, number>): never => {
@@ -73,5 +74,5 @@ function sortedLabels(
       { file, values: [...others.keys()].slice(0, 100) },
     );
   };
-  return { data, values, refuse };
+  return { data: volume.data, values, refuse };
 }

@@ -1,7 +1,9 @@
 /** KiTS21's reference segmentations: sampled from the annotations of several people, or read as they were sampled. */
 import { createHash } from 'node:crypto';
 import { RenvoxError } from '../errors.js';
+import { boxOf, UNEXPECTED, WANTED } from '../metrics/label-box.js';
 import { readVolume, sameGrid, type Triple, type Volume } from '../volume/index.js';
+import { requireUnscaled } from './labelled-box.js';
 import { RandomState } from './random-state.js';
 import {
   type AnnotatedInstance,
@@ -253,39 +255,21 @@ function eachVoxel(
  * @throws RenvoxError InvalidFile for values above `highest`
  */
 export function pieceOf(volume: Volume, path: string, highest: number): Piece {
-  const { data, shape, slope, inter } = volume;
-  const low: [number, number, number] = [...shape];
-  const high: [number, number, number] = [-1, -1, -1];
-  if (slope !== 1 || inter !== 0)
+  requireUnscaled(volume, path);
+  const { data, shape } = volume;
+  const values = new Uint8Array(256).fill(UNEXPECTED).fill(WANTED, 1, highest + 1);
+  const refuse = (others: ReadonlyMap<number, number>): never => {
+    const [value] = others.keys();
     throw new RenvoxError(
       'InvalidFile',
-      `${path} is no label map: its values are scaled by ${slope} and shifted by ${inter}`,
-      { path, slope, inter },
+      `Expected integers from 0 to ${highest} in ${path} but found ${value}`,
+      { path, value },
     );
-  for (let d = 0, at = 0; d < shape[0]; d++)
-    for (let h = 0; h < shape[1]; h++)
-      for (let w = 0; w < shape[2]; w++, at++) {
-        const value = data[at] as number;
-        if (value === 0) continue;
-        if (!(Number.isInteger(value) && value > 0 && value <= highest))
-          throw new RenvoxError(
-            'InvalidFile',
-            `Expected integers from 0 to ${highest} in ${path} but found ${value}`,
-            { path, value },
-          );
-        const index = [d, h, w];
-        for (const k of [0, 1, 2] as const) {
-          low[k] = Math.min(low[k], index[k] as number);
-          high[k] = Math.max(high[k], index[k] as number);
-        }
-      }
-  if (high[0] < 0) return { shape: [0, 0, 0], offset: [0, 0, 0], data: new Uint8Array(0) };
-  const size: Triple = [high[0] - low[0] + 1, high[1] - low[1] + 1, high[2] - low[2] + 1];
-  const piece = new Uint8Array(size[0] * size[1] * size[2]);
-  for (let d = 0, to = 0; d < size[0]; d++)
-    for (let h = 0; h < size[1]; h++, to += size[2]) {
-      const from = ((d + low[0]) * shape[1] + h + low[1]) * shape[2] + low[2];
-      for (let w = 0; w < size[2]; w++) piece[to + w] = data[from + w] as number;
-    }
-  return { shape: size, offset: low, data: piece };
+  };
+  const box = boxOf([{ data, values, refuse }], shape);
+  const own = box.maps[0] as Uint8Array;
+  // The box of nothing is one empty voxel, which would widen others.
+  if (own.length === 1 && own[0] === 0)
+    return { shape: [0, 0, 0], offset: [0, 0, 0], data: new Uint8Array(0) };
+  return { shape: box.shape, offset: box.offset, data: own };
 }
