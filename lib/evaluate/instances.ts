@@ -2,10 +2,8 @@
 
 import type { Device } from '../device.js';
 import { type Axis, componentShapes } from '../metrics/component-shapes.js';
+import { componentMap } from '../metrics/components.js';
 import { type DiameterName, sphereDiameterMm } from '../metrics/diameter.js';
-import { connectedComponents } from '../ops/index.js';
-import { scope } from '../scope.js';
-import { download } from '../tensor.js';
 import type { Triple } from '../volume/index.js';
 
 export interface Instances {
@@ -29,13 +27,7 @@ export async function instancesOf(
   shape: Triple,
   device: Device,
 ): Promise<Instances> {
-  const map = await scope(async () => {
-    const { components } = connectedComponents(device.tensor(labels, { shape: [...shape] }), {
-      perLabel: true,
-    });
-    const [found] = await download([components]);
-    return found as Int32Array;
-  });
+  const map = await componentMap(labels, shape, { device, perLabel: true, connectivity: 26 });
   const sums: { label: number; voxels: number; d: number; h: number; w: number }[] = [];
   const [depth, height, width] = shape;
   for (let d = 0, at = 0; d < depth; d++)

@@ -1,9 +1,10 @@
 /** One case: two label maps in, its figures and lesions out. */
 import type { Device } from '../device.js';
+import { instanceOverlaps } from '../metrics/compare-instances.js';
 import type { Axis } from '../metrics/component-shapes.js';
 import { axialAxisOfVolume } from '../metrics/components.js';
 import type { DiameterName } from '../metrics/diameter.js';
-import { agreementJson, compare, type InstanceOverlap, matchInstances } from '../metrics/index.js';
+import { agreementJson, compare, matchInstances } from '../metrics/index.js';
 import { gridOf, type Triple } from '../volume/index.js';
 import { type CaseInput, sha256Of } from './case-input.js';
 import {
@@ -16,7 +17,7 @@ import {
 } from './case-record.js';
 import { averageDiameters, type Instances, instancesOf } from './instances.js';
 import { kitsScores } from './kits.js';
-import { jointBox, type LabelledBox } from './labelled-box.js';
+import { jointBox } from './labelled-box.js';
 import type { Lesion, MassClass, Side } from './lesions.js';
 import { type MassCall, massCalls, readReport } from './mass-report.js';
 import { midPlane } from './mid-plane.js';
@@ -85,7 +86,7 @@ export async function measureCase(input: CaseInput, settings: CaseSettings): Pro
     ? await classesOnTruth(input.onTruth, truth, a.masses, box, predictionScheme, { signal })
     : undefined;
   const kidneys = placesOf(a.kidney, b.kidney, 2, box, axis, grid);
-  const found = lesionsOf(input, a, b, box, scheme, settings.iou, calls, onTruth?.classes);
+  const found = lesionsOf(input, a, b, scheme, settings.iou, calls, onTruth?.classes);
   return {
     ...{ case: input.case, patient: input.patient, settings: settings.settings, regions },
     inputs: {
@@ -149,14 +150,14 @@ function lesionsOf(
   input: CaseInput,
   truth: Anatomy,
   prediction: Anatomy,
-  box: LabelledBox,
   scheme: LabelScheme,
   iou: number,
   calls: readonly MassCall[],
   onTruth: readonly (MassClass | null)[] | undefined,
 ): MatchedLesions {
   const [a, b] = [truth.masses, prediction.masses];
-  const shared = overlaps(a, b, box);
+  // Of any class: what a mass is called does not decide whether it was found.
+  const shared = instanceOverlaps(a.map, b.map, b.list.length);
   const match = (least: number) =>
     matchInstances(
       a.list.map((i) => i.voxels),
@@ -231,23 +232,4 @@ interface MatchedLesions {
   readonly truthMap: Int32Array;
   readonly predictionMap: Int32Array;
   readonly sweep: readonly IouCounts[];
-}
-
-/** Shared voxels of each pair of instances, of any class: what a mass is called does not decide whether it was found. */
-function overlaps(a: Instances, b: Instances, { shape }: LabelledBox): InstanceOverlap[] {
-  const width = b.list.length + 1;
-  const counts = new Map<number, number>();
-  const voxels = shape[0] * shape[1] * shape[2];
-  for (let at = 0; at < voxels; at++) {
-    const i = a.map[at] as number;
-    const j = b.map[at] as number;
-    if (i === 0 || j === 0) continue;
-    const key = i * width + j;
-    counts.set(key, (counts.get(key) ?? 0) + 1);
-  }
-  return [...counts].map(([key, n]) => ({
-    truth: Math.floor(key / width) - 1,
-    prediction: (key % width) - 1,
-    voxels: n,
-  }));
 }

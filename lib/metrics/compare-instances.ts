@@ -1,14 +1,14 @@
 /** Two label maps as sets of instances: which were found, how well each, and which were missed. */
-import { type Device, defaultDevice } from '../device.js';
+import type { Device } from '../device.js';
 import { invalidArgument } from '../errors.js';
 import { type Connectivity, surfaceDistances, surfaceFigures } from '../ops/index.js';
 import { scope } from '../scope.js';
-import { download, Tensor } from '../tensor.js';
+import { download } from '../tensor.js';
 import { type Triple, Volume } from '../volume/index.js';
 import type { Axis } from './component-shapes.js';
 import { axialAxisOf, type Component, componentList, componentsOf } from './components.js';
 import { labelBox } from './label-box.js';
-import { commonGeometry, hostLabels, type LabelSource } from './label-source.js';
+import { commonGeometry, deviceFor, hostLabels, type LabelSource } from './label-source.js';
 import {
   type InstanceOverlap,
   type Matching,
@@ -90,7 +90,7 @@ export async function compareInstances(
   const { shape, spacing } = commonGeometry(truth, prediction, options);
   const maps = [truth, prediction];
   const axialAxis = axialAxisOf(options.axialAxis, ...maps);
-  const device = options.device ?? maps.find((s) => s instanceof Tensor)?.device ?? defaultDevice();
+  const device = deviceFor(options.device, ...maps);
   const box = labelBox(
     {
       truth: await hostLabels('truth', truth, shape),
@@ -133,8 +133,16 @@ export async function compareInstances(
   };
 }
 
-/** Voxels that each pair of instances shares, by rising truth and prediction. */
-function instanceOverlaps(a: Int32Array, b: Int32Array, predictions: number): InstanceOverlap[] {
+/**
+ * Voxels that each pair of instances shares, by rising truth and prediction.
+ * @param a - per voxel the true instance, 1.., 0 none
+ * @param b - the predicted ones of the same voxels, 1..predictions
+ */
+export function instanceOverlaps(
+  a: Int32Array,
+  b: Int32Array,
+  predictions: number,
+): InstanceOverlap[] {
   const width = predictions + 1;
   const counts = new Map<number, number>();
   for (let at = 0; at < a.length; at++) {

@@ -1,4 +1,4 @@
-import { type Device, defaultDevice } from '../device.js';
+import type { Device } from '../device.js';
 import { invalidArgument, RenvoxError } from '../errors.js';
 import {
   overlapCounts,
@@ -7,7 +7,7 @@ import {
   surfaceFigures,
 } from '../ops/index.js';
 import { scope } from '../scope.js';
-import { download, Tensor } from '../tensor.js';
+import { download } from '../tensor.js';
 import type { Triple } from '../volume/index.js';
 import {
   type Agreement,
@@ -17,7 +17,7 @@ import {
   iouOf,
   maskState,
 } from './agreement.js';
-import { commonGeometry, type LabelSource, labelTensor } from './label-source.js';
+import { commonGeometry, deviceFor, type LabelSource, labelTensor } from './label-source.js';
 import { LABELS, OverlapTable } from './overlap-table.js';
 
 export interface CompareOptions {
@@ -59,7 +59,7 @@ export async function compare(
 ): Promise<Comparison> {
   const { shape, spacing } = commonGeometry(truth, prediction, options);
   const wanted = options.labels === undefined ? undefined : checkedLabels(options.labels);
-  const device = options.device ?? deviceOf(truth) ?? deviceOf(prediction) ?? defaultDevice();
+  const device = deviceFor(options.device, truth, prediction);
   const { signal } = options;
   return scope(async () => {
     const a = labelTensor('truth', truth, shape, device);
@@ -137,8 +137,4 @@ function checkedLabels(labels: readonly number[]): number[] {
   if (!Array.isArray(labels) || labels.length === 0 || !labels.every(good))
     throw invalidArgument('labels', `integers from 1 to ${LABELS - 1}, at least one`, labels);
   return [...new Set(labels)];
-}
-
-function deviceOf(source: LabelSource): Device | undefined {
-  return source instanceof Tensor ? source.device : undefined;
 }

@@ -3,7 +3,7 @@
  * and the corners of the hulls of those before (some dozen a slice), so memory is that of the surface at most.
  */
 import type { Triple } from '../volume/index.js';
-import type { DiameterName } from './diameter.js';
+import { type DiameterName, sphereDiameterMm } from './diameter.js';
 import { type Calipers, calipers, greater, PlaneHull } from './plane-hull.js';
 
 export interface ComponentShape {
@@ -154,7 +154,7 @@ class Growing {
       feretMm: greatestDistance(this.#corners, this.#mm),
       ...{ longAxisMm: long, shortAxisMm: short },
       averageDiameterMm: {
-        sphere: Math.cbrt((6 * volumeMm3) / Math.PI),
+        sphere: sphereDiameterMm(volumeMm3 / 1000),
         axial: (long + short) / 2,
         box: (extent(0) + extent(1) + extent(2)) / 3,
       },

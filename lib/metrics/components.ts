@@ -1,13 +1,13 @@
 /** Connected components of a label map: how many, how large, where. */
-import { type Device, defaultDevice } from '../device.js';
+import type { Device } from '../device.js';
 import { invalidArgument } from '../errors.js';
 import { type Connectivity, connectedComponents } from '../ops/index.js';
 import { scope } from '../scope.js';
-import { download, Tensor } from '../tensor.js';
-import { type Triple, Volume } from '../volume/index.js';
+import { download } from '../tensor.js';
+import { gridOf, type Triple, toWorld, Volume } from '../volume/index.js';
 import { type Axis, type ComponentShape, componentShapes } from './component-shapes.js';
 import { labelBox } from './label-box.js';
-import { hostLabels, type LabelSource, oneGeometry } from './label-source.js';
+import { deviceFor, hostLabels, type LabelSource, oneGeometry } from './label-source.js';
 
 export interface DescribeOptions {
   /** Voxels along [d, h, w]; needed where the map is a plain array. */
@@ -51,7 +51,7 @@ export async function describeComponents(
 ): Promise<Component[]> {
   const { shape, spacing } = oneGeometry('map', map, options);
   const axialAxis = axialAxisOf(options.axialAxis, map);
-  const device = options.device ?? (map instanceof Tensor ? map.device : defaultDevice());
+  const device = deviceFor(options.device, map);
   const box = labelBox({ map: await hostLabels('map', map, shape) }, shape, options.labels);
   const { list } = await componentsOf(box.maps[0] as Uint8Array, box.shape, {
     ...{ spacing, axialAxis, device, offset: box.offset, signal: options.signal },
@@ -78,16 +78,20 @@ export function axialAxisOfVolume({ orientation }: Pick<Volume, 'orientation'>):
   return (2 - orientation.search(/[SI]/)) as Axis;
 }
 
-interface Wanted {
+/** Where the labels lie. */
+interface Place {
   readonly spacing: Triple;
   readonly axialAxis: Axis;
-  readonly device: Device;
-  readonly signal: AbortSignal | undefined;
-  readonly perLabel: boolean;
-  readonly connectivity: Connectivity;
   /** First voxel of the labels in the whole map. */
   readonly offset: Triple;
   readonly volume: Volume | undefined;
+}
+
+interface Wanted extends Place {
+  readonly device: Device;
+  readonly signal?: AbortSignal | undefined;
+  readonly perLabel: boolean;
+  readonly connectivity: Connectivity;
 }
 
 /** Components of labels cut out of a map. */
@@ -103,15 +107,23 @@ export async function componentsOf(
   shape: Triple,
   wanted: Wanted,
 ): Promise<FoundComponents> {
-  const { device, signal, perLabel, connectivity } = wanted;
-  const map = await scope(async () => {
+  const map = await componentMap(labels, shape, wanted);
+  return { map, list: componentList(map, labels, shape, wanted) };
+}
+
+/** Per voxel its component, 1.. in raster order of their first voxels; 0 none. */
+export async function componentMap(
+  labels: Uint8Array,
+  shape: Triple,
+  { device, signal, perLabel, connectivity }: Omit<Wanted, keyof Place>,
+): Promise<Int32Array> {
+  return scope(async () => {
     const tensor = device.tensor(labels, { shape: [...shape], borrow: true });
     const { components } = device.under({ signal }, () =>
       connectedComponents(tensor, { perLabel, connectivity }),
     );
     return (await download([components]))[0] as Int32Array;
   });
-  return { map, list: componentList(map, labels, shape, wanted) };
 }
 
 /** Describes components of a map that are numbered already. */
@@ -119,14 +131,13 @@ export function componentList(
   map: Int32Array,
   labels: Uint8Array,
   shape: Triple,
-  wanted: Pick<Wanted, 'spacing' | 'axialAxis' | 'offset' | 'volume'>,
+  { spacing, axialAxis, offset, volume }: Place,
 ): Component[] {
   const label: number[] = [];
   for (let at = 0; at < map.length; at++) {
     const i = (map[at] as number) - 1;
     if (i >= 0) label[i] = Math.min(label[i] ?? 255, labels[at] as number);
   }
-  const { spacing, axialAxis, offset, volume } = wanted;
   const whole = ([d, h, w]: Triple): Triple => [d + offset[0], h + offset[1], w + offset[2]];
   return componentShapes(map, shape, spacing, axialAxis, label.length).map((found, i) => {
     const own = found as ComponentShape;
@@ -142,11 +153,7 @@ export function componentList(
   });
 }
 
-function ras({ affine }: Volume, [d, h, w]: Triple): Triple {
-  const row = (i: number) =>
-    (affine[4 * i] as number) * w +
-    (affine[4 * i + 1] as number) * h +
-    (affine[4 * i + 2] as number) * d +
-    (affine[4 * i + 3] as number);
-  return [row(0), row(1), row(2)];
+function ras(volume: Volume, index: Triple): Triple {
+  const [x, y, z] = toWorld(gridOf(volume), index);
+  return [-x, -y, z];
 }

@@ -1,5 +1,5 @@
 /** What the metrics take for a label map: a volume, a tensor, or an array with a shape beside it. */
-import type { Device } from '../device.js';
+import { type Device, defaultDevice } from '../device.js';
 import { invalidArgument, RenvoxError } from '../errors.js';
 import { Tensor } from '../tensor.js';
 import { sameGrid, type Triple, Volume, type VoxelArray } from '../volume/index.js';
@@ -132,6 +132,11 @@ function agreed(
         { [name]: first, other },
       );
   return first;
+}
+
+/** The device asked for; else that of a tensor among the maps; else the default one. */
+export function deviceFor(asked: Device | undefined, ...maps: readonly LabelSource[]): Device {
+  return asked ?? maps.find((map) => map instanceof Tensor)?.device ?? defaultDevice();
 }
 
 /** The map as a tensor on `device`; a tensor that is one already comes back itself. */

@@ -1,5 +1,5 @@
 /** Many figures of many labels from one call. */
-import { type Device, defaultDevice } from '../device.js';
+import type { Device } from '../device.js';
 import { invalidArgument } from '../errors.js';
 import {
   overlapCounts,
@@ -8,7 +8,7 @@ import {
   surfaceFigures,
 } from '../ops/index.js';
 import { scope } from '../scope.js';
-import { download, Tensor } from '../tensor.js';
+import { download, type Tensor } from '../tensor.js';
 import type { Triple } from '../volume/index.js';
 import { diceOf, iouOf, type MaskState, maskState } from './agreement.js';
 import type { Axis } from './component-shapes.js';
@@ -20,7 +20,13 @@ import {
   type EmptyValue,
 } from './conventions.js';
 import { labelBox } from './label-box.js';
-import { commonGeometry, hostLabels, type LabelSource, labelTensor } from './label-source.js';
+import {
+  commonGeometry,
+  deviceFor,
+  hostLabels,
+  type LabelSource,
+  labelTensor,
+} from './label-source.js';
 import { LABELS, OverlapTable } from './overlap-table.js';
 import { type RegionSize, regionSize } from './region-sizes.js';
 import { quantile } from './statistics/bootstrap.js';
@@ -110,10 +116,7 @@ export async function measure(
   const { conventions = 'renvox', percentiles = [95], tolerances = [], distances = true } = options;
   const convention: Convention = conventionOf(conventions);
   const { shape, spacing } = commonGeometry(truth, prediction, options);
-  const device =
-    options.device ??
-    [truth, prediction].find((s) => s instanceof Tensor)?.device ??
-    defaultDevice();
+  const device = deviceFor(options.device, truth, prediction);
   const { signal } = options;
   const axialAxis = axialAxisOf(options.axialAxis, truth, prediction);
   const box = options.sizes

@@ -2,14 +2,14 @@
  * Distances between surfaces made of elements: the marching-cubes surface of each mask, every element weighted by its area. The definition of
  * google-deepmind/surface-distance, which KiTS' official evaluation uses.
  */
-import { type Device, defaultDevice } from '../device.js';
+import type { Device } from '../device.js';
 import { invalidArgument } from '../errors.js';
 import { surfaceDistances, surfaceFigures } from '../ops/index.js';
 import { scope } from '../scope.js';
-import { download, Tensor } from '../tensor.js';
+import { download, type Tensor } from '../tensor.js';
 import type { Triple } from '../volume/index.js';
 import { type MaskState, maskState } from './agreement.js';
-import { commonGeometry, type LabelSource, labelTensor } from './label-source.js';
+import { commonGeometry, deviceFor, type LabelSource, labelTensor } from './label-source.js';
 
 export interface SurfaceElementOptions {
   /** Voxels along [d, h, w]; needed where both maps are plain arrays. */
@@ -56,10 +56,7 @@ export async function surfaceElements(
   const { shape, spacing } = commonGeometry(truth, prediction, options);
   const { labels, tolerances = [1], percentiles = [95] } = options;
   if (labels?.length === 0) throw invalidArgument('labels', 'at least one', labels);
-  const device =
-    options.device ??
-    [truth, prediction].find((s) => s instanceof Tensor)?.device ??
-    defaultDevice();
+  const device = deviceFor(options.device, truth, prediction);
   return scope(() =>
     elementFigures(
       labelTensor('truth', truth, shape, device),
