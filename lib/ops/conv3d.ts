@@ -40,9 +40,10 @@ export interface Conv3dOptions {
   /** The type of the result. Default that of the precision: f32, bf16 or f16. */
   out?: 'f32' | 'bf16' | 'f16' | undefined;
   /**
-   * How products of fp32 are formed on the CPU, here and in the gradient with respect to x. `direct`: one by one. `winograd` (3x3x3 weights,
-   * stride and dilation 1): with a sixth of the multiplications; relative RMS error up to 2.5e-6 at 64 input channels and 4e-6 at 256, where
-   * direct has 1e-6 and 2e-6. Default `auto`: the faster one for the shape; direct on a GPU.
+   * How products of fp32 are formed on the CPU, here and in the gradients with respect to x and the weight. `direct`: one by one. `winograd`
+   * (3x3x3 weights, stride and dilation 1): with a sixth of the multiplications; relative RMS error up to 2.5e-6 at 64 input channels and
+   * 4e-6 at 256, where direct has 1e-6 and 2e-6; of the weight's gradient up to 2e-6 by either. Default `auto`: the faster one for the shape;
+   * direct on a GPU.
    */
   algorithm?: 'direct' | 'winograd' | 'auto' | undefined;
 }
@@ -109,15 +110,14 @@ export function conv3d(
     const kernel = weight.shape.slice(2);
     const channels = x.shape[4] as number;
     const inputs = [x, weight, ...(bias ? [bias] : []), ...(second ? [second] : [])];
-    const gradientType = { precision, out: 'f32' };
-    const gradInputType = { ...gradientType, algorithm };
+    const gradientType = { precision, out: 'f32', algorithm };
     differentiable('conv3d', inputs, [y], ([dy], wants) => {
       if (!dy) return [];
       const gradInput = (first: number, count: number) =>
         device.run('conv3dGradInput', {
           ...{ dy, weight, size, first, channels: count },
           ...geometry,
-          ...gradInputType,
+          ...gradientType,
         })[0] as Tensor;
       const dx = wants[0] ? gradInput(0, channels) : undefined;
       const wantsSecond = second && wants[inputs.length - 1];

@@ -30,7 +30,8 @@ void run(const Conv3dGradWeight& op, Context& cx) {
   g.padding = op.padding;
   g.dilation = op.dilation;
   g.dw = op.dw.data();
-  runWeightGradient(g, cx);
+  runWeightGradient(g, operand == DType::f32 ? algorithmFromName(op.algorithm) : Algorithm::direct,
+                    cx);
   runBiasGradient(stored.data(), o[0] * o[1] * o[2] * o[3], o[4], op.db.data(), cx);
 }
 

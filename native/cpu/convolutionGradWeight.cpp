@@ -64,23 +64,6 @@ struct Plan {
   bool direct(const OutBlock& b) const { return packed.interleave == 1 && b.count == b.NV * lanes; }
 };
 
-// Group sizes that cover `length` values with the least cost; what reaches beyond is ignored.
-std::vector<int> splitRun(int64_t length, int NV, int R, const int* sizes) {
-  std::vector<double> cost(size_t(length) + 1, 0);
-  std::vector<int> choice(size_t(length) + 1, 0);
-  for (int64_t n = 1; n <= length; ++n) {
-    cost[size_t(n)] = 1e30;
-    for (const int* b = sizes; *b; ++b) {
-      const double cycles = 0.5 + std::max({4.0, *b * R * NV / 2.0, (*b * R + NV) / 2.0});
-      const double total = cycles + cost[size_t(std::max<int64_t>(0, n - *b))];
-      if (total < cost[size_t(n)]) cost[size_t(n)] = total, choice[size_t(n)] = *b;
-    }
-  }
-  std::vector<int> result;
-  for (int64_t n = length; n > 0; n -= result.back()) result.push_back(choice[size_t(n)]);
-  return result;
-}
-
 Plan::Plan(const WeightGradient& g) : lanes(RVX_ISA_CALL(vectorLanes)()) {
   const int64_t rows = g.coarseSize[1];
   const int P = packed.interleave = chooseInterleave(lanes, g.coarseChannels, rows);
@@ -288,6 +271,22 @@ void addPartials(const WeightGradient& g, const Plan& plan, const float* partial
 }
 
 }  // namespace
+
+std::vector<int> splitRun(int64_t length, int NV, int R, const int* sizes) {
+  std::vector<double> cost(size_t(length) + 1, 0);
+  std::vector<int> choice(size_t(length) + 1, 0);
+  for (int64_t n = 1; n <= length; ++n) {
+    cost[size_t(n)] = 1e30;
+    for (const int* b = sizes; *b; ++b) {
+      const double cycles = 0.5 + std::max({4.0, *b * R * NV / 2.0, (*b * R + NV) / 2.0});
+      const double total = cycles + cost[size_t(std::max<int64_t>(0, n - *b))];
+      if (total < cost[size_t(n)]) cost[size_t(n)] = total, choice[size_t(n)] = *b;
+    }
+  }
+  std::vector<int> result;
+  for (int64_t n = length; n > 0; n -= result.back()) result.push_back(choice[size_t(n)]);
+  return result;
+}
 
 void runWeightGradient(const WeightGradient& g, Context& cx) {
   const Plan plan(g);

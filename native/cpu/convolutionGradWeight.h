@@ -19,7 +19,13 @@ struct WeightGradient {
   int64_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
 };
 
+// Group sizes, of those in `sizes`, that cover `length` values with the least cost of tiles of NV vectors
+// (isa/grad_tile.h) and R taps; what reaches beyond is ignored.
+std::vector<int> splitRun(int64_t length, int NV, int R, const int* sizes);
+
 void runWeightGradient(const WeightGradient& g, Context& cx);
+// By the algorithm that was asked for, or that suits the shape (convolution_algorithm.cpp).
+void runWeightGradient(const WeightGradient& g, Algorithm algorithm, Context& cx);
 
 // db[c] = sum over voxels of dy[v, c].
 void runBiasGradient(const float* dy, int64_t voxels, int64_t channels, float* db, Context& cx);

@@ -89,6 +89,10 @@ void WinogradPlan::tileRows() {
   }
 }
 
+WinogradSource WinogradPlan::source(const Gather& g) const {
+  return {g.sources, g.inSize, g.slope, g.axes[1].offset[0], g.axes[2].offset[0], tilesW, blocks};
+}
+
 void WinogradPlan::multiply(const float* in, const int64_t* offsets, const float* weights,
                             float* out) const {
   for (const OutBlock& b : outBlocks) {

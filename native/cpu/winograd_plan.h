@@ -26,6 +26,18 @@
 
 namespace rvx::cpu {
 
+// What tiles of input are cut from: sources with norm on load, the input row and column of the first
+// tile, the tiles of a row, blocks of channels.
+struct WinogradSource {
+  const std::array<GatherSource, 2>& sources;
+  const Int3& size;
+  float slope;
+  int64_t firstRow, firstColumn, tilesW, blocks;
+
+  // Of the buffer that winogradInput wants.
+  int64_t bufferFloats() const { return 6 * (tilesW * kWinogradTile + 2) * kWinogradBlock; }
+};
+
 struct WinogradPlan {
   explicit WinogradPlan(const Gather& g);
 
@@ -63,6 +75,9 @@ struct WinogradPlan {
   int64_t stripTileRows = 1, strips = 1, chunkPlanes = 0, chunks = 1;
   int64_t stripTiles() const { return stripTileRows * tilesW; }
 
+  // The input of `g`, for whose life alone this is good.
+  WinogradSource source(const Gather& g) const;
+
   // out[row][couts] = in[row] * weights, with block b of channels at in + offsets[b].
   void multiply(const float* in, const int64_t* offsets, const float* weights, float* out) const;
 
@@ -79,10 +94,9 @@ void winogradWeights(const Gather& g, const WinogradPlan& plan, float* weights);
 std::vector<float> winogradBias(const Gather& g, const WinogradPlan& plan);
 
 // Transforms a row of tiles of plane z, inside, of sample n. Block b of channels goes to out +
-// b * blockStride. `buffer`: winogradBufferFloats(plan).
-void winogradInput(const Gather& g, const WinogradPlan& plan, int64_t n, int64_t z, int64_t tileRow,
-                   float* out, int64_t pointStride, int64_t blockStride, float* buffer);
-int64_t winogradBufferFloats(const WinogradPlan& plan);
+// b * blockStride.
+void winogradInput(const WinogradSource& source, int64_t n, int64_t z, int64_t tileRow, float* out,
+                   int64_t pointStride, int64_t blockStride, float* buffer);
 
 // Transforms a row of tiles of output plane d back and stores it; returns the number of voxels.
 // `moments`: mean [couts], then sum of squared deviations [couts]; or nullptr.

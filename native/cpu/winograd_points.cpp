@@ -16,6 +16,7 @@ namespace {
 struct Pointwise {
   const Gather& g;
   const WinogradPlan& plan;
+  const WinogradSource source = plan.source(g);
   const int64_t planes = g.axes[0].outputs;
   const int64_t pairs = (planes + 1) / 2;
   // Planes of a sample, those of padding too; an odd last pair has one that is not used.
@@ -39,9 +40,9 @@ struct Pointwise {
       return;
     }
     auto* buffer =
-        static_cast<float*>(threadScratch(0, size_t(winogradBufferFloats(plan)) * sizeof(float)));
+        static_cast<float*>(threadScratch(0, size_t(source.bufferFloats()) * sizeof(float)));
     for (int64_t r = 0; r < plan.tilesH; ++r)
-      winogradInput(g, plan, n, z, r, plane + r * plan.tilesW * kWinogradBlock, pointStride,
+      winogradInput(source, n, z, r, plane + r * plan.tilesW * kWinogradBlock, pointStride,
                     blockStride, buffer);
   }
 

@@ -19,6 +19,7 @@ class WinogradStrip {
                 int64_t n, int64_t strip, int64_t chunk)
       : g_(g),
         plan_(plan),
+        source_(plan.source(g)),
         weights_(weights),
         bias_(bias),
         n_(n),
@@ -45,7 +46,7 @@ class WinogradStrip {
     const int64_t sums = place(4 * sumStride_);
     const int64_t planes = place(2 * kWinogradPoints * planeStride_);
     const int64_t moments = place(2 * plan.couts);
-    const int64_t buffer = place(winogradBufferFloats(plan));
+    const int64_t buffer = place(source_.bufferFloats());
     auto* base = static_cast<float*>(threadScratch(0, size_t(at) * sizeof(float)));
     ring_ = base + ring;
     zeros_ = base + zeros;
@@ -91,7 +92,7 @@ class WinogradStrip {
     held = z;
     float* plane = ring_ + slotOf(z) * kWinogradPoints * pointStride_;
     for (int64_t r = 0; r < tileRows_; ++r)
-      winogradInput(g_, plan_, n_, z, firstTileRow_ + r, plane + r * plan_.tilesW * kWinogradBlock,
+      winogradInput(source_, n_, z, firstTileRow_ + r, plane + r * plan_.tilesW * kWinogradBlock,
                     pointStride_, plan_.stripTiles() * kWinogradBlock, buffer_);
   }
 
@@ -118,6 +119,7 @@ class WinogradStrip {
 
   const Gather& g_;
   const WinogradPlan& plan_;
+  const WinogradSource source_;
   const float *weights_, *bias_;
   int64_t n_, firstTileRow_, tileRows_, begin_, end_;
   std::vector<int64_t> held_, offsets_;

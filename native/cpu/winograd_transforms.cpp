@@ -52,54 +52,50 @@ std::vector<float> winogradBias(const Gather& g, const WinogradPlan& plan) {
   return bias;
 }
 
-int64_t winogradBufferFloats(const WinogradPlan& plan) {
-  return 6 * (plan.tilesW * kWinogradTile + 2) * kWinogradBlock;
-}
-
-void winogradInput(const Gather& g, const WinogradPlan& plan, int64_t n, int64_t z, int64_t tileRow,
-                   float* out, int64_t pointStride, int64_t blockStride, float* buffer) {
-  const int64_t firstRow = tileRow * kWinogradTile + g.axes[1].offset[0];
+void winogradInput(const WinogradSource& in, int64_t n, int64_t z, int64_t tileRow, float* out,
+                   int64_t pointStride, int64_t blockStride, float* buffer) {
+  const int64_t firstRow = tileRow * kWinogradTile + in.firstRow;
   const auto row = [&](const GatherSource& s, int64_t y) {
-    return y < 0 || y >= g.inSize[1]
+    return y < 0 || y >= in.size[1]
                ? nullptr
-               : s.x + ((n * g.inSize[0] + z) * g.inSize[1] + y) * g.inSize[2] * s.channels;
+               : s.x + ((n * in.size[0] + z) * in.size[1] + y) * in.size[2] * s.channels;
   };
   WinogradLoad job;
-  job.slope = g.slope;
-  job.tiles = plan.tilesW;
+  job.slope = in.slope;
+  job.tiles = in.tilesW;
   job.pointStride = pointStride;
-  for (int64_t b = 0; b < plan.blocks; ++b, out += blockStride) {
+  for (int64_t b = 0; b < in.blocks; ++b, out += blockStride) {
     const int64_t first = b * kWinogradBlock, last = first + kWinogradBlock;
     job.out = out;
-    const bool inSecond = first >= g.sources[0].channels;
-    const GatherSource& s = g.sources[inSecond];
-    const int64_t from = inSecond ? first - g.sources[0].channels : first;
+    const bool inSecond = first >= in.sources[0].channels;
+    const GatherSource& s = in.sources[inSecond];
+    const int64_t from = inSecond ? first - in.sources[0].channels : first;
     if (from + kWinogradBlock <= s.channels) {
       for (int64_t r = 0; r < 6; ++r) {
         const float* x = row(s, firstRow + r);
         job.rows[r] = x ? x + from : nullptr;
       }
       job.stride = s.channels;
-      job.width = g.inSize[2];
+      job.width = in.size[2];
       job.scale = s.scale ? s.scale + n * s.channels + from : nullptr;
       job.shift = s.shift ? s.shift + n * s.channels + from : nullptr;
-      job.firstColumn = g.axes[2].offset[0];
+      job.firstColumn = in.firstColumn;
       RVX_ISA_CALL(winogradLoad)(job);
       continue;
     }
     // A block that is not whole or has channels of both sources is put together first.
-    const int64_t columns = plan.tilesW * kWinogradTile + 2;
-    std::fill(buffer, buffer + winogradBufferFloats(plan), 0.0f);
+    const int64_t columns = in.tilesW * kWinogradTile + 2;
+    std::fill(buffer, buffer + in.bufferFloats(), 0.0f);
     PackRow pack;
     pack.P = 1;
-    pack.width = g.inSize[2];
-    pack.slope = g.slope;
-    pack.firstColumn = g.axes[2].offset[0];
+    pack.width = in.size[2];
+    pack.slope = in.slope;
+    pack.firstColumn = in.firstColumn;
     pack.columns = pack.phaseSize = columns;
     pack.phases = 1;
     pack.outStride = kWinogradBlock;
     int64_t before = 0;
-    for (const GatherSource& source : g.sources) {
+    for (const GatherSource& source : in.sources) {
       const int64_t begin = std::max(first - before, int64_t{0});
       const int64_t end = std::min(last - before, source.channels);
       for (int64_t r = 0; r < 6 && begin < end; ++r) {

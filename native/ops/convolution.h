@@ -45,10 +45,9 @@ inline Algorithm algorithmFromName(const std::string& name) {
 }
 
 // Checks the name, and that Winograd's form is not asked of what does not have it.
-inline void requireAlgorithm(const std::string& name, const Input& x, const Input& weight,
+inline void requireAlgorithm(const std::string& name, const Input& x, const Shape& w,
                              const Int3& stride, const Int3& dilation, DType operand) {
   if (algorithmFromName(name) != Algorithm::winograd) return;
-  const Shape& w = weight.shape();
   require(
       x.tensor.buffer->device->kind == DeviceKind::cpu && operand == DType::f32 && w[2] == 3 &&
           w[3] == 3 && w[4] == 3 && stride == Int3{1, 1, 1} && dilation == Int3{1, 1, 1},
@@ -118,7 +117,7 @@ struct Conv3d {
               "The kernel " + w.text() + " does not fit into " + s.text());
     }
     out.push(w[0]);
-    requireAlgorithm(algorithm, x, weight, stride, dilation, type.operand());
+    requireAlgorithm(algorithm, x, weight.shape(), stride, dilation, type.operand());
     y.is(out, type.result());
     sums.is({s[0], w[0], 2});
     sums.wanted = statistics;
@@ -159,7 +158,7 @@ struct Conv3dGradInput {
     const int64_t made = channels > 0 ? channels : weight.shape()[1] - first;
     require(first >= 0 && made > 0 && first + made <= weight.shape()[1], "ShapeMismatch",
             "The channels asked for do not lie in the weight " + weight.shape().text());
-    requireAlgorithm(algorithm, dy, weight, stride, dilation, type.operand());
+    requireAlgorithm(algorithm, dy, weight.shape(), stride, dilation, type.operand());
     dx.is({dy.shape()[0], size[0], size[1], size[2], made}, type.result());
   }
 };
@@ -173,12 +172,14 @@ struct Conv3dGradWeight {
   OptionalInput second;
   Output dw, db;
   Int3 kernel{1, 1, 1}, stride{1, 1, 1}, padding{0, 0, 0}, dilation{1, 1, 1};
+  std::string algorithm = "auto";
   Precision type;
 
   template <class V>
   void fields(V& v) {
     v(x, "x"), v(dy, "dy"), v(second, "second"), v(dw, "dw"), v(db, "db"), v(kernel, "kernel"),
-        v(stride, "stride"), v(padding, "padding"), v(dilation, "dilation");
+        v(stride, "stride"), v(padding, "padding"), v(dilation, "dilation"),
+        v(algorithm, "algorithm");
     type.fields(v);
   }
   void infer() {
@@ -198,7 +199,9 @@ struct Conv3dGradWeight {
     const Shape& s = x.shape();
     if (second) requireShape(second.shape(), {s[0], s[1], s[2], s[3], second.shape()[4]}, "second");
     const int64_t cin = s[4] + (second ? second.shape()[4] : 0);
-    dw.is({dy.shape()[4], cin, kernel[0], kernel[1], kernel[2]});
+    const Shape w{dy.shape()[4], cin, kernel[0], kernel[1], kernel[2]};
+    requireAlgorithm(algorithm, x, w, stride, dilation, type.operand());
+    dw.is(w);
     db.is({dy.shape()[4]});
   }
 };

@@ -27,6 +27,8 @@ t.teardown(() => cpu.dispose());
 
 /** Relative RMS error of at most this, by the number of channels that are summed. */
 const bar = (channels: number) => (channels <= 64 ? 2.5e-6 : 4e-6);
+/** And of the weight's gradient, whatever the shape. */
+const WEIGHT_BAR = 2e-6;
 const algorithm = 'winograd' as const;
 const SLOPE = 0.01;
 
@@ -51,7 +53,7 @@ interface Case {
 const title = ({ space, cin, cout, second = 0, norm, padding = 1 }: Case) =>
   `${space.join('x')}, ${second ? `${cin - second}+${second}` : cin} to ${cout}${norm ? ', normalized' : ''}, padding ${padding}`;
 
-/** Checks result, statistics and, without a norm, gradients with respect to the sources; returns the largest relative error / bar. */
+/** Checks result, statistics and, without a norm, gradients with respect to sources, weight and bias; returns the largest relative error / bar. */
 async function check(t: Test, c: Case, seed: number): Promise<number> {
   const { space, cin, cout, second = 0, norm = false, padding = 1 } = c;
   const n = space[0] as number;
@@ -72,7 +74,7 @@ async function check(t: Test, c: Case, seed: number): Promise<number> {
     : { ...active(x, first), shape: x.shape };
   const truth = convolve(input, weight, bias, g);
   const dy = image(truth.shape, seed + 8);
-  const truthGradient = norm ? undefined : convolveGradients(input, weight, dy, g).dx;
+  const truthGradient = norm ? undefined : convolveGradients(input, weight, dy, g);
 
   const [tx, tw, tb, tdy] = [upload(x), upload(weight), cpu.tensor(bias), upload(dy)];
   const t2 = second ? upload(x2) : undefined;
@@ -85,29 +87,32 @@ async function check(t: Test, c: Case, seed: number): Promise<number> {
   const compare = (
     actual: ArrayLike<number>,
     expected: ArrayLike<number>,
-    of: number,
+    most: number,
     w: string,
   ) => {
-    worst = Math.max(worst, relativeRms(actual, expected) / bar(of));
-    agrees(t, actual, expected, bar(of), w);
+    worst = Math.max(worst, relativeRms(actual, expected) / most);
+    agrees(t, actual, expected, most, w);
   };
   await onEveryInstructionSet(cpu, async (set) => {
     const what = `${set} ${title(c)}`;
     const { y, sums } = ops.conv3d(tx, tw, { ...options, statistics: true });
     t.strictSame(y.shape, truth.shape, `${what}: shape`);
     const made = await y.data();
-    compare(made, truth.data, cin, `${what}: y`);
+    compare(made, truth.data, bar(cin), `${what}: y`);
     const own = moments({ shape: y.shape, data: made });
     agrees(t, await sums.data(), own, 1e-5, `${what}: statistics of what was stored`);
     if (!truthGradient) return;
     const sources = t2 ? [tx, t2] : [tx];
-    const { gradients: parts } = gradients(() => ops.conv3d(tx, tw, options), sources, tdy);
-    const [dx, d2] = await Promise.all((parts as Tensor[]).map((p) => p.data()));
+    const wanted = [tw, tb, ...sources];
+    const { gradients: parts } = gradients(() => ops.conv3d(tx, tw, options), wanted, tdy);
+    const data = await Promise.all((parts as Tensor[]).map((p) => p.data()));
+    const [dw, db, dx, d2] = data as [Float32Array, Float32Array, Float32Array, Float32Array?];
+    compare(dw, truthGradient.dw, WEIGHT_BAR, `${what}: dw`);
+    compare(db, truthGradient.db, WEIGHT_BAR, `${what}: db`);
     const whole = d2
-      ? concatenated({ shape: x.shape, data: dx as Float32Array }, { shape: x2.shape, data: d2 })
-          .data
-      : (dx as Float32Array);
-    compare(whole, truthGradient, cout, `${what}: dx`);
+      ? concatenated({ shape: x.shape, data: dx }, { shape: x2.shape, data: d2 }).data
+      : dx;
+    compare(whole, truthGradient.dx, bar(cout), `${what}: dx`);
   });
   return worst;
 }
@@ -130,6 +135,8 @@ t.test(
       { space: [1, 4, 8, 8], cin: 256, cout: 12, norm: true },
       { space: [2, 3, 4, 5], cin: 100, cout: 34, second: 36 },
       { space: [1, 4, 6, 6], cin: 48, cout: 33, second: 24, norm: true },
+      // The weight's gradient point by point, over two chunks of planes.
+      { space: [1, 8, 18, 19], cin: 49, cout: 57 },
       { space: [1, 6, 7, 8], cin: 20, cout: 20, padding: 0 },
       { space: [1, 4, 5, 9], cin: 20, cout: 20, padding: 2 },
       { space: [1, 2, 3, 3], cin: 8, cout: 12, padding: 4 },
@@ -164,6 +171,7 @@ t.test('the same bits for any number of threads, and at every call', async (t) =
     for (const [space, cin, cout] of [
       [[1, 34, 18, 20], 16, 24],
       [[2, 8, 8, 8], 64, 48],
+      [[2, 4, 5, 8], 64, 80],
     ] as const) {
       const x = randomTensor(cpu, [...space, cin], 1);
       const weight = randomTensor(cpu, [cout, cin, 3, 3, 3], 2);
@@ -172,8 +180,8 @@ t.test('the same bits for any number of threads, and at every call', async (t) =
         threads(count);
         const options = { algorithm, padding: 1 };
         const { y, sums } = ops.conv3d(x, weight, { ...options, statistics: true });
-        const { gradients: made } = gradients(() => ops.conv3d(x, weight, options), [x], y);
-        const all = [y, sums, made[0] as Tensor].map((r) => r.data() as Promise<Float32Array>);
+        const { gradients: made } = gradients(() => ops.conv3d(x, weight, options), [x, weight], y);
+        const all = [y, sums, ...(made as Tensor[])].map((r) => r.data() as Promise<Float32Array>);
         results.push(await Promise.all(all));
       }
       const [first, ...others] = results as [Float32Array[], ...Float32Array[][]];
@@ -219,15 +227,25 @@ t.test('auto: Winograd where it is faster, else direct', async (t) => {
     const x = randomTensor(cpu, [...space, cin], 1);
     const weight = randomTensor(cpu, [cout, cin, 3, 3, 3], 2);
     const options = { padding: 1, ...more };
-    const [auto, forced] = await Promise.all([
-      ops.conv3d(x, weight, options).data(),
-      ops.conv3d(x, weight, { ...options, algorithm: expected }).data(),
-    ]);
-    const what = `${space.join('x')}, ${cin} to ${cout} ${JSON.stringify(more)}`;
-    sameBits(t, auto, forced, `${what} by ${expected}`);
-    if (expected === 'direct') continue;
-    const direct = await ops.conv3d(x, weight, { ...options, algorithm: 'direct' }).data();
-    t.ok(relativeRms(auto, direct) > 0, `${what}: not the direct algorithm`);
+    const results = async (algorithm?: 'winograd' | 'direct') => {
+      const run = () => ops.conv3d(x, weight, { ...options, algorithm });
+      const y = run();
+      const { gradients: made } = gradients(run, [weight], cpu.full(y.shape, 1));
+      const parts = [y, made[0] as Tensor].map((r) => r.data() as Promise<Float32Array>);
+      return Promise.all(parts);
+    };
+    const [auto, forced, direct] = [
+      await results(),
+      await results(expected),
+      await results('direct'),
+    ];
+    for (const [k, part] of ['y', 'dw'].entries()) {
+      const what = `${space.join('x')}, ${cin} to ${cout} ${JSON.stringify(more)}: ${part}`;
+      const made = auto[k] as Float32Array;
+      sameBits(t, made, forced[k] as Float32Array, `${what} by ${expected}`);
+      if (expected === 'direct') continue;
+      t.ok(relativeRms(made, direct[k] as Float32Array) > 0, `${what}: not the direct algorithm`);
+    }
   }
 });
 

@@ -48,4 +48,24 @@ static inline void weightPoints(Vec a, Vec b, Vec c, Vec t[6]) {
   t[5] = c;
 }
 
+// A y.
+static inline void gradientPoints(const Vec y[4], Vec t[6]) {
+  const Vec even = y[0] + y[2], odd = y[1] + y[3];
+  t[0] = y[0];
+  t[1] = even + odd;
+  t[2] = even - odd;
+  t[3] = fma(y[3], splat(0.125f), fma(y[2], splat(0.25f), fma(y[1], splat(0.5f), y[0])));
+  t[4] = fma(y[3], splat(-8.0f), fma(y[2], splat(4.0f), fma(y[1], splat(-2.0f), y[0])));
+  t[5] = y[3];
+}
+
+// G^T m.
+static inline void weightTaps(const Vec m[6], Vec g[3]) {
+  const Vec third = splat(1.0f / 3), sum = m[1] + m[2], difference = (m[1] - m[2]) * third;
+  const Vec half = m[3] * splat(-16.0f / 15), two = m[4] * splat(1.0f / 15);
+  g[0] = (m[0] + difference) + (half + two);
+  g[1] = fma(sum, third, fma(half, splat(0.5f), two * splat(-2.0f)));
+  g[2] = (difference + m[5]) + fma(half, splat(0.25f), two * splat(4.0f));
+}
+
 }  // namespace rvx::RVX_ISA
