@@ -100,11 +100,14 @@ void Allocator::free(void* data, size_t capacity) {
 
 void Allocator::shrinkCache(uint64_t allowed) {
   while (stats_.cached > allowed) {
-    auto largest = std::prev(cache_.end());
-    markReleased(largest->second, largest->first);
-    source_.release(largest->second, largest->first);
-    stats_.cached -= largest->first;
-    cache_.erase(largest);
+    // The smallest block that is enough: to give back a large one for the sake of a few bytes would have
+    // it mapped and cleared anew at the next use.
+    auto block = cache_.lower_bound(static_cast<size_t>(stats_.cached - allowed));
+    if (block == cache_.end()) --block;
+    markReleased(block->second, block->first);
+    source_.release(block->second, block->first);
+    stats_.cached -= block->first;
+    cache_.erase(block);
   }
 }
 
