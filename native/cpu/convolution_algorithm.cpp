@@ -36,8 +36,7 @@ void runConvolution(const Gather& g, Algorithm algorithm, Context& cx) {
   const bool fits = winogradFits(g);
   require(fits || algorithm != Algorithm::winograd, "InternalError",
           "Winograd's form was asked of a convolution that it cannot compute");
-  if (fits &&
-      (algorithm == Algorithm::winograd || (algorithm == Algorithm::automatic && pays(g))))
+  if (fits && (algorithm == Algorithm::winograd || (algorithm == Algorithm::automatic && pays(g))))
     runWinograd(g, cx);
   else
     runGather(g, cx);
@@ -47,8 +46,7 @@ void runWeightGradient(const WeightGradient& g, Algorithm algorithm, Context& cx
   const bool fits = winogradGradientFits(g);
   require(fits || algorithm != Algorithm::winograd, "InternalError",
           "Winograd's form was asked of a weight gradient that it cannot compute");
-  if (fits && (algorithm == Algorithm::winograd ||
-               (algorithm == Algorithm::automatic && pays(g))))
+  if (fits && (algorithm == Algorithm::winograd || (algorithm == Algorithm::automatic && pays(g))))
     runWinogradGradient(g, cx);
   else
     runWeightGradient(g, cx);
