@@ -47,6 +47,28 @@ static inline Vec max(Vec a, Vec b) {
 #endif
 }
 
+// kLanes bytes as integers, and integers below 256 as bytes.
+static inline IntVec loadBytes(const uint8_t* p) {
+#if RVX_ISA_LANES == 16
+  return (IntVec)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p));
+#elif RVX_ISA_LANES == 8
+  return (IntVec)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)p));
+#else
+  return IntVec{p[0], p[1], p[2], p[3]};
+#endif
+}
+static inline void storeBytes(uint8_t* p, IntVec v) {
+#if RVX_ISA_LANES == 16
+  _mm_storeu_si128((__m128i*)p, _mm512_cvtepi32_epi8((__m512i)v));
+#elif RVX_ISA_LANES == 8
+  const __m128i low = _mm256_castsi256_si128((__m256i)v);
+  const __m128i words = _mm_packus_epi32(low, _mm256_extracti128_si256((__m256i)v, 1));
+  _mm_storel_epi64((__m128i*)p, _mm_packus_epi16(words, words));
+#else
+  for (int l = 0; l < kLanes; ++l) p[l] = uint8_t(v[l]);
+#endif
+}
+
 // P floats repeated over the vector.
 template <int P>
 static inline Vec broadcast(const float* p) {
