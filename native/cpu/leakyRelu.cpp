@@ -1,7 +1,8 @@
 // leakyRelu and its gradient. Least bytes: forward one read, one write; gradient two reads, one
 // write.
+#include "cpu/leakyRelu.h"
+
 #include "core/pool.h"
-#include "math/activation.h"
 #include "ops/ops.h"
 
 namespace rvx::cpu {
@@ -12,7 +13,7 @@ void run(const LeakyRelu& op, Context&) {
   float* y = op.y.data();
   const auto slope = static_cast<float>(op.slope);
   parallelChunks(op.y.shape.size(), 1 << 17, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) y[i] = leakyRelu(x[i], slope);
+    RVX_ISA_CALL(leakyReluRun)(x + begin, end - begin, slope, y + begin);
   });
 }
 
@@ -22,7 +23,7 @@ void run(const LeakyReluGrad& op, Context&) {
   float* dx = op.dx.data();
   const auto slope = static_cast<float>(op.slope);
   parallelChunks(op.dx.shape.size(), 1 << 17, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) dx[i] = leakyReluGrad(x[i], dy[i], slope);
+    RVX_ISA_CALL(leakyReluGradRun)(x + begin, dy + begin, end - begin, slope, dx + begin);
   });
 }
 
