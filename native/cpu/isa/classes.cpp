@@ -6,6 +6,8 @@
 #endif
 #include "cpu/classes.h"
 
+#include <cstring>
+
 #include "math/exponential.h"
 
 namespace rvx::cpu::RVX_ISA {
@@ -98,17 +100,32 @@ inline void probabilities(const Planes& p, int64_t voxels, int64_t classes) {
   }
 }
 
-// The sum of term(v) over the block.
-template <class Term>
-inline double sumOf(int64_t voxels, Term&& term) {
-  double lanes[kLanes] = {};
-  int64_t v = 0;
-  for (; v + kLanes <= voxels; v += kLanes)
-    for (int64_t j = 0; j < kLanes; ++j) lanes[j] += static_cast<double>(term(v + j));
-  for (; v < voxels; ++v) lanes[v % kLanes] += static_cast<double>(term(v));
+typedef float Floats __attribute__((vector_size(kLanes * 4)));
+typedef int32_t Ints __attribute__((vector_size(kLanes * 4)));
+typedef double Doubles __attribute__((vector_size(kLanes * 8)));
+
+// At most kLanes values, zeros beyond.
+template <class T, class From>
+inline void take(const From* from, int64_t count, T& v) {
+  v = T{};
+  std::memcpy(&v, from, count >= kLanes ? sizeof v : sizeof(From) * static_cast<size_t>(count));
+}
+
+// Lane by lane, so that the order of the sum is the same on every instruction set.
+inline double added(const Doubles& lanes) {
   double sum = 0;
-  for (double lane : lanes) sum += lane;
+  for (int64_t j = 0; j < kLanes; ++j) sum += lanes[j];
   return sum;
+}
+
+inline double sumOf(const float* values, int64_t voxels) {
+  Doubles lanes{};
+  for (int64_t v = 0; v < voxels; v += kLanes) {
+    Floats x;
+    take(values + v, voxels - v, x);
+    lanes += __builtin_convertvector(x, Doubles);
+  }
+  return added(lanes);
 }
 
 // The weight of every voxel's label, 0 where it is -1.
@@ -177,8 +194,8 @@ void crossEntropyBlock(const float* x, const int32_t* labels, const float* weigh
   exponentials(p, voxels, classes);
   for (int64_t v = 0; v < voxels; ++v)
     score[v] = labels[v] < 0 ? 0.0f : w[v] * (logarithm(p.total[v]) + (p.largest[v] - score[v]));
-  sums[0] += sumOf(voxels, [=](int64_t v) { return score[v]; });
-  sums[1] += sumOf(voxels, [=](int64_t v) { return w[v]; });
+  sums[0] += sumOf(score, voxels);
+  sums[1] += sumOf(w, voxels);
 }
 
 void crossEntropyGradBlock(const float* x, const int32_t* labels, const float* weights,
@@ -207,9 +224,22 @@ void softDiceBlock(const float* x, const int32_t* labels, int64_t voxels, int64_
   probabilities(p, voxels, classes);
   for (int64_t c = 0; c < classes; ++c) {
     const float* s = p.scores + c * p.stride;
-    sums[c][0] += sumOf(voxels, [=](int64_t v) { return labels[v] == c ? s[v] : 0.0f; });
-    sums[c][1] += sumOf(voxels, [=](int64_t v) { return s[v]; });
-    sums[c][2] += sumOf(voxels, [=](int64_t v) { return labels[v] == c ? 1.0f : 0.0f; });
+    Doubles both{}, all{};
+    Ints count{};
+    for (int64_t v = 0; v < voxels; v += kLanes) {
+      Floats x;
+      Ints label;
+      take(s + v, voxels - v, x);
+      take(labels + v, voxels - v, label);
+      Ints is = label == static_cast<int32_t>(c);
+      for (int64_t j = voxels - v; j < kLanes; ++j) is[j] = 0;
+      both += __builtin_convertvector((Floats)(is & (Ints)x), Doubles);
+      all += __builtin_convertvector(x, Doubles);
+      count -= is;
+    }
+    sums[c][0] += added(both);
+    sums[c][1] += added(all);
+    for (int64_t j = 0; j < kLanes; ++j) sums[c][2] += count[j];
   }
 }
 
