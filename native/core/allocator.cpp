@@ -45,7 +45,7 @@ uint64_t liveBytesOfProcess() { return processLive.load(); }
 
 Allocator::~Allocator() { releaseCache(); }
 
-void* Allocator::allocate(size_t bytes, size_t* capacity) {
+void* Allocator::allocate(size_t bytes, size_t* capacity, Use use) {
   // Far above any machine, far below where the sums here would overflow.
   if (bytes > size_t{1} << 56)
     throw Error("OutOfMemory", "Needed " + std::to_string(bytes) + " bytes");
@@ -53,10 +53,15 @@ void* Allocator::allocate(size_t bytes, size_t* capacity) {
   std::lock_guard<std::mutex> lock(mutex_);
   void* data = nullptr;
   size_t size = wanted;
-  // A cached block may be up to an eighth larger than asked for.
+  // A cached block may be up to an eighth larger than asked for; for brief use by any size, as long as
+  // that sets no new peak and the new block would make the cache give something back.
   auto fit = cache_.lower_bound(wanted);
-  if (fit != cache_.end() && fit->first <= wanted + wanted / 8 &&
-      stats_.live + fit->first <= stats_.limit) {
+  const bool found = fit != cache_.end();
+  const bool close = found && fit->first <= wanted + wanted / 8;
+  const bool full = !keepAll_ && stats_.live + stats_.cached + wanted > stats_.peak;
+  const bool borrowed =
+      found && use == Use::brief && full && stats_.live + fit->first <= stats_.peak;
+  if ((close || borrowed) && stats_.live + fit->first <= stats_.limit) {
     size = fit->first;
     data = fit->second;
     cache_.erase(fit);

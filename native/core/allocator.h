@@ -33,9 +33,11 @@ class Allocator {
   Allocator(const Allocator&) = delete;
   Allocator& operator=(const Allocator&) = delete;
 
+  // brief: given back within one operation.
+  enum class Use { lasting, brief };
   // A block of at least `bytes`, aligned to 64, contents undefined; `*capacity` receives its real
   // size, to be handed back to free(). Throws OutOfMemory.
-  void* allocate(size_t bytes, size_t* capacity);
+  void* allocate(size_t bytes, size_t* capacity, Use use = Use::lasting);
   void free(void* data, size_t capacity);
 
   MemoryStatistics statistics() const;

@@ -86,7 +86,7 @@ struct Context {
 class Workspace {
  public:
   Workspace(Context& cx, size_t bytes) : allocator_(cx.device.allocator()) {
-    data_ = allocator_.allocate(bytes, &capacity_);
+    data_ = allocator_.allocate(bytes, &capacity_, Allocator::Use::brief);
   }
   ~Workspace() { allocator_.free(data_, capacity_); }
   Workspace(const Workspace&) = delete;
