@@ -1,8 +1,19 @@
-// A vector of RVX_ISA_LANES floats: GCC's vector type, and intrinsics for the two things that it
-// does not say, fused multiply-add and broadcast from memory. For files of native/cpu/isa only.
+// A vector of RVX_ISA_LANES floats: GCC's vector type, and intrinsics for what it does not say: fused
+// multiply-add, broadcast from memory, widening of bytes. For files of native/cpu/isa only.
+//
+// RVX_NATIVE: a vector is one register of AVX-512 or AVX2. Else plain code stands in for intrinsics:
+// for 4 lanes, and for 16 lanes lowered to pairs of AVX2's registers (CMake's RVX_LOWER_AVX512), by which
+// the AVX-512 sources are tested on machines without it, with the same bits.
 #pragma once
 #if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+#if (RVX_ISA_LANES == 16 && defined(__AVX512F__)) || (RVX_ISA_LANES == 8 && defined(__AVX2__))
+#define RVX_NATIVE RVX_ISA_LANES
+#else
+#define RVX_NATIVE 0
 #endif
 #include <cstdint>
 #include <cstring>
@@ -27,10 +38,20 @@ static inline Vec select(IntVec mask, Vec a, Vec b) {
 
 // a * b + c, with one rounding where the set has it.
 static inline Vec fma(Vec a, Vec b, Vec c) {
-#if RVX_ISA_LANES == 16
+#if RVX_NATIVE == 16
   return (Vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
-#elif RVX_ISA_LANES == 8
+#elif RVX_NATIVE == 8
   return (Vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif RVX_ISA_LANES == 16
+  __m256 x[2], y[2], z[2];
+  std::memcpy(x, &a, sizeof a);
+  std::memcpy(y, &b, sizeof b);
+  std::memcpy(z, &c, sizeof c);
+  for (int h = 0; h < 2; ++h) z[h] = _mm256_fmadd_ps(x[h], y[h], z[h]);
+  std::memcpy(&c, z, sizeof c);
+  return c;
+#elif defined(__aarch64__)
+  return (Vec)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
 #else
   return a * b + c;
 #endif
@@ -38,9 +59,9 @@ static inline Vec fma(Vec a, Vec b, Vec c) {
 
 // The greater; b where they are equal or one is not a number.
 static inline Vec max(Vec a, Vec b) {
-#if RVX_ISA_LANES == 16
+#if RVX_NATIVE == 16
   return (Vec)_mm512_max_ps((__m512)a, (__m512)b);
-#elif RVX_ISA_LANES == 8
+#elif RVX_NATIVE == 8
   return (Vec)_mm256_max_ps((__m256)a, (__m256)b);
 #else
   return a > b ? a : b;
@@ -49,18 +70,20 @@ static inline Vec max(Vec a, Vec b) {
 
 // kLanes bytes as integers, and integers below 256 as bytes.
 static inline IntVec loadBytes(const uint8_t* p) {
-#if RVX_ISA_LANES == 16
+#if RVX_NATIVE == 16
   return (IntVec)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p));
-#elif RVX_ISA_LANES == 8
+#elif RVX_NATIVE == 8
   return (IntVec)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)p));
 #else
-  return IntVec{p[0], p[1], p[2], p[3]};
+  IntVec v;
+  for (int l = 0; l < kLanes; ++l) v[l] = p[l];
+  return v;
 #endif
 }
 static inline void storeBytes(uint8_t* p, IntVec v) {
-#if RVX_ISA_LANES == 16
+#if RVX_NATIVE == 16
   _mm_storeu_si128((__m128i*)p, _mm512_cvtepi32_epi8((__m512i)v));
-#elif RVX_ISA_LANES == 8
+#elif RVX_NATIVE == 8
   const __m128i low = _mm256_castsi256_si128((__m256i)v);
   const __m128i words = _mm_packus_epi32(low, _mm256_extracti128_si256((__m256i)v, 1));
   _mm_storel_epi64((__m128i*)p, _mm_packus_epi16(words, words));
@@ -72,7 +95,7 @@ static inline void storeBytes(uint8_t* p, IntVec v) {
 // P floats repeated over the vector.
 template <int P>
 static inline Vec broadcast(const float* p) {
-#if RVX_ISA_LANES == 16
+#if RVX_NATIVE == 16
   if constexpr (P == 1) return (Vec)_mm512_set1_ps(*p);
   if constexpr (P == 2) {
     double two;
@@ -80,7 +103,7 @@ static inline Vec broadcast(const float* p) {
     return (Vec)_mm512_castpd_ps(_mm512_set1_pd(two));
   }
   if constexpr (P == 4) return (Vec)_mm512_maskz_broadcast_f32x4(__mmask16(-1), _mm_loadu_ps(p));
-#elif RVX_ISA_LANES == 8
+#elif RVX_NATIVE == 8
   if constexpr (P == 1) return (Vec)_mm256_broadcast_ss(p);
   if constexpr (P == 2) {
     double two;
@@ -89,8 +112,10 @@ static inline Vec broadcast(const float* p) {
   }
   if constexpr (P == 4) return (Vec)_mm256_broadcast_ps((const __m128*)p);
 #else
-  static_assert(P == 1, "narrow vectors are not interleaved");
-  return Vec{*p, *p, *p, *p};
+  if constexpr (P == 1) return splat(*p);
+  Vec v;
+  for (int l = 0; l < kLanes; ++l) v[l] = p[l % P];
+  return v;
 #endif
 }
 
@@ -98,7 +123,7 @@ static inline Vec broadcast(const float* p) {
 template <int P>
 static inline Vec gatherParts(const float* const* from, int64_t at) {
   if constexpr (P == 1) return load(from[0] + at);
-#if RVX_ISA_LANES == 16
+#if RVX_NATIVE == 16
   if constexpr (P == 2)
     return (Vec)_mm512_insertf32x8(_mm512_castps256_ps512(_mm256_loadu_ps(from[0] + at)),
                                    _mm256_loadu_ps(from[1] + at), 1);
@@ -108,7 +133,7 @@ static inline Vec gatherParts(const float* const* from, int64_t at) {
     v = _mm512_insertf32x4(v, _mm_loadu_ps(from[2] + at), 2);
     return (Vec)_mm512_insertf32x4(v, _mm_loadu_ps(from[3] + at), 3);
   }
-#elif RVX_ISA_LANES == 8
+#elif RVX_NATIVE == 8
   if constexpr (P == 2)
     return (Vec)_mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(from[0] + at)),
                                      _mm_loadu_ps(from[1] + at), 1);
@@ -117,6 +142,11 @@ static inline Vec gatherParts(const float* const* from, int64_t at) {
     for (int p = 0; p < 4; ++p) std::memcpy(two + p, from[p] + at, sizeof(double));
     return (Vec)_mm256_setr_pd(two[0], two[1], two[2], two[3]);
   }
+#else
+  Vec v;
+  for (int p = 0; p < P; ++p)
+    std::memcpy((float*)&v + p * (kLanes / P), from[p] + at, sizeof(float) * (kLanes / P));
+  return v;
 #endif
 }
 
