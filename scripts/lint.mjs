@@ -32,10 +32,11 @@ const clangMode = write ? ['-i'] : ['--dry-run', '-Werror'];
 if (!check('clang-format', 'clang-format', [...clangMode, ...nativeSources()])) {
   console.log('clang-format is not installed: the format of the C++ sources was not checked');
 }
-if (readFileSync(join(root, 'package-lock.json'), 'utf8').includes('"resolved"')) {
-  console.log('package-lock.json names a registry host: run node scripts/complete-lock.mjs');
-  failures.push('lock file');
-}
+for (const lock of ['package-lock.json', 'bench/package-lock.json'])
+  if (readFileSync(join(root, lock), 'utf8').includes('"resolved"')) {
+    console.log(`${lock} names a registry host: run node scripts/complete-lock.mjs`);
+    failures.push('lock file');
+  }
 
 console.log(failures.length > 0 ? `lint: ${failures.join(', ')} failed` : 'lint: nothing found');
 process.exitCode = failures.length > 0 ? 1 : 0;

@@ -1,0 +1,94 @@
+/**
+ * What the machine gives at most, measured between the samples of a case: multiplications and additions on registers (by the addon, with its
+ * instruction set), bytes read and bytes copied (by bandwidth.cpp, compiled here; without g++ there are none, which is said once).
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { threads } from 'renvox';
+import { call } from '#lib/native.js';
+import type { Ceiling } from './row.js';
+import { Talker } from './talker.js';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const source = join(here, '..', 'bench', 'bandwidth.cpp');
+const program = join(here, 'bandwidth');
+
+/** One measurement: a second that passed and, where it is known, a second of processor time. */
+export interface Rate {
+  readonly passed: number;
+  readonly worked?: number;
+}
+
+/** Multiply-adds on registers for 50 ms, two operations each. */
+export function fmaRate(count: number = threads()): Rate {
+  const before = threads();
+  threads(count);
+  const cpu = process.cpuUsage();
+  const { flops, seconds } = call((addon) => addon.fmaPeak(0.05));
+  const { user, system } = process.cpuUsage(cpu);
+  threads(before);
+  return { passed: flops / seconds, worked: flops / ((user + system) / 1e6) };
+}
+
+let bandwidth: Talker | null | undefined;
+
+function bandwidthProgram(): Talker | null {
+  if (bandwidth !== undefined) return bandwidth;
+  const stale = !existsSync(program) || statSync(program).mtimeMs < statSync(source).mtimeMs;
+  if (stale) {
+    mkdirSync(here, { recursive: true });
+    const args = ['-O3', '-march=native', '-std=c++17', '-pthread', source, '-o', program];
+    const built = spawnSync('g++', args, { stdio: ['ignore', 'inherit', 'inherit'] });
+    if (built.status !== 0) {
+      console.error('bench: no g++ here, so memory has no measured ceiling and no share of it');
+      bandwidth = null;
+      return null;
+    }
+  }
+  bandwidth = new Talker('bandwidth', program, []);
+  return bandwidth;
+}
+
+/** Bytes a second, or undefined where the program could not be built. */
+export async function memoryRate(
+  kind: 'read' | 'copy',
+  count: number = threads(),
+): Promise<Rate | undefined> {
+  const talker = bandwidthProgram();
+  return talker ? { passed: Number(await talker.ask(`${kind} ${count}`)) } : undefined;
+}
+
+/** Ends the child that measures memory. */
+export async function closeCeilings(): Promise<void> {
+  await bandwidth?.close();
+  bandwidth = undefined;
+}
+
+/** Collects one ceiling round by round. */
+export class CeilingSamples {
+  readonly #rates: Rate[] = [];
+
+  constructor(
+    readonly kind: Ceiling['kind'],
+    readonly count: number = threads(),
+  ) {}
+
+  async sample(): Promise<void> {
+    const rate =
+      this.kind === 'fma' ? fmaRate(this.count) : await memoryRate(this.kind, this.count);
+    if (rate) this.#rates.push(rate);
+  }
+
+  /** Undefined where nothing could be measured. */
+  get ceiling(): Ceiling | undefined {
+    if (this.#rates.length === 0) return undefined;
+    const cpuRates = this.#rates.flatMap((rate) => rate.worked ?? []);
+    return {
+      kind: this.kind,
+      rates: this.#rates.map((rate) => rate.passed),
+      ...(cpuRates.length > 0 ? { cpuRates } : {}),
+    };
+  }
+}
