@@ -11,9 +11,9 @@ export type Asked =
   | { readonly names: readonly string[]; readonly json: boolean; readonly options: BenchOptions }
   | { readonly fault: string };
 
-const NAMED = { samples: 9, patience: 20 };
+const NAMED = { samples: 9, patience: 20, brief: false };
 /** All benches together shall end within ten minutes. */
-const ALL = { samples: 3, patience: 5 };
+const ALL = { samples: 3, patience: 5, brief: true };
 
 /** Reads arguments; `known` are the benches that there are. */
 export function readArguments(args: readonly string[], known: readonly string[]): Asked {

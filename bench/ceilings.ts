@@ -81,14 +81,11 @@ export class CeilingSamples {
     if (rate) this.#rates.push(rate);
   }
 
-  /** Undefined where nothing could be measured. */
-  get ceiling(): Ceiling | undefined {
-    if (this.#rates.length === 0) return undefined;
+  /** None where nothing could be measured. */
+  get ceilings(): readonly Ceiling[] {
+    if (this.#rates.length === 0) return [];
     const cpuRates = this.#rates.flatMap((rate) => rate.worked ?? []);
-    return {
-      kind: this.kind,
-      rates: this.#rates.map((rate) => rate.passed),
-      ...(cpuRates.length > 0 ? { cpuRates } : {}),
-    };
+    const rates = this.#rates.map((rate) => rate.passed);
+    return [{ kind: this.kind, rates, ...(cpuRates.length > 0 ? { cpuRates } : {}) }];
   }
 }

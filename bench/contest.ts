@@ -3,8 +3,8 @@
  * They take turns, the first of a round the last of the next, with the machine's ceiling measured between; so that what else the machine
  * does falls on both alike.
  */
-import { CeilingSamples } from './ceilings.js';
-import type { Ceiling, Taken, Turn } from './row.js';
+import type { CeilingSamples } from './ceilings.js';
+import type { Taken, Turn } from './row.js';
 import { sampled } from './sampling.js';
 import { Talker } from './talker.js';
 
@@ -70,24 +70,25 @@ export class Contestant {
 
 export interface ContestOptions {
   readonly samples: number;
-  /** Seconds of timed runs that each peer (all but the first contestant) gets at most. */
+  /** How many of the contestants are ours: the first ones. Default 1. */
+  readonly ours?: number;
+  /** Seconds of timed runs that each peer gets at most. */
   readonly patience: number;
-  readonly ceiling: Ceiling['kind'];
-  readonly threads: number;
+  /** Measured once a round. */
+  readonly ceilings: readonly CeilingSamples[];
 }
 
-/** Runs all contestants in turn and takes their memory; the first is ours. */
+/** Runs all contestants in turn and takes their memory. */
 export async function contest(
   contestants: readonly Contestant[],
-  { samples, patience, ceiling, threads }: ContestOptions,
-): Promise<{ taken: (Taken & { facts: Facts })[]; ceiling: Ceiling | undefined }> {
+  { samples, ours = 1, patience, ceilings }: ContestOptions,
+): Promise<(Taken & { facts: Facts })[]> {
   for (const [i, c] of contestants.entries())
-    await c.warmUp(i === 0 ? Number.POSITIVE_INFINITY : patience);
-  const ceilings = new CeilingSamples(ceiling, threads);
+    await c.warmUp(i < ours ? Number.POSITIVE_INFINITY : patience);
   let round = 0;
   await sampled(
     async () => {
-      await ceilings.sample();
+      for (const c of ceilings) await c.sample();
       const order = round++ % 2 === 0 ? contestants : [...contestants].reverse();
       for (const c of order) await c.turn();
     },
@@ -98,7 +99,7 @@ export async function contest(
     const facts = await c.facts();
     taken.push({ turns: c.turns, rssMb: facts.rss_mb, facts });
   }
-  return { taken, ceiling: ceilings.ceiling };
+  return taken;
 }
 
 /** Closes all contestants, whatever happened. */

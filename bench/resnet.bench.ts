@@ -36,5 +36,5 @@ const CASES: readonly NetworkCase[] = [
 ];
 
 export async function* bench(options: BenchOptions): AsyncGenerator<Row> {
-  for (const c of CASES) yield await measureNetwork(c, options);
+  for (const c of CASES) yield* measureNetwork(c, options);
 }

@@ -33,15 +33,17 @@ export interface BenchOptions {
   readonly peer?: string | undefined;
   /** Whether cases run that take minutes or gigabytes. */
   readonly large: boolean;
+  /** Whether all benches run one after the other, which leaves each little time. */
+  readonly brief: boolean;
 }
 
 /** What a file `bench/<name>.bench.ts` exports as `bench`: it measures its cases one after the other. */
 export type Bench = (options: BenchOptions) => AsyncIterable<Row>;
 
-/** One timed run: seconds that passed, and processor seconds of all threads. */
+/** One timed run: seconds that passed and, where they are known, processor seconds of all threads. */
 export interface Turn {
   readonly seconds: number;
-  readonly cpu: number;
+  readonly cpu?: number;
 }
 
 /** What one way to do a case took. */
@@ -71,26 +73,38 @@ export interface Measured {
   readonly flops?: number | undefined;
   /** Bytes that must move at least. */
   readonly bytes?: number | undefined;
-  readonly ceiling?: Ceiling | undefined;
+  /** The one that allows least is the roofline that `share_of_peak` is of. */
+  readonly ceilings?: readonly Ceiling[] | undefined;
   readonly peer?: (Taken & { readonly name: string }) | undefined;
-  /** What `ratio`, and the ratio of resident memory, shall be at most. */
-  readonly goal?: { readonly ratio?: number; readonly rss?: number } | undefined;
+  /** What `ratio`, the ratio of resident memory, resident MiB and the median's seconds shall be at most. */
+  readonly goal?:
+    | {
+        readonly ratio?: number;
+        readonly rss?: number;
+        readonly rssMb?: number;
+        readonly seconds?: number;
+      }
+    | undefined;
   readonly more?: Readonly<Record<string, string | number | null>> | undefined;
 }
 
 const times = (turns: readonly Turn[]): number[] => turns.map((turn) => turn.seconds);
-const processor = (turns: readonly Turn[]): number[] => turns.map((turn) => turn.cpu);
+
+/** Median of the processor time; null where a turn does not tell. */
+function processor(turns: readonly Turn[]): number | null {
+  const known = turns.flatMap((turn) => turn.cpu ?? []);
+  return known.length === turns.length ? median(known) : null;
+}
 
 /** A row with all standard keys and what is known beyond them. */
 export function rowOf(m: Measured): Row {
   const seconds = times(m.own.turns);
   const middle = median(seconds);
-  const cpu = median(processor(m.own.turns));
-  const work = m.ceiling?.kind === 'fma' ? m.flops : m.bytes;
-  const ceiling = m.ceiling && work !== undefined ? m.ceiling : undefined;
+  const cpu = processor(m.own.turns);
+  const roof = rooflineOf(m);
   const { peer, goal } = m;
   const peerMiddle = peer ? median(times(peer.turns)) : null;
-  const peerCpu = peer ? median(processor(peer.turns)) : null;
+  const peerCpu = peer ? processor(peer.turns) : null;
   const ratio = peerMiddle === null ? null : middle / peerMiddle;
   const rssRatio = peer?.rssMb && m.own.rssMb ? m.own.rssMb / peer.rssMb : null;
   return {
@@ -99,22 +113,25 @@ export function rowOf(m: Measured): Row {
     spread: spread(seconds),
     gflops: m.flops === undefined ? null : m.flops / middle / 1e9,
     gbps: m.bytes === undefined ? null : m.bytes / middle / 1e9,
-    share_of_peak: ceiling ? (work as number) / middle / median(ceiling.rates) : null,
+    share_of_peak: roof ? roof.work / middle / median(roof.ceiling.rates) : null,
     rss_mb: m.own.rssMb,
     peer: peer?.name ?? null,
     peer_median_s: peerMiddle,
     ratio,
-    ratio_cpu: peerCpu === null ? null : cpu / peerCpu,
+    ratio_cpu: cpu !== null && peerCpu !== null ? cpu / peerCpu : null,
     ratio_rss: rssRatio,
-    goal: goalText(goal),
-    goal_met: goalMet(goal, ratio, rssRatio),
+    ...verdict(goal, { ratio, rss: rssRatio, rssMb: m.own.rssMb, seconds: middle }),
     threads: m.threads,
     samples: seconds.length,
     cpu_s: cpu,
-    ceiling: ceiling?.kind ?? null,
-    ceiling_g: ceiling ? median(ceiling.rates) / 1e9 : null,
-    share_of_peak_cpu: ceiling?.cpuRates ? (work as number) / cpu / median(ceiling.cpuRates) : null,
+    ceiling: roof?.ceiling.kind ?? null,
+    ceiling_g: roof ? median(roof.ceiling.rates) / 1e9 : null,
+    share_of_peak_cpu:
+      cpu !== null && roof?.ceiling.cpuRates
+        ? roof.work / cpu / median(roof.ceiling.cpuRates)
+        : null,
     bytes: m.bytes ?? null,
+    flops_per_byte: m.flops && m.bytes ? m.flops / m.bytes : null,
     peer_samples: peer?.turns.length ?? null,
     peer_spread: peer ? spread(times(peer.turns)) : null,
     peer_cpu_s: peerCpu,
@@ -124,20 +141,32 @@ export function rowOf(m: Measured): Row {
   };
 }
 
-function goalText(goal: Measured['goal']): string | null {
-  const parts = [
-    ...(goal?.ratio === undefined ? [] : [`ratio <= ${goal.ratio}`]),
-    ...(goal?.rss === undefined ? [] : [`memory <= ${goal.rss}`]),
-  ];
-  return parts.length > 0 ? parts.join(', ') : null;
+/** The ceiling that allows the case least, and the case's work in its unit. */
+function rooflineOf({ ceilings = [], flops, bytes }: Measured) {
+  let binding: { ceiling: Ceiling; work: number; floor: number } | undefined;
+  for (const ceiling of ceilings) {
+    const work = ceiling.kind === 'fma' ? flops : bytes;
+    if (work === undefined) continue;
+    const floor = work / median(ceiling.rates);
+    if (!binding || floor > binding.floor) binding = { ceiling, work, floor };
+  }
+  return binding;
 }
 
-/** Null where there is no goal, or no peer to tell. */
-function goalMet(goal: Measured['goal'], ratio: number | null, rss: number | null): string | null {
-  const verdicts = [
-    ...(goal?.ratio === undefined || ratio === null ? [] : [ratio <= goal.ratio]),
-    ...(goal?.rss === undefined || rss === null ? [] : [rss <= goal.rss]),
-  ];
-  if (verdicts.length === 0) return null;
-  return verdicts.every(Boolean) ? 'met' : 'missed';
+/** What was asked for, and whether it was reached: null where there is no goal, or no peer to tell. */
+function verdict(
+  goal: Measured['goal'],
+  figures: Readonly<Record<'ratio' | 'rss' | 'rssMb' | 'seconds', number | null>>,
+): { goal: string | null; goal_met: string | null } {
+  const names = { ratio: 'ratio', rss: 'memory ratio', rssMb: 'MiB', seconds: 's' } as const;
+  const wanted = (['ratio', 'rss', 'rssMb', 'seconds'] as const).flatMap((key) => {
+    const most = goal?.[key];
+    return most === undefined ? [] : [{ key, most, figure: figures[key] }];
+  });
+  const text = wanted.map(({ key, most }) => `${names[key]} <= ${most}`).join(', ');
+  const known = wanted.flatMap(({ most, figure }) => (figure === null ? [] : [figure <= most]));
+  return {
+    goal: text || null,
+    goal_met: known.length === 0 ? null : known.every(Boolean) ? 'met' : 'missed',
+  };
 }

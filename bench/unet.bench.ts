@@ -34,5 +34,5 @@ const CASES: readonly NetworkCase[] = [
 
 export async function* bench(options: BenchOptions): AsyncGenerator<Row> {
   for (const c of CASES)
-    yield await measureNetwork(c, c.form === 'forward' ? { ...options, peer: 'none' } : options);
+    yield* measureNetwork(c, c.form === 'forward' ? { ...options, peer: 'none' } : options);
 }

@@ -2,8 +2,7 @@
  * Forward passes of one network against onnxruntime-node in alternating child processes: the same weights and input, logits compared (relative
  * RMS at most 1e-3, else the bench fails), as many threads each.
  */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { device, ops, scope, threads } from 'renvox';
@@ -14,7 +13,9 @@ import {
   saveNetwork,
   type UNet3DConfig,
 } from 'renvox/nn';
+import { CeilingSamples } from '../ceilings.js';
 import { Contestant, closed, contest } from '../contest.js';
+import { withFiles } from '../files.js';
 import { resnetFlops, unetFlops } from '../flops.js';
 import type { Weight } from '../onnx/graph.js';
 import { resnetModel, unetModel } from '../onnx/networks.js';
@@ -79,12 +80,11 @@ async function prepare(
   return { flops, channels: inputChannels };
 }
 
-/** One row. */
-export async function measureNetwork(c: NetworkCase, options: BenchOptions): Promise<Row> {
-  const version = await findPeer('onnxruntime', options);
-  const folder = await mkdtemp(join(tmpdir(), 'renvox-bench-'));
-  const count = threads();
-  try {
+/** The row of a case. */
+export function measureNetwork(c: NetworkCase, options: BenchOptions): AsyncGenerator<Row> {
+  return withFiles({}, async function* (folder) {
+    const version = await findPeer('onnxruntime', options);
+    const count = threads();
     const { flops, channels } = await prepare(c, folder);
     if (channels !== 1)
       throw new Error('Only volumes of one channel lie alike in NDHWC and in NCDHW');
@@ -112,10 +112,11 @@ export async function measureNetwork(c: NetworkCase, options: BenchOptions): Pro
           threads: count,
         }),
       );
-    return await closed(contestants, async () => {
-      const { taken, ceiling } = await contest(contestants, {
+    yield await closed(contestants, async () => {
+      const peak = new CeilingSamples('fma', count);
+      const taken = await contest(contestants, {
         ...{ samples: options.samples, patience: Number.POSITIVE_INFINITY },
-        ...{ ceiling: 'fma', threads: count },
+        ceilings: [peak],
       });
       const [ours, peer] = contestants as [Contestant, Contestant?];
       const left = join(folder, 'logits.f32');
@@ -128,12 +129,11 @@ export async function measureNetwork(c: NetworkCase, options: BenchOptions): Pro
       }
       const [own, other] = taken as [(typeof taken)[0], (typeof taken)[0]?];
       return rowOf({
-        ...{ name: c.name, why: c.why, threads: count, own, flops, ceiling, goal: c.goal },
+        ...{ name: c.name, why: c.why, threads: count, own, flops, goal: c.goal },
+        ceilings: peak.ceilings,
         peer: other && { ...other, name: `onnxruntime-node ${version}` },
         more: { device_peak_mb: own.facts.device_peak_mb ?? null, worst_difference: difference },
       });
     });
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  });
 }

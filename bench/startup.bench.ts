@@ -1,0 +1,58 @@
+/**
+ * What it costs to begin: importing the package, loading the addon, the quickest command; each sample in fresh processes that take turns. Files
+ * come from the system's cache. Node itself is the row to subtract from the command's.
+ */
+import { spawnSync } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type BenchOptions, type Row, rowOf, type Turn } from './row.js';
+import { sampled } from './sampling.js';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const cli = join(here, '..', 'dist', 'cli', 'main.js');
+
+interface Answer {
+  readonly import: Turn;
+  readonly addon: Turn;
+  readonly rss_mb: number;
+}
+
+/** One process from its start to its end. */
+function ran(...args: readonly string[]): { stdout: string; turn: Turn } {
+  const begin = performance.now();
+  const child = spawnSync(process.execPath, args, { encoding: 'utf8' });
+  const seconds = (performance.now() - begin) / 1000;
+  if (child.status !== 0)
+    throw new Error(`node ${args.join(' ')} ended with ${child.status}: ${child.stderr}`);
+  return { stdout: child.stdout, turn: { seconds } };
+}
+
+export async function* bench({ samples }: BenchOptions): AsyncGenerator<Row> {
+  const turns = { node: [], import: [], addon: [], info: [] } as Record<string, Turn[]>;
+  let rssMb = 0;
+  const once = (keep: boolean) => {
+    const answer = JSON.parse(ran(join(here, 'startup', 'ours.js')).stdout) as Answer;
+    const round = { node: ran('-e', '0').turn, info: ran(cli, 'info').turn, ...answer };
+    if (!keep) return;
+    rssMb = Math.max(rssMb, answer.rss_mb);
+    for (const [name, list] of Object.entries(turns))
+      list.push(round[name as 'node' | 'import' | 'addon' | 'info']);
+  };
+  // The first round brings the files into the system's cache.
+  once(false);
+  await sampled(async () => once(true), { samples: Math.max(samples, 9) });
+  const row = (name: string, why: string, seconds?: number, rss: number | null = null) =>
+    rowOf({
+      ...{ name: `startup/${name}`, why, threads: 1 },
+      own: { turns: turns[name.split(' ')[0] as string] as Turn[], rssMb: rss },
+      goal: seconds === undefined ? undefined : { seconds },
+    });
+  yield row('node alone', 'an empty program: what of the command is not ours');
+  yield row('import of the package', "import('renvox') in a fresh process", 0.06);
+  yield row('addon load', 'the first call that needs native code', 0.02, rssMb);
+  yield row(
+    'info, the command',
+    'renvox info: node, the command line, the addon and its weights hashed',
+    0.25,
+  );
+}
