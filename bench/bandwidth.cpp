@@ -35,8 +35,10 @@ double rate(bool copy, int threads, const char* from, char* to) {
     const size_t first = t * parts;
     for (size_t k = 0; std::chrono::duration<double>(Clock::now() - begin).count() < 0.06; k++) {
       const size_t at = (first + k % parts) * kPart;
-      if (copy) std::memcpy(to + at, from + at, kPart);
-      else sink = sink + readPart(from + at);
+      if (copy)
+        std::memcpy(to + at, from + at, kPart);
+      else
+        sink = sink + readPart(from + at);
       moved[t] += copy ? 2.0 * kPart : 1.0 * kPart;
     }
   };

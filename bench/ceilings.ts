@@ -2,18 +2,12 @@
  * What the machine gives at most, measured between the samples of a case: multiplications and additions on registers (by the addon, with its
  * instruction set), bytes read and bytes copied (by bandwidth.cpp, compiled here; without g++ there are none, which is said once).
  */
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { threads } from 'renvox';
 import { call } from '#lib/native.js';
+import { compiled, sources } from './compiled.js';
 import type { Ceiling } from './row.js';
 import { Talker } from './talker.js';
-
-const here = dirname(fileURLToPath(import.meta.url));
-const source = join(here, '..', 'bench', 'bandwidth.cpp');
-const program = join(here, 'bandwidth');
 
 /** One measurement: a second that passed and, where it is known, a second of processor time. */
 export interface Rate {
@@ -36,16 +30,11 @@ let bandwidth: Talker | null | undefined;
 
 function bandwidthProgram(): Talker | null {
   if (bandwidth !== undefined) return bandwidth;
-  const stale = !existsSync(program) || statSync(program).mtimeMs < statSync(source).mtimeMs;
-  if (stale) {
-    mkdirSync(here, { recursive: true });
-    const args = ['-O3', '-march=native', '-std=c++17', '-pthread', source, '-o', program];
-    const built = spawnSync('g++', args, { stdio: ['ignore', 'inherit', 'inherit'] });
-    if (built.status !== 0) {
-      console.error('bench: no g++ here, so memory has no measured ceiling and no share of it');
-      bandwidth = null;
-      return null;
-    }
+  const program = compiled('bandwidth', [join(sources, 'bandwidth.cpp')]);
+  if (program === undefined) {
+    console.error('bench: no g++ here, so memory has no measured ceiling and no share of it');
+    bandwidth = null;
+    return null;
   }
   bandwidth = new Talker('bandwidth', program, []);
   return bandwidth;

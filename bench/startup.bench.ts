@@ -18,7 +18,7 @@ interface Answer {
 }
 
 /** One process from its start to its end. */
-function ran(...args: readonly string[]): { stdout: string; turn: Turn } {
+function ran(...args: string[]): { stdout: string; turn: Turn } {
   const begin = performance.now();
   const child = spawnSync(process.execPath, args, { encoding: 'utf8' });
   const seconds = (performance.now() - begin) / 1000;
@@ -28,31 +28,32 @@ function ran(...args: readonly string[]): { stdout: string; turn: Turn } {
 }
 
 export async function* bench({ samples }: BenchOptions): AsyncGenerator<Row> {
-  const turns = { node: [], import: [], addon: [], info: [] } as Record<string, Turn[]>;
+  const taken = {
+    node: [] as Turn[],
+    import: [] as Turn[],
+    addon: [] as Turn[],
+    info: [] as Turn[],
+  };
+  const parts = ['node', 'import', 'addon', 'info'] as const;
   let rssMb = 0;
-  const once = (keep: boolean) => {
+  const round = (keep: boolean) => {
     const answer = JSON.parse(ran(join(here, 'startup', 'ours.js')).stdout) as Answer;
-    const round = { node: ran('-e', '0').turn, info: ran(cli, 'info').turn, ...answer };
+    const made = { node: ran('-e', '0').turn, info: ran(cli, 'info').turn, ...answer };
     if (!keep) return;
     rssMb = Math.max(rssMb, answer.rss_mb);
-    for (const [name, list] of Object.entries(turns))
-      list.push(round[name as 'node' | 'import' | 'addon' | 'info']);
+    for (const part of parts) taken[part].push(made[part]);
   };
   // The first round brings the files into the system's cache.
-  once(false);
-  await sampled(async () => once(true), { samples: Math.max(samples, 9) });
-  const row = (name: string, why: string, seconds?: number, rss: number | null = null) =>
+  round(false);
+  await sampled(async () => round(true), { samples: Math.max(samples, 9) });
+  const row = (part: keyof typeof taken, name: string, why: string, seconds?: number) =>
     rowOf({
       ...{ name: `startup/${name}`, why, threads: 1 },
-      own: { turns: turns[name.split(' ')[0] as string] as Turn[], rssMb: rss },
+      own: { turns: taken[part], rssMb: part === 'addon' ? rssMb : null },
       goal: seconds === undefined ? undefined : { seconds },
     });
-  yield row('node alone', 'an empty program: what of the command is not ours');
-  yield row('import of the package', "import('renvox') in a fresh process", 0.06);
-  yield row('addon load', 'the first call that needs native code', 0.02, rssMb);
-  yield row(
-    'info, the command',
-    'renvox info: node, the command line, the addon and its weights hashed',
-    0.25,
-  );
+  yield row('node', 'node alone', 'an empty program: what of the command is not ours');
+  yield row('import', 'import of the package', "import('renvox') in a fresh process", 0.06);
+  yield row('addon', 'load of the addon', 'the first call that needs native code', 0.02);
+  yield row('info', 'renvox info', 'Node, the command line, the addon, weights hashed', 0.25);
 }

@@ -19,10 +19,15 @@ function check(name, program, args) {
 }
 
 function nativeSources() {
-  const entries = readdirSync(join(root, 'native'), { recursive: true, withFileTypes: true });
+  // What bench/node_modules holds is not ours.
+  const folders = ['native', 'bench/kernels'].map((folder) => join(root, folder));
+  const entries = folders.flatMap((folder) =>
+    readdirSync(folder, { recursive: true, withFileTypes: true }),
+  );
   return entries
     .filter((entry) => entry.isFile() && /\.(cpp|h|cu|cuh)$/.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name))
+    .concat(join(root, 'bench', 'bandwidth.cpp'))
     .sort();
 }
 
