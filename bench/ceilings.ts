@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { threads } from 'renvox';
 import { call } from '#lib/native.js';
 import { compiled, sources } from './compiled.js';
-import type { Ceiling } from './row.js';
+import { type Ceiling, ceilingRow, type Row } from './row.js';
 import { Talker } from './talker.js';
 
 /** One measurement: a second that passed and, where it is known, a second of processor time. */
@@ -76,5 +76,26 @@ export class CeilingSamples {
     const cpuRates = this.#rates.flatMap((rate) => rate.worked ?? []);
     const rates = this.#rates.map((rate) => rate.passed);
     return [{ kind: this.kind, rates, ...(cpuRates.length > 0 ? { cpuRates } : {}) }];
+  }
+}
+
+/** All ceilings for one thread and for all of them, sampled now and then throughout a run. */
+export class Throughout {
+  readonly #all = [...new Set([1, threads()])].flatMap((count) =>
+    (['fma', 'read', 'copy'] as const).map((kind) => new CeilingSamples(kind, count)),
+  );
+  #last = Number.NEGATIVE_INFINITY;
+
+  /** Samples, unless that was done less than five seconds ago. */
+  async sample(): Promise<void> {
+    if (performance.now() - this.#last < 5000) return;
+    for (const samples of this.#all) await samples.sample();
+    this.#last = performance.now();
+  }
+
+  rows(): Row[] {
+    return this.#all.flatMap((samples) =>
+      samples.ceilings.map((ceiling) => ceilingRow(ceiling, samples.count)),
+    );
   }
 }

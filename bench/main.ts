@@ -9,8 +9,8 @@
  */
 import { readdirSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
-import { readArguments } from './arguments.js';
-import { closeCeilings } from './ceilings.js';
+import { COUNTING, readArguments } from './arguments.js';
+import { closeCeilings, Throughout } from './ceilings.js';
 import { type Bench, type BenchOptions, type Row, STANDARD } from './row.js';
 
 const suffix = '.bench.js';
@@ -41,6 +41,8 @@ async function measure(
   options: BenchOptions,
   report: (row: Row) => void,
 ): Promise<number> {
+  // What is only counted has no ceiling.
+  const ceilings = names.every((name) => COUNTING.includes(name)) ? undefined : new Throughout();
   for (const name of names) {
     const { bench, needsAddon } = (await import(new URL(`${name}${suffix}`, here).href)) as {
       bench: Bench;
@@ -48,8 +50,13 @@ async function measure(
     };
     const elsewhere = needsAddon?.();
     if (elsewhere) return elsewhere.code;
-    for await (const row of bench(options)) report(row);
+    await ceilings?.sample();
+    for await (const row of bench(options)) {
+      report(row);
+      await ceilings?.sample();
+    }
   }
+  for (const row of ceilings?.rows() ?? []) report(row);
   return 0;
 }
 

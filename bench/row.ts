@@ -125,7 +125,7 @@ export function rowOf(m: Measured): Row {
     samples: seconds.length,
     cpu_s: cpu,
     ceiling: roof?.ceiling.kind ?? null,
-    ceiling_g: roof ? median(roof.ceiling.rates) / 1e9 : null,
+    ...rates(m.ceilings ?? []),
     share_of_peak_cpu:
       cpu !== null && roof?.ceiling.cpuRates
         ? roof.work / cpu / median(roof.ceiling.cpuRates)
@@ -138,6 +138,30 @@ export function rowOf(m: Measured): Row {
     peer_rss_mb: peer?.rssMb ?? null,
     ...m.more,
     why: m.why,
+  };
+}
+
+/** What the machine gave in the same rounds. */
+function rates(ceilings: readonly Ceiling[]): Record<string, number | null> {
+  const of = (kind: Ceiling['kind']) => {
+    const ceiling = ceilings.find((c) => c.kind === kind);
+    return ceiling ? median(ceiling.rates) / 1e9 : null;
+  };
+  return { peak_gflops: of('fma'), read_gbps: of('read'), copy_gbps: of('copy') };
+}
+
+/** The row of a ceiling itself, with the keys of every other. */
+export function ceilingRow({ kind, rates: all }: Ceiling, threads: number): Row {
+  const rate = median(all) / 1e9;
+  const what = { fma: 'multiply-adds on registers', read: 'memory read', copy: 'memory copied' };
+  return {
+    ...Object.fromEntries(STANDARD.map((key) => [key, null])),
+    name: `ceiling/${what[kind]}, ${threads === 1 ? '1 thread' : `${threads} threads`}`,
+    spread: spread(all),
+    gflops: kind === 'fma' ? rate : null,
+    gbps: kind === 'fma' ? null : rate,
+    share_of_peak: 1,
+    ...{ threads, samples: all.length, why: 'what shares are of, sampled throughout the run' },
   };
 }
 
