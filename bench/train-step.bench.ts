@@ -76,7 +76,9 @@ async function* versusPytorch(folder: string, options: BenchOptions): AsyncGener
   yield await closed(contestants, async () => {
     const peak = new CeilingSamples('fma', task.threads);
     const taken = await contest(contestants, {
-      ...{ samples: options.samples, patience: Number.POSITIVE_INFINITY },
+      samples: options.samples,
+      // A step of PyTorch is seconds long.
+      patience: options.brief ? options.patience : Number.POSITIVE_INFINITY,
       ceilings: [peak],
     });
     const [own, other] = taken as [(typeof taken)[0], (typeof taken)[0]?];

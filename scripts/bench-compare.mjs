@@ -37,19 +37,21 @@ function asked() {
   return { base, head, benches, rounds, samples, key: values.processor ? 'cpu_s' : 'median_s' };
 }
 
-function run(cwd, program, args, env = {}) {
+function run(cwd, program, args, env = {}, stderr = 'inherit') {
   return spawnSync(program, args, {
     cwd,
     encoding: 'utf8',
     maxBuffer: 2 ** 28,
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', stderr],
     env: { ...process.env, ...env },
   });
 }
 
 function must(what, child) {
   if (child.status === 0) return child.stdout;
-  throw new Error(`${what} ended with ${child.status ?? child.error}\n${child.stdout ?? ''}`);
+  throw new Error(
+    `${what} ended with ${child.status ?? child.error}\n${child.stdout ?? ''}${child.stderr ?? ''}`,
+  );
 }
 
 /** A commit in a folder of its own, built, with this checkout's benches. */
@@ -60,13 +62,10 @@ function built(commit, folder) {
     run(root, 'git', ['worktree', 'add', '--detach', '--quiet', folder, commit]),
   );
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
-  must(
-    `the build of ${commit}`,
-    run(folder, 'npm', ['run', '--silent', 'build:native'], {
-      RENVOX_BUILD: 'gyp',
-      RENVOX_PREBUILD: '',
-    }),
-  );
+  // node-gyp builds for the CPU alone, which is what is measured.
+  const env = { RENVOX_BUILD: 'gyp', RENVOX_PREBUILD: '', JOBS: 'max' };
+  const native = ['run', '--silent', 'build:native'];
+  must(`the build of ${commit}`, run(folder, 'npm', native, env, 'pipe'));
   const tsc = join(root, 'node_modules', '.bin', 'tsc');
   must(`the TypeScript of ${commit}`, run(folder, tsc, ['-p', 'tsconfig.json']));
   rmSync(join(folder, 'bench'), { recursive: true, force: true });
