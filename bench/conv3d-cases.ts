@@ -18,6 +18,8 @@ export interface Layer {
   readonly flops: number | undefined;
   /** f32 input, output and weights, each moved once. */
   readonly bytes: number;
+  /** Share of the roofline that the layer shall reach at least. */
+  readonly goal: number | undefined;
 }
 
 const voxels = (size: readonly number[]): number => size.reduce((a, b) => a * b, 1);
@@ -37,7 +39,7 @@ function layer(
   size: Size,
   cin: number,
   cout: number,
-  more: Partial<Pick<Layer, 'kind' | 'kernel' | 'stride' | 'dilation'>> = {},
+  more: Partial<Pick<Layer, 'kind' | 'kernel' | 'stride' | 'dilation' | 'goal'>> = {},
 ): Layer {
   const { kind = 'conv3d', kernel = 3, stride = 1, dilation = 1 } = more;
   const [d, h, w] = size;
@@ -55,6 +57,7 @@ function layer(
   const taps = kind === 'convTranspose3d' ? 1 : kernel;
   return {
     ...{ name: parts.join(' '), why, kind, size, cin, cout, kernel, stride, dilation },
+    goal: more.goal,
     flops: kind === 'maxPool3d' ? undefined : convFlops(out, cin, cout, taps),
     bytes: 4 * (voxels(size) * cin + voxels(out) * cout + weights),
   };
@@ -70,25 +73,24 @@ export const CASES: readonly Layer[] = [
   layer('third level', cube(32), 64, 64),
   layer('fourth level: weights leave the second cache', cube(16), 128, 128),
   layer('deepest level: more weights than voxels', cube(8), 256, 256),
-  layer('first layer: one channel in, no sums over channels', cube(128), 1, 16),
-  layer('head: one tap, bound by memory', cube(128), 16, 2, { kernel: 1 }),
+  layer('first layer: one channel in, no sums over channels', cube(128), 1, 16, { goal: 0.5 }),
+  layer('head: one tap, bound by memory', cube(128), 16, 2, { kernel: 1, goal: 0.5 }),
   layer('the last up-convolution, bound by memory', cube(64), 32, 16, {
-    kind: 'convTranspose3d',
-    kernel: 2,
-    stride: 2,
+    ...{ kind: 'convTranspose3d', kernel: 2, stride: 2, goal: 0.5 },
   }),
   layer('the finest pool, bound by memory', cube(128), 16, 16, {
-    kind: 'maxPool3d',
-    kernel: 2,
-    stride: 2,
+    ...{ kind: 'maxPool3d', kernel: 2, stride: 2, goal: 0.5 },
   }),
-  layer("ResNet's first layer", cube(128), 1, 64, { kernel: 7, stride: 2 }),
+  layer("ResNet's first layer", cube(128), 1, 64, { kernel: 7, stride: 2, goal: 0.5 }),
   layer("ResNet's strided layer", cube(32), 64, 128, { stride: 2 }),
-  layer("ResNet's deepest dilated layer: most of its time", cube(16), 512, 512, { dilation: 4 }),
+  layer("ResNet's deepest dilated layer: most of its time", cube(16), 512, 512, {
+    dilation: 4,
+    goal: 0.5,
+  }),
   layer('gradient of the input, second level', cube(64), 32, 32, { kind: 'dgrad' }),
-  layer('gradient of the weight, second level', cube(64), 32, 32, { kind: 'wgrad' }),
+  layer('gradient of the weight, second level', cube(64), 32, 32, { kind: 'wgrad', goal: 0.85 }),
   layer('gradient of the input, fourth level', cube(16), 128, 128, { kind: 'dgrad' }),
-  layer('gradient of the weight, fourth level', cube(16), 128, 128, { kind: 'wgrad' }),
+  layer('gradient of the weight, fourth level', cube(16), 128, 128, { kind: 'wgrad', goal: 0.85 }),
   layer('the shipped networks train on grids like this: rows are short', small, 8, 8),
   layer('its gradient of the input', small, 8, 8, { kind: 'dgrad' }),
   layer('its gradient of the weight', small, 8, 8, { kind: 'wgrad' }),

@@ -142,6 +142,8 @@ async function measureLayer(
       const row = rowOf({
         name: algorithm === 'plain' ? l.name : `${l.name} ${algorithm}`,
         ...{ why: l.why, threads: threads(), flops: l.flops, bytes: l.bytes, ceilings },
+        // Of a layer that both algorithms can do, the goal is the direct one's.
+        goal: l.goal !== undefined && i === 0 ? { share: l.goal } : undefined,
         own: { turns: own, rssMb: null },
         peer: peer && {
           name: `onnxruntime-node ${version}`,

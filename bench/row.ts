@@ -76,13 +76,14 @@ export interface Measured {
   /** The one that allows least is the roofline that `share_of_peak` is of. */
   readonly ceilings?: readonly Ceiling[] | undefined;
   readonly peer?: (Taken & { readonly name: string }) | undefined;
-  /** What `ratio`, the ratio of resident memory, resident MiB and the median's seconds shall be at most. */
+  /** What `ratio`, the ratio of resident memory, resident MiB and the median's seconds shall be at most, and the share of the ceiling at least. */
   readonly goal?:
     | {
         readonly ratio?: number;
         readonly rss?: number;
         readonly rssMb?: number;
         readonly seconds?: number;
+        readonly share?: number;
       }
     | undefined;
   readonly more?: Readonly<Record<string, string | number | null>> | undefined;
@@ -102,6 +103,7 @@ export function rowOf(m: Measured): Row {
   const middle = median(seconds);
   const cpu = processor(m.own.turns);
   const roof = rooflineOf(m);
+  const share = roof ? roof.work / middle / median(roof.ceiling.rates) : null;
   const { peer, goal } = m;
   const peerMiddle = peer ? median(times(peer.turns)) : null;
   const peerCpu = peer ? processor(peer.turns) : null;
@@ -113,14 +115,14 @@ export function rowOf(m: Measured): Row {
     spread: spread(seconds),
     gflops: m.flops === undefined ? null : m.flops / middle / 1e9,
     gbps: m.bytes === undefined ? null : m.bytes / middle / 1e9,
-    share_of_peak: roof ? roof.work / middle / median(roof.ceiling.rates) : null,
+    share_of_peak: share,
     rss_mb: m.own.rssMb,
     peer: peer?.name ?? null,
     peer_median_s: peerMiddle,
     ratio,
     ratio_cpu: cpu !== null && peerCpu !== null ? cpu / peerCpu : null,
     ratio_rss: rssRatio,
-    ...verdict(goal, { ratio, rss: rssRatio, rssMb: m.own.rssMb, seconds: middle }),
+    ...verdict(goal, { ratio, rss: rssRatio, rssMb: m.own.rssMb, seconds: middle, share }),
     threads: m.threads,
     samples: seconds.length,
     cpu_s: cpu,
@@ -177,20 +179,31 @@ function rooflineOf({ ceilings = [], flops, bytes }: Measured) {
   return binding;
 }
 
+/** In which order goals are named, how, and whether a figure shall be at most or at least so much. */
+const GOALS = [
+  { key: 'ratio', text: 'ratio <=', reached: (f: number, w: number) => f <= w },
+  { key: 'rss', text: 'memory ratio <=', reached: (f: number, w: number) => f <= w },
+  { key: 'rssMb', text: 'MiB <=', reached: (f: number, w: number) => f <= w },
+  { key: 'seconds', text: 's <=', reached: (f: number, w: number) => f <= w },
+  { key: 'share', text: 'share >=', reached: (f: number, w: number) => f >= w },
+] as const;
+
 /** What was asked for, and whether it was reached: null where there is no goal, or no peer to tell. */
 function verdict(
   goal: Measured['goal'],
-  figures: Readonly<Record<'ratio' | 'rss' | 'rssMb' | 'seconds', number | null>>,
+  figures: Readonly<Record<(typeof GOALS)[number]['key'], number | null>>,
 ): { goal: string | null; goal_met: string | null } {
-  const names = { ratio: 'ratio', rss: 'memory ratio', rssMb: 'MiB', seconds: 's' } as const;
-  const wanted = (['ratio', 'rss', 'rssMb', 'seconds'] as const).flatMap((key) => {
-    const most = goal?.[key];
-    return most === undefined ? [] : [{ key, most, figure: figures[key] }];
-  });
-  const text = wanted.map(({ key, most }) => `${names[key]} <= ${most}`).join(', ');
-  const known = wanted.flatMap(({ most, figure }) => (figure === null ? [] : [figure <= most]));
+  const texts: string[] = [];
+  const known: boolean[] = [];
+  for (const { key, text, reached } of GOALS) {
+    const wanted = goal?.[key];
+    if (wanted === undefined) continue;
+    texts.push(`${text} ${+wanted.toPrecision(3)}`);
+    const figure = figures[key];
+    if (figure !== null) known.push(reached(figure, wanted));
+  }
   return {
-    goal: text || null,
+    goal: texts.join(', ') || null,
     goal_met: known.length === 0 ? null : known.every(Boolean) ? 'met' : 'missed',
   };
 }

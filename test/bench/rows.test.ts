@@ -20,7 +20,7 @@ interface Measured {
   bytes?: number;
   ceilings?: Ceiling[];
   peer?: { name: string; turns: Turn[]; rssMb: number | null };
-  goal?: { ratio?: number; rss?: number; rssMb?: number; seconds?: number };
+  goal?: { ratio?: number; rss?: number; rssMb?: number; seconds?: number; share?: number };
 }
 const of = (file: string) => new URL(`../../bench/${file}`, import.meta.url).href;
 const { rowOf, ceilingRow, STANDARD } = (await import(of('row.ts'))) as {
@@ -63,6 +63,14 @@ t.test('shares are of the ceiling that binds', async (t) => {
   t.match(heavy, { share_of_peak_cpu: 1, peak_gflops: 200, copy_gbps: 10, flops_per_byte: 100 });
   const light = rowOf({ ...plain, flops: 10e9, bytes: 8e9, ceilings });
   t.match(light, { ceiling: 'copy', share_of_peak: 0.8, share_of_peak_cpu: null });
+  for (const [share, met] of [
+    [0.8, 'met'],
+    [0.81, 'missed'],
+  ] as const)
+    t.match(rowOf({ ...plain, flops: 10e9, bytes: 8e9, ceilings, goal: { share } }), {
+      goal: `share >= ${share}`,
+      goal_met: met,
+    });
 });
 
 t.test('ratios and goals', async (t) => {
