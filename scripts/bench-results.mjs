@@ -1,6 +1,6 @@
-// `npm run bench:results [-- NAME] [OPTIONS]`: runs `npm run bench -- NAME OPTIONS --json`, all benches without a NAME, and keeps the rows in
-// bench/results/NAME-DATE.json (all-DATE.json) and, as tables, .md, with machine, load, date and commit. RENVOX_ISA, RENVOX_THREADS and RENVOX_PYTHON are passed on and
-// named. --from FILE keeps rows that `npm run bench -- --json` printed before.
+// `npm run bench:results [-- NAME ... OPTIONS]`: runs `npm run bench -- NAME ... OPTIONS --json`, all benches without a NAME, and keeps the rows in
+// bench/results/NAME-DATE.json (all-DATE.json) and, as tables, .md, with machine, load, date and commit. RENVOX_ISA, RENVOX_THREADS and RENVOX_PYTHON are passed
+// on and named.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
@@ -9,32 +9,24 @@ import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const args = process.argv.slice(2);
-const at = args.indexOf('--from');
-const from = at < 0 ? undefined : args.splice(at, 2)[1];
-const named = args[0] !== undefined && !args[0].startsWith('--') ? args.shift() : undefined;
-const name = named ?? 'all';
-if (args.some((arg) => /^(?!--|\d|none$|onnxruntime$|pytorch$|scipy$)/.test(arg))) {
-  console.error('Expected one bench and its options: npm run bench:results -- metrics --samples 9');
-  process.exit(2);
-}
+const options = args.findIndex((arg) => arg.startsWith('--'));
+const names = options < 0 ? args : args.slice(0, options);
+const name = names.length > 0 ? names.join('-') : 'all';
 const load = () => Number(loadavg()[0]?.toFixed(2));
 const date = new Date().toISOString().slice(0, 10);
 const loadBefore = load();
-const command = ['bench', '--', ...(named ? [named] : []), ...args];
-/** What the bench printed: run now, or before. */
-function rowsOf() {
-  if (from !== undefined) return JSON.parse(readFileSync(from, 'utf8'));
-  const child = spawnSync('npm', ['run', '--silent', ...command, '--json'], {
-    cwd: root,
-    encoding: 'utf8',
-    maxBuffer: 2 ** 28,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  if (child.status === 0) return JSON.parse(child.stdout);
+const told = args.length > 0 ? ` -- ${args.join(' ')}` : '';
+const child = spawnSync('npm', ['run', '--silent', 'bench', '--', ...args, '--json'], {
+  cwd: root,
+  encoding: 'utf8',
+  maxBuffer: 2 ** 28,
+  stdio: ['ignore', 'pipe', 'inherit'],
+});
+if (child.status !== 0) {
   console.error(`bench ${name} ended with ${child.status}`);
   process.exit(1);
 }
-const rows = rowsOf();
+const rows = JSON.parse(child.stdout);
 if (rows.length === 0) {
   console.error(`bench ${name} measured nothing`);
   process.exit(1);
@@ -56,7 +48,7 @@ const addon = process.env.RENVOX_PREBUILD ? 'from RENVOX_PREBUILD' : "the checko
 const averages = { before: loadBefore, after: load() };
 const facts = {
   bench: name,
-  command: `npm run ${command.join(' ')}`,
+  command: `npm run bench:results${told}`,
   date,
   commit,
   addon,
@@ -98,13 +90,11 @@ function section(bench, group) {
 }
 
 const benches = [...new Set(rows.map((row) => row.name.split('/')[0]))];
-const told = [named, ...args].filter(Boolean);
-const options = told.length > 0 ? ` -- ${told.join(' ')}` : '';
 const set = Object.entries(settings).map(([key, value]) => `${key}=${value} `);
 const markdown = [
   `# bench ${name}, ${date}`,
   '',
-  `\`${set.join('')}npm run bench:results${options}\` at commit ${commit}: ${machine.processor}, ${machine.threads} threads, ${machine.memory_gb} GB, Node ${machine.node}.`,
+  `\`${set.join('')}npm run bench:results${told}\` at commit ${commit}: ${machine.processor}, ${machine.threads} threads, ${machine.memory_gb} GB, Node ${machine.node}.`,
   `Addon: ${addon}. Load averages (1 minute) before and after: ${averages.before}, ${averages.after}; of an idle machine the first is near 0. What the columns mean: [docs/benchmarks.md](../../docs/benchmarks.md).`,
   '',
   ...benches.flatMap((bench) =>
