@@ -5,7 +5,7 @@
  */
 import type { CeilingSamples } from './ceilings.js';
 import type { Taken, Turn } from './row.js';
-import { sampled } from './sampling.js';
+import { BATCH, sampled } from './sampling.js';
 import { Talker } from './talker.js';
 
 /** What a child says of itself at the end, memory before all. */
@@ -19,6 +19,7 @@ export class Contestant {
   readonly turns: Turn[] = [];
   readonly #talker: Talker;
   #wanted = Number.POSITIVE_INFINITY;
+  #calls = 1;
 
   constructor(
     readonly name: string,
@@ -31,18 +32,26 @@ export class Contestant {
 
   /** A first run that touches fresh memory. It counts where one run is longer than `patience` seconds; more are not made then. */
   async warmUp(patience: number): Promise<void> {
-    const turn = await this.#once();
+    const turn = await this.#runs();
     this.#wanted = Math.floor(patience / turn.seconds);
-    if (this.#wanted < 1) this.turns.push(turn);
+    if (this.#wanted < 1) {
+      this.turns.push(turn);
+      return;
+    }
+    // The second run tells how long one takes, and with it how many make a sample that a clock and a scheduler do not blur.
+    if (turn.seconds > 20 * BATCH.seconds) return;
+    const { seconds } = await this.#runs();
+    this.#calls = Math.max(1, Math.min(BATCH.calls, Math.round(BATCH.seconds / seconds)));
   }
 
-  /** One timed run, unless the contestant has had its share of the time. */
+  /** One sample, unless the contestant has had its share of the time. */
   async turn(): Promise<void> {
-    if (this.turns.length < this.#wanted) this.turns.push(await this.#once());
+    if (this.turns.length < this.#wanted) this.turns.push(await this.#runs());
   }
 
-  async #once(): Promise<Turn> {
-    return JSON.parse(await this.#talker.ask('run')) as Turn;
+  /** A sample: the mean of a few runs. */
+  async #runs(): Promise<Turn> {
+    return JSON.parse(await this.#talker.ask(`run ${this.#calls}`)) as Turn;
   }
 
   async facts(): Promise<Facts> {

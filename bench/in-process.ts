@@ -6,10 +6,7 @@ import { type Device, type Tensor, threads } from 'renvox';
 import { CeilingSamples } from './ceilings.js';
 import type { Contestant } from './contest.js';
 import { type Ceiling, type Measured, type Row, rowOf, type Turn } from './row.js';
-import { sampled } from './sampling.js';
-
-/** Seconds that a batch lasts about, and its most calls. */
-const BATCH = { seconds: 0.05, calls: 64 };
+import { BATCH, sampled } from './sampling.js';
 
 /** Enqueues one call and returns what it makes. */
 export type Call = () => readonly (Tensor | null | undefined)[];

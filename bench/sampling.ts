@@ -1,6 +1,9 @@
 /** Sampling by the `benchmark` package: it decides how often a round is run; a round notes its own measurements. */
 import Benchmark from 'benchmark';
 
+/** Seconds that the calls of one sample last about, and how many they are at most. */
+export const BATCH = { seconds: 0.05, calls: 64 };
+
 /**
  * Runs `round` `samples` times, and again for as long as `seconds` are not over. A round that fails ends it.
  */

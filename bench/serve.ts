@@ -1,5 +1,5 @@
 /**
- * The child's side of contest.ts. Lines on stdin: `run` makes one timed run, `leave PATH` writes the last result to a file, `compare PATH`
+ * The child's side of contest.ts. Lines on stdin: `run N` makes N runs and tells the mean time of one, `leave PATH` writes the last result to a file, `compare PATH`
  * says how far it is from the one there, `facts` says the most memory that the process was resident with. Each is answered by one line of JSON.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -39,33 +39,42 @@ export function relativeError(a: ArrayLike<number>, b: ArrayLike<number>): numbe
 /** Answers until stdin ends. */
 export async function serve<T>(service: Service<T>): Promise<void> {
   let last: { result: T } | undefined;
-  const timed = async () => {
+  const free = () => {
     if (last) service.free?.(last.result);
+    last = undefined;
+  };
+  const timed = async (count: number) => {
+    free();
     // Arrays that came to JS wait for the collector.
     globalThis.gc?.();
-    const before = process.cpuUsage();
-    const begin = performance.now();
-    const result = await service.run();
-    const seconds = (performance.now() - begin) / 1000;
-    const { user, system } = process.cpuUsage(before);
-    last = { result };
-    return { seconds, cpu: (user + system) / 1e6 };
+    const total = { seconds: 0, cpu: 0 };
+    for (let i = 0; i < count; i++) {
+      free();
+      const before = process.cpuUsage();
+      const begin = performance.now();
+      const result = await service.run();
+      total.seconds += (performance.now() - begin) / 1000;
+      const { user, system } = process.cpuUsage(before);
+      total.cpu += (user + system) / 1e6;
+      last = { result };
+    }
+    return { seconds: total.seconds / count, cpu: total.cpu / count };
   };
-  const answer = async (verb: string, path: string): Promise<object> => {
-    if (verb === 'run') return timed();
+  const answer = async (verb: string, argument: string): Promise<object> => {
+    if (verb === 'run') return timed(Number(argument));
     if (verb === 'facts') return { rss_mb: residentMb(), ...service.facts?.() };
     if (!last) throw new Error(`Expected a run before ${verb}`);
     if (verb === 'leave' && service.values) {
-      writeFileSync(path, await service.values(last.result));
+      writeFileSync(argument, await service.values(last.result));
       return {};
     }
     if (verb === 'compare' && service.distance)
-      return { worst: await service.distance(last.result, readFileSync(path)) };
+      return { worst: await service.distance(last.result, readFileSync(argument)) };
     throw new Error(`This child cannot ${verb}`);
   };
   for await (const line of createInterface({ input: process.stdin })) {
     const space = line.indexOf(' ');
-    const [verb, path] = space < 0 ? [line, ''] : [line.slice(0, space), line.slice(space + 1)];
-    console.log(JSON.stringify(await answer(verb, path)));
+    const [verb, argument] = space < 0 ? [line, ''] : [line.slice(0, space), line.slice(space + 1)];
+    console.log(JSON.stringify(await answer(verb, argument)));
   }
 }

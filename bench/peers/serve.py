@@ -16,19 +16,23 @@ def resident_mb():
 
 
 def serve(run, compare=None, **facts):
-    """Answers lines until stdin ends: `run` is timed; `compare(result, path)` says how far a result is from ours in a file."""
+    """Answers lines until stdin ends: `run N` is timed; `compare(result, path)` says how far a result is from ours in a file."""
     result = None
     for line in sys.stdin:
-        verb, _, path = line.rstrip("\n").partition(" ")
+        verb, _, argument = line.rstrip("\n").partition(" ")
         if verb == "run":
-            result = None
-            begin, before = time.perf_counter(), time.process_time()
-            result = run()
-            answer = {"seconds": time.perf_counter() - begin, "cpu": time.process_time() - before}
+            seconds = cpu = 0
+            for _ in range(int(argument)):
+                result = None
+                begin, before = time.perf_counter(), time.process_time()
+                result = run()
+                seconds += time.perf_counter() - begin
+                cpu += time.process_time() - before
+            answer = {"seconds": seconds / int(argument), "cpu": cpu / int(argument)}
         elif verb == "facts":
             answer = {"rss_mb": resident_mb(), **facts}
         elif verb == "compare" and compare:
-            worst = float(compare(result, path))
+            worst = float(compare(result, argument))
             answer = {"worst": worst if worst == worst else None}
         else:
             sys.exit(f"This peer cannot {verb}")

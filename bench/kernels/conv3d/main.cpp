@@ -1,5 +1,5 @@
-// Compiled once with each step: a child of bench/ladder.bench.ts. `step D H W Cin Cout threads` makes random numbers and then answers lines on stdin: "run" is one timed
-// convolution, "facts" the most resident memory and the error against the definition in double, at every corner and edge and at random voxels.
+// Compiled once with each step: a child of bench/ladder.bench.ts. `step D H W Cin Cout threads` makes random numbers and then answers lines on stdin: "run N" is the
+// mean time of N convolutions, "facts" the most resident memory and the error against the definition in double, at every corner and edge and at random voxels.
 #include <sys/resource.h>
 
 #include <chrono>
@@ -65,12 +65,14 @@ int main(int argc, char** argv) {
   const auto packed = pack(p, weight.data());
   char line[16];
   while (std::scanf("%15s", line) == 1) {
-    if (line[0] == 'r') {
+    int runs = 0;
+    if (line[0] == 'r' && std::scanf("%d", &runs) == 1 && runs > 0) {
       const double before = cpuSeconds();
       const auto begin = std::chrono::steady_clock::now();
-      convolve(p, x.data(), packed.data(), y.data(), n[5]);
+      for (int i = 0; i < runs; i++) convolve(p, x.data(), packed.data(), y.data(), n[5]);
       const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin;
-      std::printf("{\"seconds\": %.9f, \"cpu\": %.9f}\n", passed.count(), cpuSeconds() - before);
+      std::printf("{\"seconds\": %.9f, \"cpu\": %.9f}\n", passed.count() / runs,
+                  (cpuSeconds() - before) / runs);
     } else {
       rusage usage;
       getrusage(RUSAGE_SELF, &usage);
