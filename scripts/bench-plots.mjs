@@ -39,12 +39,14 @@ const sourceOf = ({ command, machine, date, commit, file }) =>
   `${command}, ${date}, commit ${commit.slice(0, 10)}, ${machine.processor}, ${machine.threads} threads (${file}); drawn by npm run bench:plots`;
 
 function svg(options) {
-  const figure = Plot.plot({ document, style: 'background: white', ...options });
+  const figure = Plot.plot({ document, ...options });
   const drawn = figure.tagName.toLowerCase() === 'svg' ? figure : figure.querySelector('svg');
   const text = drawn.outerHTML;
-  return text.includes('xmlns=')
+  const standing = text.includes('xmlns=')
     ? text
     : text.replace('<svg', '<svg xmlns="http://www.w3.org/2000/svg"');
+  // Where a page is dark, black text would be lost.
+  return standing.replace('<svg', '<svg style="background: white"');
 }
 
 /** Convolutions by their arithmetic intensity, under the roofs that were measured with them. */
@@ -100,27 +102,25 @@ function roofline(result) {
     marks: [
       Plot.line(roof(peak), { x: 'x', y: 'y', stroke: '#333' }),
       Plot.line(roof(WINOGRAD * peak), { x: 'x', y: 'y', stroke: '#333', strokeDasharray: '4,4' }),
-      Plot.text(
-        [{ x: high, y: peak, text: `multiply-adds on registers: ${peak.toFixed(0)} GFLOP/s` }],
-        {
-          ...{ x: 'x', y: 'y', text: 'text', textAnchor: 'end', dy: 10 },
-        },
+      note(peak / copy, peak, `multiply-adds on registers: ${peak.toFixed(0)} GFLOP/s`),
+      note(
+        (WINOGRAD * peak) / copy,
+        WINOGRAD * peak,
+        'the same with a sixth of the multiplications',
       ),
-      Plot.text(
-        [{ x: high, y: WINOGRAD * peak, text: 'the same with a sixth of the multiplications' }],
-        {
-          ...{ x: 'x', y: 'y', text: 'text', textAnchor: 'end', dy: -8 },
-        },
-      ),
-      Plot.text([{ x: low, y: low * copy, text: `memory copied: ${copy.toFixed(1)} GB/s` }], {
-        ...{ x: 'x', y: 'y', text: 'text', textAnchor: 'start', dx: 12, dy: 8 },
-      }),
+      note(2 * low, 2 * low * copy, `memory copied: ${copy.toFixed(1)} GB/s`, 12),
       Plot.dot([...theirs, ...points], { x: 'x', y: 'y', fill: 'algorithm', r: 4 }),
       Plot.text(best, { x: 'x', y: 'y', text: 'name', dy: -9, fontSize: 9 }),
       ...legend(['direct', 'Winograd', 'onnxruntime'], ['#2b78c5', '#b0322b', '#888888']),
       caption(result),
     ],
   });
+}
+
+/** A line's name, above its left end or, `lowered`, right of it. */
+function note(x, y, text, lowered = 0) {
+  const place = { textAnchor: 'start', dx: 4 + 2 * lowered, dy: lowered === 0 ? -8 : lowered };
+  return Plot.text([{ x, y, text }], { x: 'x', y: 'y', text: 'text', ...place });
 }
 
 /** The ladder's shares of the peak of one thread, by processor time, which neighbours disturb least. */
