@@ -51,7 +51,11 @@ function svg(options) {
 
 /** Convolutions by their arithmetic intensity, under the roofs that were measured with them. */
 function roofline(result) {
-  const forward = result.rows.filter((row) => row.gflops && row.flops_per_byte);
+  // Gradients and the small grids of training would crowd the picture; the table has them.
+  const left = / (dgrad|wgrad)|\/\d+x/;
+  const forward = result.rows.filter(
+    (row) => row.gflops && row.flops_per_byte && !left.test(row.name),
+  );
   const points = forward.map((row) => ({
     x: row.flops_per_byte,
     y: row.gflops,
@@ -205,7 +209,7 @@ function writeTable(result) {
   const [begin, end] = ['<!-- figures -->', '<!-- end of figures -->'];
   const [head, tail] = [text.indexOf(begin), text.indexOf(end)];
   if (head < 0 || tail < head) throw new Error(`${path} has no marks ${begin} and ${end}`);
-  const figure = (value, digits = 3) => (value ? `${+value.toPrecision(digits)}` : '');
+  const figure = (value) => (value ? `${+value.toPrecision(3)}` : '');
   const table = [
     begin,
     '',
@@ -215,8 +219,9 @@ function writeTable(result) {
     '| --- | --- | --- | --- | --- | --- |',
     ...result.rows.map(
       (row) =>
-        `| ${row.name.replace('ladder/', '')} | ${figure(row.median_s)} | ${figure(row.cpu_s)} | ${figure(row.share_of_peak_cpu)} | ${figure(row.ratio_cpu)} | ${figure(row.error, 2)} |`,
+        `| ${row.name.replace('ladder/', '')} | ${figure(row.median_s)} | ${figure(row.cpu_s)} | ${figure(row.share_of_peak_cpu)} | ${figure(row.ratio_cpu)} | ${row.error ? row.error.toExponential(1) : ''} |`,
     ),
+    '',
     '',
   ].join('\n');
   writeFileSync(path, text.slice(0, head) + table + text.slice(tail));
