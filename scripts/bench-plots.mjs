@@ -38,7 +38,7 @@ const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1]
 const sourceOf = ({ command, machine, date, commit, file }) =>
   `${command}, ${date}, commit ${commit.slice(0, 10)}, ${machine.processor}, ${machine.threads} threads (${file}); drawn by npm run bench:plots`;
 
-function svg(options) {
+function svg(title, options) {
   const figure = Plot.plot({ document, ...options });
   const drawn = figure.tagName.toLowerCase() === 'svg' ? figure : figure.querySelector('svg');
   const text = drawn.outerHTML;
@@ -46,7 +46,10 @@ function svg(options) {
     ? text
     : text.replace('<svg', '<svg xmlns="http://www.w3.org/2000/svg"');
   // Where a page is dark, black text would be lost.
-  return standing.replace('<svg', '<svg style="background: white"');
+  return standing.replace(
+    /<svg([^>]*)>/,
+    `<svg style="background: white" role="img"$1><title>${title}</title>`,
+  );
 }
 
 /** Convolutions by their arithmetic intensity, under the roofs that were measured with them. */
@@ -84,7 +87,7 @@ function roofline(result) {
   const best = [...new Set(points.map((p) => p.name))].map((name) =>
     points.filter((p) => p.name === name).reduce((a, b) => (a.y > b.y ? a : b)),
   );
-  return svg({
+  return svg('Convolutions under the roofline', {
     ...{
       width: 900,
       height: 520,
@@ -134,7 +137,7 @@ function ladder(result) {
     .map((row) => ({ name: row.name.replace('ladder/', ''), share: row.share_of_peak_cpu }));
   const first = result.rows.find((row) => row.peer_cpu_s);
   const peer = first && (first.share_of_peak_cpu * first.cpu_s) / first.peer_cpu_s;
-  return svg({
+  return svg('One convolution, step by step: share of the multiply-add peak', {
     ...{
       width: 900,
       height: 90 + 28 * bars.length,
