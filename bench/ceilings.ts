@@ -9,10 +9,10 @@ import { compiled, sources } from './compiled.js';
 import { type Ceiling, ceilingRow, type Row } from './row.js';
 import { Talker } from './talker.js';
 
-/** One measurement: a second that passed and, where it is known, a second of processor time. */
+/** One measurement: a second that passed, and a second of processor time of all threads. */
 export interface Rate {
   readonly passed: number;
-  readonly worked?: number;
+  readonly worked: number;
 }
 
 /** Multiply-adds on registers for 50 ms, two operations each. */
@@ -46,7 +46,9 @@ export async function memoryRate(
   count: number = threads(),
 ): Promise<Rate | undefined> {
   const talker = bandwidthProgram();
-  return talker ? { passed: Number(await talker.ask(`${kind} ${count}`)) } : undefined;
+  if (!talker) return undefined;
+  const [passed, worked] = (await talker.ask(`${kind} ${count}`)).split(' ').map(Number);
+  return { passed: passed as number, worked: worked as number };
 }
 
 /** Ends the child that measures memory. */
@@ -73,9 +75,8 @@ export class CeilingSamples {
   /** None where nothing could be measured. */
   get ceilings(): readonly Ceiling[] {
     if (this.#rates.length === 0) return [];
-    const cpuRates = this.#rates.flatMap((rate) => rate.worked ?? []);
     const rates = this.#rates.map((rate) => rate.passed);
-    return [{ kind: this.kind, rates, ...(cpuRates.length > 0 ? { cpuRates } : {}) }];
+    return [{ kind: this.kind, rates, cpuRates: this.#rates.map((rate) => rate.worked) }];
   }
 }
 

@@ -18,6 +18,8 @@ export interface Layer {
   readonly flops: number | undefined;
   /** f32 input, output and weights, each moved once. */
   readonly bytes: number;
+  /** The ceiling of memory: `read` where little of it is written. */
+  readonly memory: 'read' | 'copy';
   /** Share of the roofline that the layer shall reach at least. */
   readonly goal: number | undefined;
 }
@@ -60,6 +62,7 @@ function layer(
     goal: more.goal,
     flops: kind === 'maxPool3d' ? undefined : convFlops(out, cin, cout, taps),
     bytes: 4 * (voxels(size) * cin + voxels(out) * cout + weights),
+    memory: voxels(size) * cin >= 4 * voxels(out) * cout ? 'read' : 'copy',
   };
 }
 

@@ -130,7 +130,7 @@ async function measureLayer(
     const { turns, ceilings } = await takeTurns(
       cpu,
       calls.map(([, once]) => once),
-      { samples: options.samples, ceilings: ['fma', 'copy'], peer },
+      { samples: options.samples, ceilings: ['fma', l.memory], peer },
     );
     const peak = cpu.memory.peak / 2 ** 20;
     const facts = await peer?.facts();

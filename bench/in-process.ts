@@ -49,17 +49,22 @@ export async function takeTurns(
   return { turns, ceilings: ceilings.flatMap((c) => c.ceilings) };
 }
 
-/** A case of one call, without a peer. */
+/** A case of one call, without a peer, that memory binds. */
 export async function measureHere(
   device: Device,
-  c: Pick<Measured, 'name' | 'why' | 'flops' | 'bytes' | 'more'> & { readonly call: Call },
+  c: Pick<Measured, 'name' | 'why' | 'more'> & {
+    readonly bytes: number;
+    /** The ceiling: `read` for what writes little. Default copy. */
+    readonly memory?: 'read' | 'copy' | undefined;
+    readonly call: Call;
+  },
   { samples }: { samples: number },
 ): Promise<Row> {
-  const kinds = [
-    ...(c.flops === undefined ? [] : ['fma' as const]),
-    ...(c.bytes === undefined ? [] : ['copy' as const]),
-  ];
-  const { turns, ceilings } = await takeTurns(device, [c.call], { samples, ceilings: kinds });
+  const { turns, ceilings } = await takeTurns(device, [c.call], {
+    samples,
+    ceilings: [c.memory ?? 'copy'],
+  });
   const own = { turns: turns[0] as Turn[], rssMb: null };
-  return rowOf({ ...c, threads: threads(), own, ceilings });
+  const { name, why, bytes, more } = c;
+  return rowOf({ name, why, bytes, more, threads: threads(), own, ceilings });
 }

@@ -1,5 +1,5 @@
 /**
- * What else an analysis and an evaluation do with label maps of an abdomen, two kidneys with a mass on each, against what a copy moves in the same rounds:
+ * What else an analysis and an evaluation do with label maps of an abdomen, two kidneys with a mass on each, against what reading gives in the same rounds:
  * bytes that must move at least. Components, distances and whole sets of metrics have benches of their own.
  */
 import { device, ops } from 'renvox';
@@ -16,7 +16,11 @@ export async function* bench(options: BenchOptions): AsyncGenerator<Row> {
   const prediction = cpu.tensor(kidneys(shape, 1), { shape });
   const voxels = truth.size;
   const measure = (name: string, why: string, bytes: number, call: Call): Promise<Row> =>
-    measureHere(cpu, { name: `labels/512x512x100 ${name}`, why, bytes, call }, options);
+    measureHere(
+      cpu,
+      { name: `labels/512x512x100 ${name}`, why, bytes, memory: 'read', call },
+      options,
+    );
   yield await measure(
     'overlapCounts',
     'a confusion matrix: both maps read once',

@@ -1,5 +1,5 @@
 /**
- * The operations of a network that memory bounds, on one thread, against what a copy moves in the same rounds: bytes that must move at least. They
+ * The operations of a network that memory bounds, on one thread, against what a copy moves, or reading gives, in the same rounds: bytes that must move at least. They
  * are the passes that are left where nothing fuses: training, and what the plan for inference cannot fold.
  */
 import { device, ops, type Tensor, threads } from 'renvox';
@@ -8,6 +8,8 @@ import type { BenchOptions, Row } from './row.js';
 
 /** Why these shapes. */
 const finest = 'the finest level of the U-Net on 128^3, where activations are largest';
+/** What writes little of what it reads. */
+const READ = /^(maxPool3d|argmax|crossEntropy|softDice|clipGradients) (?!gradient)/;
 const parameters = 'about as many parameters as the U-Net has';
 
 export async function* bench(options: BenchOptions): AsyncGenerator<Row> {
@@ -22,8 +24,10 @@ export async function* bench(options: BenchOptions): AsyncGenerator<Row> {
 
 async function* operations(options: BenchOptions): AsyncGenerator<Row> {
   using cpu = device('cpu');
-  const measure = (name: string, bytes: number, call: Call, why = finest): Promise<Row> =>
-    measureHere(cpu, { name: `network/${name}`, why, bytes, call }, options);
+  const measure = (name: string, bytes: number, call: Call, why = finest): Promise<Row> => {
+    const memory = READ.test(name) ? 'read' : 'copy';
+    return measureHere(cpu, { name: `network/${name}`, why, bytes, memory, call }, options);
+  };
   const shape = [1, 128, 128, 128, 16] as const;
   const size = 4 * 16 * 128 ** 3;
   {

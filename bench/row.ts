@@ -58,8 +58,8 @@ export interface Ceiling {
   readonly kind: 'fma' | 'read' | 'copy';
   /** Operations or bytes a second, one measurement a round. */
   readonly rates: readonly number[];
-  /** The same a second of processor time, where that is known. */
-  readonly cpuRates?: readonly number[];
+  /** The same a second of processor time of all threads. */
+  readonly cpuRates: readonly number[];
 }
 
 /** A case with its figures, from which {@link rowOf} makes a row. */
@@ -129,9 +129,7 @@ export function rowOf(m: Measured): Row {
     ceiling: roof?.ceiling.kind ?? null,
     ...rates(m.ceilings ?? []),
     share_of_peak_cpu:
-      cpu !== null && roof?.ceiling.cpuRates
-        ? roof.work / cpu / median(roof.ceiling.cpuRates)
-        : null,
+      cpu !== null && roof ? roof.work / cpu / median(roof.ceiling.cpuRates) : null,
     bytes: m.bytes ?? null,
     flops_per_byte: m.flops && m.bytes ? m.flops / m.bytes : null,
     peer_samples: peer?.turns.length ?? null,

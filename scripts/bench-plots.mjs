@@ -74,7 +74,7 @@ function roofline(result) {
       name: '',
     }));
   const peak = median(forward.map((row) => row.peak_gflops));
-  const copy = median(forward.map((row) => row.copy_gbps));
+  const copy = median(forward.flatMap((row) => row.copy_gbps ?? []));
   const [low, high] = [
     0.5 * Math.min(...points.map((p) => p.x)),
     2 * Math.max(...points.map((p) => p.x)),

@@ -9,7 +9,7 @@ interface Turn {
 interface Ceiling {
   kind: 'fma' | 'read' | 'copy';
   rates: number[];
-  cpuRates?: number[];
+  cpuRates: number[];
 }
 interface Measured {
   name: string;
@@ -49,20 +49,23 @@ t.test('the standard keys come first, null where one does not apply', async (t) 
   ]);
   t.match(row, { name: 'a/b', median_s: 1, spread: 1, cpu_s: 2, samples: 3, why: 'c' });
   for (const key of STANDARD.slice(3)) t.equal(row[key], null, key);
-  t.same(Object.keys(ceilingRow({ kind: 'copy', rates: [1e9] }, 1)).slice(0, 10), STANDARD);
+  t.same(
+    Object.keys(ceilingRow({ kind: 'copy', rates: [1e9], cpuRates: [1e9] }, 1)).slice(0, 10),
+    STANDARD,
+  );
 });
 
 t.test('shares are of the ceiling that binds', async (t) => {
   const ceilings: Ceiling[] = [
     { kind: 'fma', rates: [100e9, 200e9, 300e9], cpuRates: [50e9] },
-    { kind: 'copy', rates: [10e9] },
+    { kind: 'copy', rates: [10e9], cpuRates: [8e9] },
   ];
   // 100 GFLOP need half a second, 1 GB a tenth.
   const heavy = rowOf({ ...plain, flops: 100e9, bytes: 1e9, ceilings });
   t.match(heavy, { gflops: 100, gbps: 1, ceiling: 'fma', share_of_peak: 0.5 });
   t.match(heavy, { share_of_peak_cpu: 1, peak_gflops: 200, copy_gbps: 10, flops_per_byte: 100 });
   const light = rowOf({ ...plain, flops: 10e9, bytes: 8e9, ceilings });
-  t.match(light, { ceiling: 'copy', share_of_peak: 0.8, share_of_peak_cpu: null });
+  t.match(light, { ceiling: 'copy', share_of_peak: 0.8, share_of_peak_cpu: 0.5 });
   for (const [share, met] of [
     [0.8, 'met'],
     [0.81, 'missed'],
