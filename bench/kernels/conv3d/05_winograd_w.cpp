@@ -14,8 +14,7 @@ std::vector<float> pack(const Problem& p, const float* weight) {
       filter6(g, u);
       one[i] = float(u[point]);
     }
-    const auto packed = packBlocks(one.data(), p.Cout, p.Cin, 9);
-    all.insert(all.end(), packed.begin(), packed.end());
+    appendBlocks(all, one, p, 9);
   }
   return all;
 }

@@ -8,8 +8,7 @@ std::vector<float> pack(const Problem& p, const float* weight) {
   std::vector<float> all, one(size_t(p.Cout) * p.Cin * 3);
   for (int point = 0; point < 36; point++) {
     for (size_t i = 0; i < one.size(); i++) one[i] = float(u[i * 36 + point]);
-    const auto packed = packBlocks(one.data(), p.Cout, p.Cin, 3);
-    all.insert(all.end(), packed.begin(), packed.end());
+    appendBlocks(all, one, p, 3);
   }
   return all;
 }

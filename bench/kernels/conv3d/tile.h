@@ -58,3 +58,10 @@ inline std::vector<float> packBlocks(const float* weight, int Cout, int Cin, int
             weight[(size_t(o) * Cin + c) * taps + t];
   return packed;
 }
+
+// The same, one point of a Winograd transform after the other.
+inline void appendBlocks(std::vector<float>& all, const std::vector<float>& point, const Problem& p,
+                         int taps) {
+  const auto packed = packBlocks(point.data(), p.Cout, p.Cin, taps);
+  all.insert(all.end(), packed.begin(), packed.end());
+}

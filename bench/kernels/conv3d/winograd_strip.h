@@ -17,8 +17,7 @@ inline std::vector<float> packStrips(const Problem& p, const float* weight) {
         filter4(g, f);
         one[i] = float(f[q]);
       }
-      const auto packed = packBlocks(one.data(), p.Cout, p.Cin, 1);
-      all.insert(all.end(), packed.begin(), packed.end());
+      appendBlocks(all, one, p, 1);
     }
   return all;
 }
