@@ -15,7 +15,7 @@ import { KITS_METRICS } from './kits-figures.js';
 import { kitsRanking } from './kits-ranking.js';
 import type { Lesion, Side } from './lesions.js';
 import { type SummaryFigure, summaryFigure } from './report.js';
-import { pText, type Table, text, withInterval } from './table.js';
+import { INTERVAL, pText, type Table, text, withInterval } from './table.js';
 
 /** The records of one case by both systems. */
 export interface Pair {
@@ -84,7 +84,6 @@ function pairedRows(
 }
 
 const PAIRED = "p: Wilcoxon's signed rank test over patients; adjusted: Holm over this table.";
-const INTERVALS = '95 % intervals: percentile bootstrap by patient.';
 
 const VALUES = ['dice', 'hausdorff_mm', 'hd95_mm', 'assd_mm'] as const;
 type Value = (typeof VALUES)[number];
@@ -127,7 +126,7 @@ export function segmentationComparison(context: ComparisonContext, alone: number
   return {
     id: 'segmentation',
     title: `Segmentation: ${nameA} against ${nameB}`,
-    note: `${pairs.length} cases that both have; ${alone} cases are in one alone and left out. Difference: ${nameB} minus ${nameA}. ${PAIRED} Distances over sides where both systems have one; how many each system is without (missed, false, or nothing to compare) stands beside. ${INTERVALS}`,
+    note: `${pairs.length} cases that both have; ${alone} cases are in one alone and left out. Difference: ${nameB} minus ${nameA}. ${PAIRED} Distances over sides where both systems have one; how many each system is without (missed, false, or nothing to compare) stands beside. ${INTERVAL}`,
     columns: [
       ...['structure', 'side', 'figure', `without: ${nameA}`, `without: ${nameB}`, 'n'],
       ...[nameA, nameB, 'difference', 'p', 'adjusted p'],
@@ -165,13 +164,15 @@ export function kitsComparison(context: ComparisonContext): Table[] {
     {
       id: 'kits',
       title: `Official scores of KiTS: ${names[0]} against ${names[1]}`,
-      note: `${scored.length} cases that both have scores of. Difference: ${names[1]} minus ${names[0]}. Both masks empty: 1; one alone: 0. ${PAIRED} ${INTERVALS}`,
+      conventions: 'kits',
+      note: `${scored.length} cases that both have scores of. Difference: ${names[1]} minus ${names[0]}. Both masks empty: 1; one alone: 0. ${PAIRED} ${INTERVAL}`,
       columns: ['region', 'score', 'n', ...names, 'difference', 'p', 'adjusted p'],
       rows,
     },
     {
       id: 'kits-ranking',
       title: 'Ranking of KiTS',
+      conventions: 'kits',
       note: 'By the mean Dice and the mean surface Dice over the three regions, each ranked (equal ones share the better rank); the ranks are averaged, ties parted by the Dice of tumours.',
       columns: ['system', 'mean Dice', 'rank', 'mean surface Dice', 'rank', 'mean rank', 'place'],
       rows: kitsRanking(means).map((r, i) => [

@@ -44,6 +44,7 @@ export function kitsTables(
     {
       id: 'kits',
       title: `Official scores (${protocol})`,
+      conventions: 'kits',
       note: `Mean over cases, ${against}. Both masks empty: 1; one alone: 0. Surface Dice at ${KITS_REGIONS.map(({ name, toleranceMm }) => `${toleranceMm.toFixed(4)} mm (${name})`).join(', ')}. By case: evaluation.csv. ${INTERVAL}`,
       columns: ['region', 'n', 'Dice', 'surface Dice'],
       rows: KITS_REGIONS.map(({ name }) => {
