@@ -7,8 +7,8 @@ import { download } from '../tensor.js';
 import { type Triple, Volume } from '../volume/index.js';
 import type { Axis } from './component-shapes.js';
 import { axialAxisOf, type Component, componentList, componentsOf } from './components.js';
-import { labelBox } from './label-box.js';
-import { commonGeometry, deviceFor, hostLabels, type LabelSource } from './label-source.js';
+import { hostBox } from './device-box.js';
+import { commonGeometry, deviceFor, type LabelSource } from './label-source.js';
 import {
   type InstanceOverlap,
   type Matching,
@@ -91,14 +91,7 @@ export async function compareInstances(
   const maps = [truth, prediction];
   const axialAxis = axialAxisOf(options.axialAxis, ...maps);
   const device = deviceFor(options.device, ...maps);
-  const box = labelBox(
-    {
-      truth: await hostLabels('truth', truth, shape),
-      prediction: await hostLabels('prediction', prediction, shape),
-    },
-    shape,
-    options.labels,
-  );
+  const box = await hostBox({ truth, prediction }, shape, options.labels, options.signal);
   const find = async (labels: Uint8Array) => {
     const volume = maps.find((map) => map instanceof Volume);
     const common = { spacing, axialAxis, offset: box.offset, volume };

@@ -19,14 +19,8 @@ import {
   conventionOf,
   type EmptyValue,
 } from './conventions.js';
-import { labelBox } from './label-box.js';
-import {
-  commonGeometry,
-  deviceFor,
-  hostLabels,
-  type LabelSource,
-  labelTensor,
-} from './label-source.js';
+import { hostBox } from './device-box.js';
+import { commonGeometry, deviceFor, type LabelSource, labelTensor } from './label-source.js';
 import { LABELS, OverlapTable } from './overlap-table.js';
 import { type RegionSize, regionSize } from './region-sizes.js';
 import { quantile } from './statistics/bootstrap.js';
@@ -120,14 +114,7 @@ export async function measure(
   const { signal } = options;
   const axialAxis = axialAxisOf(options.axialAxis, truth, prediction);
   const box = options.sizes
-    ? labelBox(
-        {
-          truth: await hostLabels('truth', truth, shape),
-          prediction: await hostLabels('prediction', prediction, shape),
-        },
-        shape,
-        undefined,
-      )
+    ? await hostBox({ truth, prediction }, shape, undefined, signal)
     : undefined;
   return scope(async () => {
     const a = labelTensor('truth', truth, shape, device);
