@@ -156,11 +156,14 @@ export function instanceOverlaps(
 function numbered(labels: Uint8Array): Int32Array {
   const numbers = new Int32Array(256);
   let next = 1;
-  return Int32Array.from(labels, (value) => {
-    if (value === 0) return 0;
+  const map = new Int32Array(labels.length);
+  for (let at = 0; at < map.length; at++) {
+    const value = labels[at] as number;
+    if (value === 0) continue;
     if (numbers[value] === 0) numbers[value] = next++;
-    return numbers[value] as number;
-  });
+    map[at] = numbers[value] as number;
+  }
+  return map;
 }
 
 /** Distances between the surfaces of one pair, in the joint box of the two: an instance is whole in it. */
