@@ -162,7 +162,8 @@ async function evaluateFolders(
   return done;
 }
 
-async function schemeOf(labels: string): Promise<LabelScheme> {
+/** A preset, or a JSON file. @throws RenvoxError FileNotFound, InvalidFile, InvalidArgument */
+export async function schemeOf(labels: string): Promise<LabelScheme> {
   if (labels === 'renvox' || labels === 'kits') return SCHEMES[labels];
   const text = (await readInput(labels, ' (presets are renvox and kits)')).toString('utf8');
   let json: unknown;
