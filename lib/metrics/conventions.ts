@@ -123,9 +123,9 @@ export type ConventionName = keyof typeof CONVENTIONS;
 
 /** @throws RenvoxError InvalidArgument */
 export function conventionOf(name: ConventionName): Convention {
-  const found = (CONVENTIONS as Record<string, Convention>)[name];
-  if (!found) throw invalidArgument('conventions', Object.keys(CONVENTIONS).join(' or '), name);
-  return found;
+  if (!Object.hasOwn(CONVENTIONS, name))
+    throw invalidArgument('conventions', Object.keys(CONVENTIONS).join(' or '), name);
+  return CONVENTIONS[name];
 }
 
 /** The table of docs/conventions.md. */

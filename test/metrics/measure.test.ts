@@ -160,8 +160,12 @@ t.test('empty masks in every mode', async (t) => {
       );
     }
   }
-  await t.rejects(measure(none, none, { ...geometry, conventions: 'x' as 'renvox' }), {
-    code: 'InvalidArgument',
+  for (const conventions of ['x', 'toString'] as unknown as ConventionName[])
+    await t.rejects(measure(none, none, { ...geometry, conventions }), { code: 'InvalidArgument' });
+  for (const odd of [new DataView(new ArrayBuffer(SIZE)), new BigInt64Array(SIZE)] as never[])
+    await t.rejects(measure(odd, none, geometry), { code: 'InvalidArgument' });
+  await t.rejects(surfaceElements(some, some, { ...geometry, signal: AbortSignal.abort() }), {
+    code: 'AbortError',
   });
   const twice = await measure(some, some, { ...geometry, regions: { x: [1, 1] } });
   t.equal(twice.regions.x?.voxelsTruth, 1, 'a label that is named twice counts once');
