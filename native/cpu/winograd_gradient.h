@@ -56,7 +56,7 @@ struct WinogradGradientPlan {
   int64_t stripTileRows = 1, strips = 1, stepPairs = 1, chunkPairs = 1, chunks = 1, partials = 1;
 
   WinogradSource source(const WeightGradient& g) const {
-    return {g.fine, g.fineSize, 1, -g.padding[1], -g.padding[2], tilesW, blocks};
+    return {g.fine, g.fineSize, g.slope, -g.padding[1], -g.padding[2], tilesW, blocks};
   }
 
  private:
