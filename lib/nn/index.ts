@@ -1,4 +1,11 @@
 /** Networks and their weights files. */
+export { describeWeights, type WeightsDescription } from './describe-weights.js';
+export {
+  type ImportOptions,
+  type ImportReport,
+  importWeights,
+  type ListedTensor,
+} from './import-weights.js';
 export {
   type ForwardOptions,
   type InferOptions,
@@ -14,6 +21,7 @@ export {
   type SafetensorsFile,
   type StoredTensor,
 } from './safetensors.js';
+export { parseTorchFile, type TorchFile, type TorchTensor } from './torch-file.js';
 export { UNet3D, type UNet3DConfig } from './unet3d.js';
 export {
   type LoadedNetwork,
