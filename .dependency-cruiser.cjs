@@ -8,6 +8,7 @@ const rooms = [
   'phantom',
   'metrics',
   'volume',
+  'onnx',
   'nn',
   'autograd',
   'ops',

@@ -30,9 +30,15 @@ export function register(program: Command): void {
     .option('--json', 'what became of each key, as JSON')
     .action(runImport);
   weights
+    .command('export')
+    .description('a network as ONNX, with its grid, window, orientation and labels in the metadata')
+    .argument('<file>', '.safetensors that renvox wrote')
+    .requiredOption('--out <file>', 'the .onnx file to write')
+    .action(runExport);
+  weights
     .command('show')
     .description('what a file holds: architecture, keys, shapes, metadata, hash')
-    .argument('<file>', '.safetensors or .pth')
+    .argument('<file>', '.safetensors, .pth or .onnx')
     .option('--json', 'as JSON')
     .action(runShow);
 }
@@ -49,9 +55,25 @@ async function runImport(path: string, options: ImportCommand): Promise<void> {
   console.error(`wrote ${options.out}`);
 }
 
+async function runExport(path: string, { out }: { out: string }): Promise<void> {
+  const { loadNetwork } = await import('../nn/index.js');
+  const { saveOnnx } = await import('../onnx/index.js');
+  const { device } = await import('../device.js');
+  const { softwareVersion } = await import('./version.js');
+  using cpu = device('cpu');
+  const { network, metadata, sha256 } = await loadNetwork(path, { device: cpu });
+  const source = { ...softwareVersion(), weights_sha256: sha256 };
+  await saveOnnx(out, network, metadata, { source });
+  console.error(`wrote ${out}`);
+}
+
 async function runShow(path: string, options: { json?: boolean }): Promise<void> {
-  const { describeWeights } = await import('../nn/index.js');
-  const description = await describeWeights(path);
+  const { describeWeights, readWeightsFile } = await import('../nn/index.js');
+  const { describeOnnx } = await import('../onnx/index.js');
+  // A protocol buffer has no magic number: the name tells.
+  const description = path.toLowerCase().endsWith('.onnx')
+    ? describeOnnx(await readWeightsFile(path))
+    : await describeWeights(path);
   console.log(options.json ? JSON.stringify(description, null, 2) : showText(description));
 }
 

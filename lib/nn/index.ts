@@ -1,5 +1,5 @@
 /** Networks and their weights files. */
-export { describeWeights, type WeightsDescription } from './describe-weights.js';
+export { describeWeights, readJsonParts, type WeightsDescription } from './describe-weights.js';
 export {
   type ImportOptions,
   type ImportReport,
@@ -27,6 +27,7 @@ export {
   type LoadedNetwork,
   loadNetwork,
   makeNetwork,
+  readWeightsFile,
   saveNetwork,
   storedTensors,
   uploadTensors,

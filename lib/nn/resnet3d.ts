@@ -81,7 +81,7 @@ export class ResNet3D extends Network<Complete> {
       first.dispose();
       for (let stage = 1; stage <= 4; stage++) {
         const name = `layer${stage}.0`;
-        const { stride, dilation } = strides(stage, this.config.geometry);
+        const { stride, dilation } = stageGeometry(stage, this.config.geometry);
         const load = this.#relu(y);
         const conv = (of: string, norm: string, from: Tensor, more: FoldedOptions) =>
           this.#folded(`${name}.${of}`, `${name}.${norm}`, from, products, more);
@@ -164,7 +164,7 @@ export class ResNet3D extends Network<Complete> {
     type: Products & { out: 'f32' },
   ): Tensor {
     const name = `layer${stage}.0`;
-    const { stride, dilation } = strides(stage, this.config.geometry);
+    const { stride, dilation } = stageGeometry(stage, this.config.geometry);
     let y = conv3d(x, this.tensor(`${name}.conv1.weight`), {
       ...{ stride, padding: dilation, dilation },
       ...type,
@@ -192,7 +192,8 @@ export class ResNet3D extends Network<Complete> {
   }
 }
 
-function strides(
+/** @internal How stage 1 to 4 moves and spreads its taps. */
+export function stageGeometry(
   stage: number,
   geometry: 'dilated' | 'strided',
 ): { stride: number; dilation: number } {
