@@ -1,5 +1,6 @@
 /** Networks and their weights files. */
 export { describeWeights, readJsonParts, type WeightsDescription } from './describe-weights.js';
+export { type GradCamMethod, type GradCamOptions, gradCam } from './grad-cam.js';
 export {
   type ImportOptions,
   type ImportReport,
@@ -14,7 +15,7 @@ export {
   type Weights,
 } from './network.js';
 export type { Precision } from './precision.js';
-export { ResNet3D, type ResNet3DConfig } from './resnet3d.js';
+export { ResNet3D, type ResNet3DConfig, type ResNet3DForwardOptions } from './resnet3d.js';
 export {
   formatSafetensors,
   parseSafetensors,
