@@ -1,5 +1,6 @@
 /** From a CT to findings. */
 export { type AnalyzeOptions, type AnalyzeProgress, analyze } from './analyze.js';
+export type { GradCamFinding, GradCamRequest, MassExplanation } from './explain.js';
 export {
   type Finding,
   type KidneyFinding,
@@ -10,10 +11,13 @@ export {
   type Provenance,
   type Timings,
 } from './finding.js';
+export type { Enhancement, Intensities } from './intensities.js';
 export { type CascadeNetworks, loadCascade, type Stage, shippedWeights } from './networks.js';
-export { OUTPUT_FILES, writeFinding } from './output.js';
+export { filesOf, OUTPUT_FILES, writeFinding } from './output.js';
+export { PHASES, type PhaseName, type SecondPhase } from './phase.js';
 export { type AnalysisPlan, planAnalysis } from './plan.js';
 export { encodePng } from './png.js';
 export { type PreviewMass, type PreviewOptions, previewPng } from './preview.js';
 export { DISCLAIMER, makeReport, REPORT_SCHEMA, type Report, reportText } from './report.js';
+export { type SecondOpinion, secondOpinion } from './second-opinion.js';
 export type { Side } from './stages.js';

@@ -159,11 +159,50 @@ export function findMasses(
   );
 }
 
+/** The classifier's crop round the mass of place k of a side, as boxAffine takes it. */
+export function classifierBox({ mass, classifier }: CascadeNetworks, k: number) {
+  return {
+    row: k + 1,
+    size: classifier.shape,
+    spacing: mass.spacing,
+    step: classifier.spacing[0],
+    margin: MASS_MARGIN,
+  };
+}
+
+/** What the classifier sees of one mass, [1, D, H, W, 1]; it is where both masks, u8 [1, D, H, W], are 1. */
+export function massCrop(
+  ct: LoadedCt,
+  found: MassStage,
+  table: Tensor,
+  k: number,
+  networks: CascadeNetworks,
+): { image: Tensor; anyMass: Tensor; nearest: Tensor } {
+  const { classifier } = networks;
+  return scope(() => {
+    const box = classifierBox(networks, k);
+    const image = resample(ct.image, {
+      size: classifier.shape,
+      affine: boxAffine(table, { ...box, through: found.affine }),
+      outside: classifier.window.low,
+      window: classifier.window,
+    });
+    // The contour is where the interpolated logits change class, not the steps of the crop's voxels.
+    const here = { size: classifier.shape, affine: boxAffine(table, box) };
+    const anyMass = maskEquals(resampleArgmax(found.logits, here), 2);
+    const components = resampleArgmax(found.logits, { ...here, components: found.masses });
+    const nearest = maskEquals(components, k + 1);
+    const { low } = classifier.window;
+    const alone = maskOutside(maskOutside(image, anyMass, low), nearest, low);
+    return { image: alone, anyMass, nearest };
+  });
+}
+
 /** Probabilities [CAPACITY, 3] (aml, cystic, solid) of one side's masses; zeros where there is none. */
 export function classifyMasses(
   ct: LoadedCt,
   found: MassStage,
-  { mass, classifier }: CascadeNetworks,
+  networks: CascadeNetworks,
 ): Tensor[] {
   const { device } = ct.image;
   return scope(() => {
@@ -171,30 +210,8 @@ export function classifyMasses(
     return Array.from({ length: CAPACITY }, (_, k) =>
       device.under({ when: { counts: found.voxels, index: k } }, () =>
         scope(() => {
-          const box = {
-            row: k + 1,
-            size: classifier.shape,
-            spacing: mass.spacing,
-            step: classifier.spacing[0],
-            margin: MASS_MARGIN,
-          };
-          const image = resample(ct.image, {
-            size: classifier.shape,
-            affine: boxAffine(table, { ...box, through: found.affine }),
-            outside: classifier.window.low,
-            window: classifier.window,
-          });
-          // The contour is where the interpolated logits change class, not the steps of the crop's voxels.
-          const here = { size: classifier.shape, affine: boxAffine(table, box) };
-          const anyMass = maskEquals(resampleArgmax(found.logits, here), 2);
-          const nearest = resampleArgmax(found.logits, { ...here, components: found.masses });
-          const { low } = classifier.window;
-          const alone = maskOutside(
-            maskOutside(image, anyMass, low),
-            maskEquals(nearest, k + 1),
-            low,
-          );
-          return softmax(classifier.network.infer(alone));
+          const { image } = massCrop(ct, found, table, k, networks);
+          return softmax(networks.classifier.network.infer(image));
         }),
       ),
     );
