@@ -66,7 +66,10 @@ async function run(input: string, options: Options, command: Command): Promise<v
   };
   const pipeline = await import('../pipeline/index.js');
   if (options.dryRun) {
-    const plan = await pipeline.planAnalysis(input);
+    const plan = await pipeline.planAnalysis(input, {
+      phase: options.phase?.path,
+      gradCam: requestOf(options) !== undefined,
+    });
     console.log(options.json ? JSON.stringify(plan, null, 2) : planText(plan));
     return;
   }

@@ -185,7 +185,10 @@ async function cascade(
   };
 }
 
-/** Counts of whole HU of every instance, of all of it and of its interior; of the later phase less the earlier one likewise. */
+/**
+ * Counts of whole HU of every instance, of all of it and of its interior; with a second phase also of the later phase less the earlier
+ * one, and of the second phase.
+ */
 function countHu(ct: LoadedCt, instances: Tensor, phase: SecondPhase | undefined): Tensor[] {
   return scope(() => {
     const both = (image: Tensor, minus?: Tensor) =>
@@ -196,7 +199,7 @@ function countHu(ct: LoadedCt, instances: Tensor, phase: SecondPhase | undefined
     if (!phase) return counts;
     const other = loadPhase(ct, phase);
     const change = isEarlier(phase.name) ? both(ct.image, other) : both(other, ct.image);
-    return [...counts, ...change];
+    return [...counts, ...change, ...both(other)];
   });
 }
 
@@ -206,25 +209,23 @@ interface Counted {
   phase: SecondPhase | undefined;
 }
 
-/** What the HU of an instance say; `inPhase`: whether all of it lies in the second phase's field of view. */
-function readHu({ counts, phase }: Counted, label: number, inPhase: boolean) {
+/** What the HU of an instance say; `covered`: whether all of it lies in the second phase's field of view. */
+function readHu({ counts, phase }: Counted, label: number, covered: boolean) {
   const { low, bins } = HU_RANGE;
-  const [whole, core, change, coreChange] = counts.map(
+  const [whole, core, change, coreChange, inPhase, coreInPhase] = counts.map(
     (all) => new Histogram(all.subarray((label - 1) * bins, label * bins), low),
   );
   const hu = { whole: intensities(whole as Histogram), core: intensities(core as Histogram) };
-  const enhanced =
-    phase && inPhase
-      ? {
-          ...{
-            whole: enhancement(change as Histogram),
-            core: enhancement(coreChange as Histogram),
-          },
-          unenhanced: phase.name === 'unenhanced',
-        }
-      : null;
+  const second = covered
+    ? { whole: intensities(inPhase as Histogram), core: intensities(coreInPhase as Histogram) }
+    : null;
+  const enhanced = second && {
+    ...{ whole: enhancement(change as Histogram), core: enhancement(coreChange as Histogram) },
+    unenhanced: phase?.name === 'unenhanced' ? second : null,
+  };
   return {
     ...{ intensities: hu.whole, coreIntensities: hu.core },
+    ...{ phaseIntensities: second?.whole ?? null, corePhaseIntensities: second?.core ?? null },
     ...{ enhancement: enhanced?.whole ?? null, coreEnhancement: enhanced?.core ?? null },
     secondOpinion: secondOpinion(hu, enhanced),
   };

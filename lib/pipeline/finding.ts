@@ -40,7 +40,10 @@ export interface MassFinding {
   intensities: Intensities;
   /** The same of what is left without its border: voxels whose six neighbours are of the mass. */
   coreIntensities: Intensities;
-  /** How a second phase differs; null without one, or where the mass leaves its field of view. */
+  /** HU in the second phase; null without one, or where the mass leaves its field of view. */
+  phaseIntensities: Intensities | null;
+  corePhaseIntensities: Intensities | null;
+  /** How the second phase differs; null likewise. */
   enhancement: Enhancement | null;
   coreEnhancement: Enhancement | null;
   /** What a rule on these figures says, beside the network's class: see {@link SecondOpinion}. */

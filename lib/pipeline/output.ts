@@ -12,7 +12,7 @@ import type { Report } from './report.js';
 /** The files of an output folder. */
 export const OUTPUT_FILES = ['labels.nii.gz', 'report.json', 'preview.png'] as const;
 /** The further one, where Grad-CAM was asked for. */
-const GRAD_CAM_FILE = 'gradcam.nii.gz';
+export const GRAD_CAM_FILE = 'gradcam.nii.gz';
 
 /** The files that a finding is written to. */
 export function filesOf(finding: Finding): string[] {

@@ -78,6 +78,9 @@ export interface Report {
     hu: HuReport;
     /** Of the mass without its border. */
     hu_core: HuReport;
+    /** In the second phase; null without one, or where the mass leaves its field of view. */
+    hu_phase: HuReport | null;
+    hu_phase_core: HuReport | null;
     enhancement: EnhancementReport | null;
     enhancement_core: EnhancementReport | null;
     /** A rule on these figures, beside the class above, never instead of it. */
@@ -132,6 +135,8 @@ export function makeReport(
       centroid_lps_mm: m.centroidLpsMm,
       hu: hu(m.intensities),
       hu_core: hu(m.coreIntensities),
+      hu_phase: m.phaseIntensities && hu(m.phaseIntensities),
+      hu_phase_core: m.corePhaseIntensities && hu(m.corePhaseIntensities),
       enhancement: enhancement(m.enhancement),
       enhancement_core: enhancement(m.coreEnhancement),
       second_opinion: opinion(m),

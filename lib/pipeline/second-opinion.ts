@@ -11,7 +11,7 @@ import type { Enhancement, Intensities } from './intensities.js';
 export const BOSNIAK_ENHANCING_FRACTION = 0.25;
 /**
  * Share of fat from which a mass holds macroscopic fat, and share of calcification up to which that makes it an AML. The definition gives no
- * numbers; these are of the trial of a rule on phantoms, where a tenth of the mass without its border told AML from others.
+ * numbers; a tenth of the mass without its border told AML from others in a trial on phantoms.
  */
 export const AML_FAT_FRACTION = 0.1;
 export const AML_CALCIFIED_FRACTION = 0.01;
@@ -34,26 +34,38 @@ export interface MassIntensities {
   core: Intensities;
 }
 
-/** How a second phase differs, likewise. `unenhanced`: the earlier one was taken without contrast. */
+/** How a second phase differs, likewise. */
 export interface MassEnhancement {
   whole: Enhancement;
   core: Enhancement;
-  unenhanced: boolean;
+  /** The HU of the second phase, where it was taken without contrast. */
+  unenhanced: MassIntensities | null;
 }
 
 export function secondOpinion(hu: MassIntensities, change?: MassEnhancement | null): SecondOpinion {
   const judged = hu.core.voxels >= LEAST_CORE_VOXELS ? 'core' : 'whole';
-  const { fatFraction, calcifiedFraction, median } = hu[judged];
+  const { fatFraction, median } = hu[judged];
+  // With contrast, what is above 130 HU may be vessels: calcification is told on an unenhanced scan.
+  const native = change?.unenhanced?.[judged].calcifiedFraction ?? null;
+  const dense = native ?? hu[judged].calcifiedFraction;
   const say = (name: MassClass | null, because: string) =>
     ({ class: name, because, judged }) as const;
-  if (fatFraction === null || calcifiedFraction === null || median === null)
+  if (fatFraction === null || dense === null || median === null)
     return say(null, 'no voxel has a value');
   const fat = `${percent(fatFraction)} fat (below -20 HU)`;
-  const calcium = `${percent(calcifiedFraction)} calcified (above 130 HU)`;
-  if (fatFraction >= AML_FAT_FRACTION)
-    return calcifiedFraction <= AML_CALCIFIED_FRACTION
-      ? say('aml', `${fat}, at least 10 %, and ${calcium}, at most 1 %`)
-      : say(null, `${fat}, but ${calcium}: fat with calcification is no sign of AML`);
+  if (fatFraction >= AML_FAT_FRACTION) {
+    const above = `${percent(dense)} above 130 HU`;
+    if (dense <= AML_CALCIFIED_FRACTION) return say('aml', `${fat}, at least 10 %; ${above}`);
+    return native === null
+      ? say(
+          'aml',
+          `${fat}, at least 10 %; ${above}: vessels, or calcification, which would be against it`,
+        )
+      : say(
+          null,
+          `${fat}, but ${above} without contrast: fat with calcification is no sign of AML`,
+        );
+  }
   const fluid = median <= FLUID_HU;
   const middle = `median ${median.toFixed(0)} HU`;
   const figures = change?.[judged];

@@ -48,6 +48,8 @@ t.test('analyze --json: the report on stdout, the folder whole', async (t) => {
       'grad_cam',
       'hu',
       'hu_core',
+      'hu_phase',
+      'hu_phase_core',
       'id',
       'max_diameter_mm',
       'probabilities',
@@ -73,9 +75,12 @@ t.test('analyze --json: the report on stdout, the folder whole', async (t) => {
   const png = readFileSync(join(out, 'preview.png'));
   t.same(png.subarray(0, 8), Buffer.from('89504e470d0a1a0a', 'hex'), 'preview.png is a PNG');
 
-  const dry = renvox(['analyze', input, '--dry-run', '--json', '--out', join(folder, 'dry')]);
+  const plan = ['analyze', input, '--dry-run', '--json', '--out', join(folder, 'dry'), ...more];
+  const dry = renvox(plan);
   t.equal(dry.status, 0, dry.stderr);
-  t.ok(JSON.parse(dry.stdout).memory_mb.total > 0, 'the memory it would take');
+  const { memory_mb: memory, outputs } = JSON.parse(dry.stdout);
+  t.ok(memory.ct > memory.labels && memory.total > memory.ct, 'the memory it would take');
+  t.same(outputs, ['labels.nii.gz', 'report.json', 'preview.png', 'gradcam.nii.gz']);
   t.notOk(existsSync(join(folder, 'dry')), 'a dry run writes nothing');
 });
 

@@ -73,6 +73,7 @@ t.test('a second phase: same grid, another one, and one that does not reach', as
   sameValues(t, np.labels.data, plain.labels.data, 'what is found does not change');
   t.equal(mass?.class, plain.masses[0]?.class, 'nor what the network calls it');
   t.match(mass?.enhancement, { mean: 45, sd: 0, p5: 45, p95: 45, enhancingFraction: 1 });
+  t.ok(Math.abs((mass?.phaseIntensities?.mean ?? 0) - (mass?.intensities.mean ?? 0) - 45) < 1e-9);
   t.match(mass?.secondOpinion, { class: 'solid', because: /25 % line of Bosniak 2019/ });
   const earlier = await run('unenhanced', later);
   t.match(earlier.masses[0]?.enhancement, { mean: -45, enhancingFraction: 1, oppositeFraction: 0 });

@@ -84,9 +84,10 @@ t.test('the rule, line by line', async (t) => {
   const said = (
     of: Intensities,
     enhanced?: Enhancement | null,
-    unenhanced = true,
+    native: Intensities | null = of,
     core = of,
   ): string | null => {
+    const unenhanced = native && { whole: native, core: native };
     const phase = enhanced && { whole: enhanced, core: enhanced, unenhanced };
     const opinion = secondOpinion({ whole: of, core }, phase);
     t.ok(opinion.because.length > 0);
@@ -95,25 +96,28 @@ t.test('the rule, line by line', async (t) => {
   t.equal(said(hu(-40, 0.6)), 'aml', 'fat');
   t.equal(said(hu(20, 0.1)), 'aml', 'a tenth of it is enough');
   t.equal(said(hu(20, 0.09)), 'cystic', 'less is not');
-  t.equal(said(hu(20, 0.3, 0.02)), null, 'fat with calcification');
+  t.equal(said(hu(20, 0.3, 0.02)), 'aml', 'fat and vessels, or calcification: one phase');
+  t.equal(said(hu(20, 0.3, 0.02), change(0.3)), null, 'fat with calcification');
+  t.equal(said(hu(20, 0.3, 0.02), change(0.3), hu(20, 0.3, 0.01)), 'aml', 'vessels');
+  t.equal(said(hu(20, 0.3, 0.02), change(0.3), null), 'aml', 'two enhanced phases');
   t.equal(said(hu(20, 0.3), change(0.9)), 'aml', 'fat that enhances');
   t.equal(said(hu(12)), 'cystic', 'fluid');
   t.equal(said(hu(60)), null, 'one phase, above fluid');
   t.equal(said(hu(60), change(0.26)), 'solid', 'above 25 %');
   t.equal(said(hu(60), change(0.25)), 'cystic', 'the line itself is below');
   t.equal(said(hu(60), change(0.4, 0.2)), 'cystic', 'noise is taken off');
-  t.equal(said(hu(60), change(0.1), false), null, 'alike in two enhanced phases');
-  t.equal(said(hu(15), change(0.1), false), 'cystic', 'fluid in both');
-  t.equal(said(hu(60), change(0.5), false), 'solid', 'a change between enhanced phases');
+  t.equal(said(hu(60), change(0.1), null), null, 'alike in two enhanced phases');
+  t.equal(said(hu(15), change(0.1), null), 'cystic', 'fluid in both');
+  t.equal(said(hu(60), change(0.5), null), 'solid', 'a change between enhanced phases');
   t.equal(said(hu(60), null), null, 'outside of the second phase');
-  t.equal(said(hu(0, 0.3), null, true, hu(40, 0)), null, 'fat in the border alone is no fat');
-  t.equal(said(hu(0, 0.3), null, true, hu(40, 0, 0, 19)), 'aml', 'too small a core: the whole');
+  t.equal(said(hu(0, 0.3), null, null, hu(40, 0)), null, 'fat in the border alone is no fat');
+  t.equal(said(hu(0, 0.3), null, null, hu(40, 0, 0, 19)), 'aml', 'too small a core: the whole');
   const empty: Intensities = { ...hu(0), voxels: 0, median: null, fatFraction: null };
   t.equal(said(empty), null, 'nothing to judge');
   const { because } = secondOpinion(
     { whole: hu(60), core: hu(60) },
     {
-      ...{ whole: change(0.5), core: change(0.5), unenhanced: true },
+      ...{ whole: change(0.5), core: change(0.5), unenhanced: null },
     },
   );
   t.match(because, /25 % line of Bosniak 2019/);
