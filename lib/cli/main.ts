@@ -32,6 +32,7 @@ const commands: Record<string, () => Promise<{ register(program: Command): void 
   train: () => import('./train.js'),
   weights: () => import('./weights.js'),
   compare: () => import('./compare.js'),
+  classify: () => import('./classify.js'),
   evaluate: () => import('./evaluate.js'),
   info: () => import('./info.js'),
 };

@@ -1,5 +1,10 @@
 /** From a CT to findings. */
 export { type AnalyzeOptions, type AnalyzeProgress, analyze } from './analyze.js';
+export {
+  type ClassifiedMass,
+  type ClassifyOptions,
+  classifyContours,
+} from './classify-contours.js';
 export type { GradCamFinding, GradCamRequest, MassExplanation } from './explain.js';
 export {
   type Finding,
@@ -11,7 +16,7 @@ export {
   type Provenance,
   type Timings,
 } from './finding.js';
-export type { Enhancement, Intensities } from './intensities.js';
+export type { Enhancement, Intensities, Spread } from './intensities.js';
 export { type CascadeNetworks, loadCascade, type Stage, shippedWeights } from './networks.js';
 export { filesOf, OUTPUT_FILES, writeFinding } from './output.js';
 export { PHASES, type PhaseName, type SecondPhase } from './phase.js';

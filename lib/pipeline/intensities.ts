@@ -7,29 +7,28 @@ export const FAT_HU = -20;
 export const CALCIUM_HU = 130;
 export const ENHANCEMENT_HU = 20;
 
-export interface Intensities {
+/** How values are spread, in HU; null where there is no voxel. */
+export interface Spread {
   /** Voxels that were counted: those with a value. */
   voxels: number;
-  /** HU; null where there is no voxel. SD is of the voxels, not of their mean. */
   mean: number | null;
+  /** Of the voxels, not of their mean. */
   sd: number | null;
   median: number | null;
   p5: number | null;
   p95: number | null;
+}
+
+/** Of the HU of a mass. */
+export interface Intensities extends Spread {
   /** Share of voxels below {@link FAT_HU}. */
   fatFraction: number | null;
   /** Share of voxels above {@link CALCIUM_HU}. */
   calcifiedFraction: number | null;
 }
 
-export interface Enhancement {
-  voxels: number;
-  /** HU by which the later phase is above the earlier one; null where there is no voxel. */
-  mean: number | null;
-  sd: number | null;
-  median: number | null;
-  p5: number | null;
-  p95: number | null;
+/** Of the HU by which the later phase is above the earlier one. */
+export interface Enhancement extends Spread {
   /** Share of voxels that change by more than {@link ENHANCEMENT_HU} in the direction of the median: up (enhancement) or down (washout). */
   enhancingFraction: number | null;
   /** Share that changes by more than that the other way: what noise does to either side. */
@@ -90,7 +89,7 @@ export class Histogram {
   }
 }
 
-function spread(of: Histogram) {
+function spread(of: Histogram): Spread {
   const quantiles = { median: of.quantile(0.5), p5: of.quantile(0.05), p95: of.quantile(0.95) };
   return { voxels: of.voxels, ...of.moments(), ...quantiles };
 }

@@ -3,7 +3,7 @@ import { invalidArgument } from '../errors.js';
 import { resample } from '../ops/index.js';
 import type { Tensor } from '../tensor.js';
 import { apply } from '../volume/affine.js';
-import { gridOf, gridToVolume, type Triple, Volume } from '../volume/index.js';
+import { gridOf, gridToVolume, sameGrid, type Triple, Volume } from '../volume/index.js';
 import type { LoadedCt } from './stages.js';
 
 /** Phases by the time after injection: without contrast, corticomedullary, nephrographic, excretory. */
@@ -35,9 +35,9 @@ export function loadPhase({ image, volume }: LoadedCt, { ct }: SecondPhase): Ten
   const values = ct.values({ missing: -1024 });
   const shape = [1, ...ct.shape, 1];
   const own = image.device.tensor(values, { shape, borrow: true });
+  if (sameGrid(ct, volume)) return own;
   const affine = gridToVolume(gridOf(volume), ct);
-  const same = ct.shape.every((n, axis) => n === volume.shape[axis]) && isIdentity(affine);
-  return same ? own : resample(own, { size: [...volume.shape], affine, outside: 'border' });
+  return resample(own, { size: [...volume.shape], affine, outside: 'border' });
 }
 
 /** Whether a box of voxels [d, h, w], inclusive, lies in a phase's field of view as a whole. */
@@ -47,13 +47,5 @@ export function covers(volume: Volume, { ct }: SecondPhase, low: Triple, high: T
     const at = [0, 1, 2].map((a) => ((corner >> a) & 1 ? high[a] : low[a]) as number);
     const place = apply(affine, at as unknown as Triple);
     return place.every((p, axis) => p >= -0.5 && p <= (ct.shape[axis] as number) - 0.5);
-  });
-}
-
-/** To a thousandth of a voxel at 1,000 voxels. */
-function isIdentity(affine: readonly number[]): boolean {
-  return affine.every((v, i) => {
-    const expected = i % 5 === 0 ? 1 : 0;
-    return Math.abs(v - expected) <= (i % 4 === 3 ? 1e-3 : 1e-6);
   });
 }

@@ -8,7 +8,7 @@ import {
   type MassFinding,
   type Timings,
 } from './finding.js';
-import type { Enhancement, Intensities } from './intensities.js';
+import type { Enhancement, Intensities, Spread } from './intensities.js';
 
 export const DISCLAIMER =
   'Research software. Not a medical device, not for clinical use. The networks were trained on synthetic phantoms only.';
@@ -22,26 +22,14 @@ interface KidneyReport {
   centroid_lps_mm: [number, number, number] | null;
 }
 
-/** HU of voxels; null where there are none. Fat is below -20 HU, calcification above 130 HU. */
-interface HuReport {
-  voxels: number;
-  mean: number | null;
-  sd: number | null;
-  median: number | null;
-  p5: number | null;
-  p95: number | null;
+/** Fat is below -20 HU, calcification above 130 HU. */
+interface HuReport extends Spread {
   fat_fraction: number | null;
   calcified_fraction: number | null;
 }
 
 /** HU by which the later phase is above the earlier; fractions: of voxels that change by more than 20 HU. */
-interface EnhancementReport {
-  voxels: number;
-  mean: number | null;
-  sd: number | null;
-  median: number | null;
-  p5: number | null;
-  p95: number | null;
+interface EnhancementReport extends Spread {
   /** In the direction of the median. The line of Bosniak 2019 between cystic and solid is 0.25. */
   enhancing_fraction: number | null;
   /** The other way: noise does as much to either side. */

@@ -29,8 +29,7 @@ void run(const GradCamPlusPlus& op, Context&) {
     for (int64_t v = 0; v < voxels; ++v)
       for (int64_t c = 0; c < count; ++c) sums[c] += a[v * channels + c];
     for (int64_t v = 0; v < voxels; ++v)
-      for (int64_t c = 0; c < count; ++c)
-        weights[c] += plusPlusTerm(g[v * channels + c], sums[c]);
+      for (int64_t c = 0; c < count; ++c) weights[c] += plusPlusTerm(g[v * channels + c], sums[c]);
     for (int64_t c = 0; c < count; ++c)
       op.weights.data()[sample * channels + first + c] = static_cast<float>(weights[c]);
   });

@@ -1,5 +1,6 @@
-// instanceNorm, its gradient, and its coefficients for a convolution's load; see cpu/norm.cpp.
+// instanceNorm, its gradient (other types than f32 as rounded.h says), and its coefficients for a convolution's load; see cpu/norm.cpp.
 #include "cpu/norm.h"
+#include "cpu/rounded.h"
 #include "math/norm.h"
 #include "ops/ops.h"
 
@@ -22,21 +23,25 @@ void run(const InstanceNorm& op, Context& cx) {
 
 template <>
 void run(const InstanceNormGrad& op, Context& cx) {
-  normGradient(
-      {op.x.data(), op.dy.data(), op.statistics.data(), op.gamma.data(), op.beta.data(),
-       static_cast<float>(op.slope), false, op.dx.data(), op.dgamma.data(), op.dbeta.data()},
-      perSample(op.x.shape()), cx);
+  const Rounded x(op.x, DType::f32, cx), dy(op.dy, DType::f32, cx);
+  RoundedResult dx(op.dx, cx);
+  normGradient({x.data(), dy.data(), op.statistics.data(), op.gamma.data(), op.beta.data(),
+                static_cast<float>(op.slope), false, dx.data(), op.dgamma.data(), op.dbeta.data()},
+               perSample(op.x.shape()), cx);
+  dx.finish();
 }
 
 template <>
 void run(const NormCoefficients& op, Context&) {
   const float *sums = op.sums.data(), *gamma = op.gamma.data(), *beta = op.beta.data();
-  float *scale = op.scale.data(), *shift = op.shift.data();
+  float *scale = op.scale.data(), *shift = op.shift.data(), *statistics = op.statistics.data();
   const int64_t channels = op.sums.shape()[1];
   for (int64_t i = 0; i < op.sums.shape()[0] * channels; ++i) {
-    const double a = fixedScale(gamma[i % channels], sums[2 * i + 1] / op.count, op.eps);
+    const double variance = sums[2 * i + 1] / op.count;
+    const double a = fixedScale(gamma[i % channels], variance, op.eps);
     scale[i] = static_cast<float>(a);
     shift[i] = static_cast<float>(beta[i % channels] - sums[2 * i] * a);
+    if (statistics) storeStatistics(statistics + 3 * i, sums[2 * i], variance, op.eps);
   }
 }
 

@@ -62,8 +62,7 @@ void count(const T* labels, const LabelHistograms& op) {
                                at[plane] == value))
             continue;
           const int64_t i = row * width + w;
-          const int32_t bin =
-              histogramBin(difference ? image[i] - minus[i] : image[i], low, bins);
+          const int32_t bin = histogramBin(difference ? image[i] - minus[i] : image[i], low, bins);
           if (bin >= 0) __atomic_fetch_add(own + bin, 1, __ATOMIC_RELAXED);
         }
       });

@@ -43,17 +43,14 @@ struct MaxPool3d {
     Shape out = s;
     for (int i = 1; i < 4; ++i) out[i] = pooledSize(s[i], kernel, stride, padding);
     requirePooling(s, out, kernel, stride, padding);
-    if (scale || shift) {
-      requireShape(scale.tensor.shape, {s[0], s[4]}, "scale");
-      requireShape(shift.tensor.shape, {s[0], s[4]}, "shift");
-    }
+    requireLoad(scale, shift, {s[0], s[4]});
     y.is(out, x.dtype());
     indices.is(out, DType::u8);
     indices.wanted = wantIndices;
   }
 };
 
-// dx[n,i,c] = sum over the windows o that hold i, in order, of dy[n,o,c] where indices[n,o,c] is i.
+// dx[n,i,c] = sum over the windows o that hold i, in order, of dy[n,o,c] where indices[n,o,c] is i; of the type of dy.
 // `size` is the spatial size of x.
 struct MaxPool3dGrad {
   static constexpr const char* name = "maxPool3dGrad";
@@ -68,12 +65,13 @@ struct MaxPool3dGrad {
         v(stride, "stride"), v(padding, "padding");
   }
   void infer() {
+    requireFloat(dy, "dy");
     requireRank(dy, 5, "dy");
     requireType(indices, DType::u8, "indices");
     requireShape(indices.shape(), dy.shape(), "indices");
     const Shape s{dy.shape()[0], size[0], size[1], size[2], dy.shape()[4]};
     requirePooling(s, dy.shape(), kernel, stride, padding);
-    dx.is(s);
+    dx.is(s, dy.dtype());
   }
 };
 
@@ -176,8 +174,7 @@ struct GradCamPlusPlus {
   }
 };
 
-using PoolingOperations =
-    OperationList<MaxPool3d, MaxPool3dGrad, GlobalAveragePool, GlobalAveragePoolGrad, Linear,
-                  LinearGrad, GradCamPlusPlus>;
+using PoolingOperations = OperationList<MaxPool3d, MaxPool3dGrad, GlobalAveragePool,
+                                        GlobalAveragePoolGrad, Linear, LinearGrad, GradCamPlusPlus>;
 
 }  // namespace rvx

@@ -114,7 +114,6 @@ t.test('analyze: exit codes 2, 3 and 4, and no output folder', async (t) => {
     [2, ['analyze', sound]],
     [2, ['analyze', sound, '--out', out, '--device', 'abacus']],
     [2, ['analyze', sound, '--out', out, '--phase', `late=${sound}`]],
-    [2, ['analyze', sound, '--out', out, '--grad-cam-layer', 'layer9']],
     [3, ['analyze', sound, '--out', out, '--phase', `np=${broken}`]],
     [3, ['analyze', join(folder, 'missing.nii.gz'), '--out', out]],
     [3, ['analyze', broken, '--out', out, '--json']],
