@@ -216,7 +216,7 @@ function onnxruntime(): Runtime | undefined {
 t.test('every network, and the shipped weights, in onnxruntime', async (tap) => {
   const runtime = onnxruntime();
   if (!runtime) {
-    tap.comment('onnxruntime-node is not installed (npm install in bench/): not compared');
+    tap.comment('onnxruntime-node is not installed (npm run bench:peers): not compared');
     return;
   }
   using d = device('cpu');
