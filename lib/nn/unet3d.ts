@@ -1,4 +1,5 @@
 import { invalidArgument } from '../errors.js';
+import { forget } from '../gradient.js';
 import {
   batchNorm,
   conv3d,
@@ -35,9 +36,15 @@ export interface UNet3DConfig {
   slope?: number;
   /** Whether convolutions before a norm have a bias; a norm over space undoes it. Default true, as PyTorch's layers. */
   convolutionBias?: boolean;
+  /**
+   * How many coarser levels of the decoder have a 1x1x1 head of their own, `deep.0` at half the resolution and so on, which only
+   * {@link UNet3D.forwardDeep} uses: deep supervision. Default 0.
+   */
+  deepSupervision?: number;
 }
 
-type Complete = Required<UNet3DConfig>;
+type Complete = Required<Omit<UNet3DConfig, 'deepSupervision'>> &
+  Pick<UNet3DConfig, 'deepSupervision'>;
 
 const EPSILON = 1e-5;
 
@@ -63,6 +70,18 @@ export class UNet3D extends Network<Complete> {
   }
 
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
+    return this.#forward(x, options, 0)[0] as Tensor;
+  }
+
+  /**
+   * The logits of {@link forward} and, behind them, those of the heads for deep supervision: [N, D/2, H/2, W/2, classes] and so on.
+   */
+  forwardDeep(x: Tensor, options: ForwardOptions = {}): Tensor[] {
+    return this.#forward(x, options, this.config.deepSupervision ?? 0);
+  }
+
+  /** Activations whose last reader is a convolution are forgotten: the tape makes them again from the convolution's output before. */
+  #forward(x: Tensor, options: ForwardOptions, heads: number): Tensor[] {
     const { training = false, precision, algorithm } = options;
     const type = { precision, algorithm, out: 'f32' as const };
     const { channels, convolutions } = this.config;
@@ -71,18 +90,36 @@ export class UNet3D extends Network<Complete> {
     let y = x;
     for (let level = 0; level < channels.length; level++) {
       if (level > 0) y = maxPool3d(y, { kernel: 2, stride: 2 });
-      for (let i = 0; i < convolutions.encoder; i++)
-        y = this.#block(`encoder.${level}.${i}`, y, training, type);
+      for (let i = 0; i < convolutions.encoder; i++) {
+        const from = y;
+        y = this.#block(`encoder.${level}.${i}`, from, training, type);
+        if (i > 0) forget(from);
+      }
       skips.push(y);
     }
+    const deep: Tensor[] = [];
     for (let k = 0; k < channels.length - 1; k++) {
       const bias = this.tensor(`up.${k}.bias`);
-      y = convTranspose3d(y, this.tensor(`up.${k}.weight`), { bias, ...type });
-      const skip = skips[channels.length - 2 - k];
-      for (let i = 0; i < convolutions.decoder; i++)
-        y = this.#block(`decoder.${k}.${i}`, y, training, type, i === 0 ? skip : undefined);
+      const below = y;
+      y = convTranspose3d(below, this.tensor(`up.${k}.weight`), { bias, ...type });
+      forget(below);
+      const skip = skips[channels.length - 2 - k] as Tensor;
+      for (let i = 0; i < convolutions.decoder; i++) {
+        const from = y;
+        y = this.#block(`decoder.${k}.${i}`, from, training, type, i === 0 ? skip : undefined);
+        forget(i === 0 ? skip : from);
+      }
+      const level = channels.length - 3 - k;
+      if (level >= 0 && level < heads) deep.unshift(this.#head(`deep.${level}`, y, type));
     }
-    return conv3d(y, this.tensor('head.weight'), { bias: this.tensor('head.bias'), ...type });
+    const logits = this.#head('head', y, type);
+    forget(y);
+    return [logits, ...deep];
+  }
+
+  #head(name: string, x: Tensor, type: Products & { out: 'f32' }): Tensor {
+    const bias = this.tensor(`${name}.bias`);
+    return conv3d(x, this.tensor(`${name}.weight`), { bias, ...type });
   }
 
   /**
@@ -229,6 +266,8 @@ function completed(config: UNet3DConfig): Complete {
   checkInteger('convolutions.decoder', complete.convolutions.decoder, 1, 8);
   if (complete.norm !== 'instance' && complete.norm !== 'batch')
     throw invalidArgument('norm', "'instance' or 'batch'", complete.norm);
+  if (complete.deepSupervision !== undefined)
+    checkInteger('deepSupervision', complete.deepSupervision, 0, complete.channels.length - 2);
   if (!(complete.slope >= 0 && complete.slope <= 1))
     throw invalidArgument('slope', 'a number from 0 to 1', complete.slope);
   return complete;
@@ -242,6 +281,7 @@ function blueprint({
   norm,
   slope,
   convolutionBias,
+  deepSupervision = 0,
 }: Complete): Blueprint {
   const b = new Blueprint();
   const gain = Math.sqrt(2 / (1 + slope * slope));
@@ -262,5 +302,8 @@ function blueprint({
       block(`decoder.${k}.${i}`, i === 0 ? 2 * c : c, c);
     width = c;
   });
-  return b.conv('head', width, classes, 1, true, 1);
+  b.conv('head', width, classes, 1, true, 1);
+  for (let level = 0; level < deepSupervision; level++)
+    b.conv(`deep.${level}`, channels[level + 1] as number, classes, 1, true, 1);
+  return b;
 }

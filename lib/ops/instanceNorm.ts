@@ -31,10 +31,9 @@ export function instanceNorm(
   checkChannels('instanceNorm', 'beta', beta, channels);
   checkNumber('instanceNorm', 'eps', eps, 0);
   checkNumber('instanceNorm', 'slope', slope);
-  const [y, statistics] = x.device.run('instanceNorm', { x, gamma, beta, eps, slope }) as [
-    Tensor,
-    Tensor,
-  ];
+  const forward = () =>
+    x.device.run('instanceNorm', { x, gamma, beta, eps, slope }) as [Tensor, Tensor];
+  const [y, statistics] = forward();
   differentiable(
     'instanceNorm',
     [x, gamma, beta],
@@ -44,6 +43,7 @@ export function instanceNorm(
         ? (x.device.run('instanceNormGrad', { x, dy, gamma, beta, statistics, slope }) as Tensor[])
         : [],
     [statistics],
+    forward,
   );
   return y;
 }
