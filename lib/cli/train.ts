@@ -77,7 +77,7 @@ async function run(options: Options): Promise<void> {
   try {
     const sampler = await samplerOf(preset, options, d, signal, say);
     if (options.preview) return await preview(preset, sampler, d, out);
-    if (options.findRate) return await rates(preset, sampler, d, out, signal, say);
+    if (options.findRate) return await rates(preset, sampler, d, { ...options, out }, signal, say);
     say(
       `training ${preset.name} on ${sampler.source}, ${d.kind}; Ctrl-C stops and keeps a checkpoint`,
     );
@@ -157,12 +157,12 @@ async function rates(
   preset: Preset,
   sampler: Sampler,
   device: Device,
-  out: string,
+  { out, steps }: Options & { out: string },
   signal: AbortSignal,
   say: (line: string) => void,
 ): Promise<void> {
   const { findRate } = await import('../train/index.js');
-  const curve = await findRate(preset, { sampler, device, signal });
+  const curve = await findRate(preset, { sampler, device, signal, ...(steps ? { steps } : {}) });
   await makeFolder(out);
   const path = join(out, 'rates.json');
   await writeFileAtomic(path, [Buffer.from(`${JSON.stringify(curve)}\n`)]);

@@ -88,7 +88,7 @@ const classifier: Preset = {
   checkpoint: 100,
 };
 
-/** A minute's run, to see that all works: a coarse kidney network on phantoms. */
+/** A minute's run, to see that all works: a coarse kidney network on phantoms. Dice about 0.5. */
 const demo: Preset = {
   ...kidney,
   name: 'demo',
@@ -97,15 +97,15 @@ const demo: Preset = {
     config: {
       inputChannels: 1,
       classes: 2,
-      channels: [4, 8, 16],
+      channels: [8, 16, 32],
       convolutions: { encoder: 1, decoder: 1 },
       convolutionBias: false,
     },
   },
-  grid: { shape: [24, 24, 32], spacing: [12, 12, 12] },
+  grid: { shape: [32, 32, 40], spacing: [9, 9, 9.6] },
   seed: 5,
-  steps: 300,
-  average: 0.98,
+  steps: 600,
+  average: 0.99,
   validation: { every: 100, samples: 8 },
   checkpoint: 50,
 };
