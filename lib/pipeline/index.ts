@@ -11,6 +11,7 @@ export {
   type Timings,
 } from './finding.js';
 export { type CascadeNetworks, loadCascade, type Stage, shippedWeights } from './networks.js';
+export { loadOneStage } from './one-stage.js';
 export { OUTPUT_FILES, writeFinding } from './output.js';
 export { type AnalysisPlan, planAnalysis } from './plan.js';
 export { encodePng } from './png.js';

@@ -31,9 +31,13 @@ export interface FolderOptions {
   split?: Split | undefined;
   /** A folder that keeps preprocessed cases for later runs, and the most bytes it may hold (default 20 GB). */
   cache?: { folder: string; bytes?: number | undefined } | undefined;
+  /** Bytes of samples that are held in memory; what is beyond them is read from the cache, if there is one, whenever it is drawn. Default 4 GB. */
+  memory?: number | undefined;
   /** Cases without any labelled voxel are samples, not problems. Default false. */
   allowEmpty?: boolean | undefined;
 }
+
+const MEMORY = 4e9;
 
 /**
  * Reads a data set (nnU-Net's layout, KiTS's or that of `renvox phantom`, see docs/training.md) once, keeps what the preset's task needs of it in
@@ -109,6 +113,15 @@ async function readItems(preset: Preset, data: DataSet, options: FolderOptions):
   const cache = kept && new ItemCache(kept.folder, recipe, kept.bytes);
   const keys = new Map<string, string>();
   const items: Item[] = [];
+  let held = 0;
+  const keepItems = (made: readonly Item[], key: string | undefined) => {
+    for (const [k, item] of made.entries()) {
+      const bytes = item.image.byteLength + item.labels.byteLength;
+      const fits = held + bytes <= (options.memory ?? MEMORY);
+      if (fits || !cache || !key) held += bytes;
+      items.push(fits || !cache || !key ? item : cache.lazy(key, k, item));
+    }
+  };
   const known = new Set<string>();
   if (cache)
     for (const files of data.cases) {
@@ -117,15 +130,15 @@ async function readItems(preset: Preset, data: DataSet, options: FolderOptions):
       keys.set(files.name, key);
       const found = await cache.get(key, files.name);
       if (!found) continue;
-      items.push(...found);
+      keepItems(found, key);
       known.add(files.name);
       options.onCase?.(files.name);
     }
   await eachCase(preset, data, { ...options, known }, async (one) => {
     const made = await itemsOf(preset, one, options.device);
-    items.push(...made);
     const key = keys.get(one.name);
     if (cache && key) await cache.put(key, made);
+    keepItems(made, key);
     options.onCase?.(one.name);
   });
   // Whether a case came from the cache must not matter.

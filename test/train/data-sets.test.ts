@@ -1,5 +1,15 @@
 // Data sets on disk: layouts, splits, the cache, checks.
-import { copyFile, mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import {
+  copyFile,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { device, Volume } from 'renvox';
 import {
@@ -239,6 +249,11 @@ t.test('the cache gives the same samples, mends itself and stays small', async (
   bytes[bytes.length - 1] = (bytes[bytes.length - 1] as number) ^ 1;
   await writeFile(first, bytes);
   sameBits(tap, await drawn({ cache }), plain, 'a damaged file is made again');
+  sameBits(tap, await drawn({ cache, memory: 0 }), plain, 'voxels that stay in the cache');
+  const lazy = await folderSampler(kidney, root, { device: d, cache, memory: 0 });
+  for (const name of files) await rename(join(cache.folder, name), join(root, name));
+  tap.throws(() => lazy.training(d, 5), { code: 'InvalidFile', message: /lost/ });
+  for (const name of files) await rename(join(root, name), join(cache.folder, name));
   // Another window is another recipe, other bytes are another case.
   const other = { ...kidney, window: { ...kidney.window, level: 0 } };
   await folderSampler(other, root, { device: d, cache });

@@ -1,9 +1,10 @@
 /** Preprocessed cases on disk, so that only the first run of a data set reads and resamples it. */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
 import { readdir, readFile, stat, unlink, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolder, writeFileAtomic } from '../../atomic-write.js';
+import { RenvoxError } from '../../errors.js';
 import { formatSafetensors, parseSafetensors, type StoredTensor } from '../../nn/index.js';
 import type { Item } from './items.js';
 import type { CaseFiles } from './layouts.js';
@@ -87,6 +88,20 @@ export class ItemCache {
     await this.#shrink(key + ENDING);
   }
 
+  /** An item whose voxels stay in the cache: each look reads them again. */
+  lazy(key: string, k: number, { image: _, labels: __, ...facts }: Item): Item {
+    const path = join(this.folder, key + ENDING);
+    return {
+      ...facts,
+      get image() {
+        return new Float32Array(readTensor(path, `${k}.image`).buffer);
+      },
+      get labels() {
+        return readTensor(path, `${k}.labels`);
+      },
+    };
+  }
+
   /** Removes the longest unused files until the rest fits; the newest stays. */
   async #shrink(newest: string): Promise<void> {
     const files: { path: string; size: number; used: number }[] = [];
@@ -109,6 +124,43 @@ export class ItemCache {
       total -= size;
     }
   }
+}
+
+/** One tensor's bytes of a safetensors file that was found sound, without the rest of it. */
+function readTensor(path: string, name: string): Uint8Array {
+  let file: number | undefined;
+  try {
+    file = openSync(path, 'r');
+    const length = readAt(file, 8, 0);
+    const header = 8 + Number(new DataView(length.buffer).getBigUint64(0, true));
+    const text = new TextDecoder().decode(readAt(file, header - 8, 8));
+    const { [name]: entry } = JSON.parse(text) as Record<
+      string,
+      { data_offsets: [number, number] }
+    >;
+    if (!entry) throw new Error(`it has no ${name}`);
+    const [from, to] = entry.data_offsets;
+    return readAt(file, to - from, header + from);
+  } catch (error) {
+    throw new RenvoxError(
+      'InvalidFile',
+      `The cache has lost ${path} while it was in use; a larger cache, or the same run again, mends it`,
+      { path },
+      { cause: error },
+    );
+  } finally {
+    if (file !== undefined) closeSync(file);
+  }
+}
+
+function readAt(file: number, count: number, position: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(count);
+  for (let done = 0; done < count; ) {
+    const n = readSync(file, bytes, done, count - done, position + done);
+    if (n === 0) throw new Error(`${count - done} bytes are missing`);
+    done += n;
+  }
+  return bytes;
 }
 
 function hashOf(tensors: ReadonlyMap<string, StoredTensor>): string {
