@@ -20,14 +20,10 @@ export interface OperationRecord {
   /** Tensors that only the gradient needs (indices of a max pool, statistics of a norm). */
   readonly saved: readonly Tensor[];
   readonly backward: Backward;
-  /** Makes the outputs again from the inputs, with the same bits: what was forgotten ({@link forget}) comes back by it. */
-  readonly again?: (() => Tensor[]) | undefined;
 }
 
 export interface Recorder {
   record(operation: OperationRecord): void;
-  /** Frees a tensor that only gradients will read, if it can be made again. */
-  forget(tensor: Tensor): void;
 }
 
 let recorder: Recorder | undefined;
@@ -48,20 +44,9 @@ export function differentiable(
   outputs: readonly Tensor[],
   backward: Backward,
   saved: readonly Tensor[] = [],
-  again?: () => Tensor[],
 ): void {
-  if (recorder) recorder.record({ name, inputs, outputs, saved, backward, again });
+  if (recorder) recorder.record({ name, inputs, outputs, saved, backward });
   else for (const tensor of saved) tensor.dispose();
-}
-
-/**
- * Says that no operation will read `tensor` any more, only gradients: its memory is freed now, and where the operation that made it can
- * be done again cheaply (a norm with its activation), the tape does so when the gradient arrives there. Else it stays. Without a tape it is disposed.
- * For tensors that whoever calls this has made.
- */
-export function forget(tensor: Tensor): void {
-  if (recorder) recorder.forget(tensor);
-  else tensor.dispose();
 }
 
 /** Whether a tape is listening: an operation may then have to keep more. */

@@ -34,7 +34,7 @@ export class Tensor {
   readonly device: Device;
   readonly shape: readonly number[];
   readonly dtype: DType;
-  #handle: TensorHandle;
+  readonly #handle: TensorHandle;
   #disposed = false;
 
   /** @internal Use `device.tensor()` or an operation. */
@@ -83,15 +83,6 @@ export class Tensor {
         { shape: this.shape },
       );
     return (await this.data())[0] as number;
-  }
-
-  /** @internal Takes over the memory of `other`, equal in shape and type, after its own was disposed: the tape's way to make a tensor again. */
-  revive(other: Tensor): void {
-    this.#handle = other.#handle;
-    this.#disposed = false;
-    // The memory has changed hands: the other must not free it.
-    other.#disposed = true;
-    adopt(this);
   }
 
   /** Frees the native memory once queued work that needs it is done. Idempotent. */

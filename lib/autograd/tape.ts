@@ -36,39 +36,23 @@ export function gradients<T extends Tensor | { loss: Tensor }>(
     throw invalidArgument('outputGradient', 'a tensor', outputGradient);
   // The scope frees what an error leaves behind, and tensors that no record mentions.
   return scope(() => {
-    const { value, records, forgotten } = record(body);
+    const { value, records } = record(body);
     const loss = lossOf(value);
     const unrecorded = listen(undefined);
     try {
       const seed = seedOf(loss, outputGradient);
-      const tape = { records, forgotten };
-      return { value, gradients: backward(tape, loss, seed, parameters, objectsIn(value)) };
+      return { value, gradients: backward(records, loss, seed, parameters, objectsIn(value)) };
     } finally {
       listen(unrecorded);
     }
   });
 }
 
-interface Tape {
-  readonly records: OperationRecord[];
-  /** Tensors whose memory is free until a gradient wants them, with the operation that makes them again. */
-  readonly forgotten: Map<Tensor, OperationRecord>;
-}
-
-function record<T>(body: () => T): Tape & { value: T } {
+function record<T>(body: () => T): { value: T; records: OperationRecord[] } {
   const records: OperationRecord[] = [];
-  const forgotten = new Map<Tensor, OperationRecord>();
-  const outer = listen({
-    record: (r) => records.push(r),
-    forget(tensor) {
-      const maker = records.findLast((r) => r.outputs.includes(tensor));
-      if (!maker?.again) return;
-      tensor.dispose();
-      forgotten.set(tensor, maker);
-    },
-  });
+  const outer = listen({ record: (r) => records.push(r) });
   try {
-    return { value: body(), records, forgotten };
+    return { value: body(), records };
   } finally {
     listen(outer);
   }
@@ -100,24 +84,8 @@ function seedOf(loss: Tensor, outputGradient: Tensor | undefined): Tensor {
   return reshape(outputGradient, loss.shape);
 }
 
-/** Makes a forgotten tensor again, and before it the forgotten ones that it is made from; all of them join `recalled`. */
-function recall(
-  tensor: Tensor,
-  forgotten: ReadonlyMap<Tensor, OperationRecord>,
-  recalled: Set<Tensor>,
-): void {
-  const maker = forgotten.get(tensor);
-  if (!maker || recalled.has(tensor)) return;
-  recalled.add(tensor);
-  for (const input of maker.inputs) recall(input, forgotten, recalled);
-  for (const [k, made] of (maker.again?.() ?? []).entries()) {
-    if (maker.outputs[k] === tensor) tensor.revive(made);
-    else made.dispose();
-  }
-}
-
 function backward(
-  { records, forgotten }: Tape,
+  records: OperationRecord[],
   loss: Tensor,
   seed: Tensor,
   parameters: readonly Tensor[],
@@ -147,10 +115,7 @@ function backward(
     const incoming = r.outputs.map((t) => sums.get(t));
     if (incoming.some((g) => g !== undefined) && r.inputs.some((t) => live.has(t))) {
       const wants = r.inputs.map((t) => live.has(t));
-      const recalled = new Set<Tensor>();
-      for (const t of r.inputs) recall(t, forgotten, recalled);
       const made = r.backward(incoming, wants);
-      for (const t of recalled) t.dispose();
       for (const g of made) if (g) hold(g);
       for (const [k, input] of r.inputs.entries()) {
         const g = made[k];

@@ -1,14 +1,6 @@
 import { invalidArgument } from '../errors.js';
-import { forget } from '../gradient.js';
-import {
-  batchNorm,
-  conv3d,
-  convTranspose3d,
-  foldBatchNorm,
-  instanceNorm,
-  maxPool3d,
-  normCoefficients,
-} from '../ops/index.js';
+import { recording } from '../gradient.js';
+import { batchNorm, conv3d, convTranspose3d, foldBatchNorm, maxPool3d } from '../ops/index.js';
 import { scope } from '../scope.js';
 import type { Tensor } from '../tensor.js';
 import {
@@ -19,8 +11,8 @@ import {
   type InferOptions,
   Network,
   type NetworkOptions,
-  type Products,
 } from './network.js';
+import { type Raw, type RawProducts, rawConvolution, rawHead, rawPool, rawUp } from './raw.js';
 
 /** What a {@link UNet3D} is made of: plain data. */
 export interface UNet3DConfig {
@@ -38,7 +30,7 @@ export interface UNet3DConfig {
   convolutionBias?: boolean;
   /**
    * How many coarser levels of the decoder have a 1x1x1 head of their own, `deep.0` at half the resolution and so on, which only
-   * {@link UNet3D.forwardDeep} uses: deep supervision. Default 0.
+   * {@link UNet3D.forwardDeep} uses: deep supervision. Default 0; with an instance norm only.
    */
   deepSupervision?: number;
 }
@@ -47,13 +39,6 @@ type Complete = Required<Omit<UNet3DConfig, 'deepSupervision'>> &
   Pick<UNet3DConfig, 'deepSupervision'>;
 
 const EPSILON = 1e-5;
-
-/** A raw convolution output and what turns it into an activation when it is next loaded. */
-interface Raw {
-  tensor: Tensor;
-  scale?: Tensor;
-  shift?: Tensor;
-}
 
 /**
  * 3D U-Net (Çiçek et al. 2016, doi 10.1007/978-3-319-46723-8_49): per level 3x3x3 convolutions, each with norm and LeakyReLU; max pool
@@ -70,56 +55,27 @@ export class UNet3D extends Network<Complete> {
   }
 
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
-    return this.#forward(x, options, 0)[0] as Tensor;
+    const { training = false, precision, algorithm } = options;
+    const type = { precision, algorithm, out: 'f32' as const };
+    this.#check(x);
+    if (this.config.norm === 'batch') return this.#eager(x, training, type);
+    return this.#planned(x, type, 0)[0] as Tensor;
   }
 
   /**
    * The logits of {@link forward} and, behind them, those of the heads for deep supervision: [N, D/2, H/2, W/2, classes] and so on.
    */
   forwardDeep(x: Tensor, options: ForwardOptions = {}): Tensor[] {
-    return this.#forward(x, options, this.config.deepSupervision ?? 0);
+    const { precision, algorithm } = options;
+    const heads = this.config.deepSupervision ?? 0;
+    if (heads === 0) return [this.forward(x, options)];
+    this.#check(x);
+    return this.#planned(x, { precision, algorithm, out: 'f32' }, heads);
   }
 
-  /** Activations whose last reader is a convolution are forgotten: the tape makes them again from the convolution's output before. */
-  #forward(x: Tensor, options: ForwardOptions, heads: number): Tensor[] {
-    const { training = false, precision, algorithm } = options;
-    const type = { precision, algorithm, out: 'f32' as const };
-    const { channels, convolutions } = this.config;
-    checkImage('UNet3D', x, this.config.inputChannels, 2 ** (channels.length - 1));
-    const skips: Tensor[] = [];
-    let y = x;
-    for (let level = 0; level < channels.length; level++) {
-      if (level > 0) y = maxPool3d(y, { kernel: 2, stride: 2 });
-      for (let i = 0; i < convolutions.encoder; i++) {
-        const from = y;
-        y = this.#block(`encoder.${level}.${i}`, from, training, type);
-        if (i > 0) forget(from);
-      }
-      skips.push(y);
-    }
-    const deep: Tensor[] = [];
-    for (let k = 0; k < channels.length - 1; k++) {
-      const bias = this.tensor(`up.${k}.bias`);
-      const below = y;
-      y = convTranspose3d(below, this.tensor(`up.${k}.weight`), { bias, ...type });
-      forget(below);
-      const skip = skips[channels.length - 2 - k] as Tensor;
-      for (let i = 0; i < convolutions.decoder; i++) {
-        const from = y;
-        y = this.#block(`decoder.${k}.${i}`, from, training, type, i === 0 ? skip : undefined);
-        forget(i === 0 ? skip : from);
-      }
-      const level = channels.length - 3 - k;
-      if (level >= 0 && level < heads) deep.unshift(this.#head(`deep.${level}`, y, type));
-    }
-    const logits = this.#head('head', y, type);
-    forget(y);
-    return [logits, ...deep];
-  }
-
-  #head(name: string, x: Tensor, type: Products & { out: 'f32' }): Tensor {
-    const bias = this.tensor(`${name}.bias`);
-    return conv3d(x, this.tensor(`${name}.weight`), { bias, ...type });
+  #planned(x: Tensor, products: RawProducts, heads: number): Tensor[] {
+    if (recording()) return this.#plan(x, products, false, heads);
+    return scope(() => this.#plan(x, products, true, heads));
   }
 
   /**
@@ -127,100 +83,103 @@ export class UNet3D extends Network<Complete> {
    * sources of one convolution, and every tensor is freed after its last use. What is held at most: three tensors of the finest level.
    */
   override infer(x: Tensor, options: InferOptions = {}): Tensor {
-    const { channels, convolutions } = this.config;
-    const precision = this.precisionOf(options);
-    const products = { precision, algorithm: options.algorithm };
-    checkImage('UNet3D', x, this.config.inputChannels, 2 ** (channels.length - 1));
-    return scope(() => {
-      const skips: Raw[] = [];
-      let raw: Raw = { tensor: x };
-      const free = ({ tensor }: Raw) => tensor !== x && tensor.dispose();
-      const next = (name: string, from: Raw, second?: Raw): Raw => {
-        const to = this.#rawBlock(name, from, products, second);
-        free(from);
-        if (second) free(second);
-        return to;
-      };
-      for (let level = 0; level < channels.length; level++) {
-        for (let i = 0; i < convolutions.encoder; i++) raw = next(`encoder.${level}.${i}`, raw);
-        if (level === channels.length - 1) break;
-        skips.push(raw);
-        raw = { tensor: maxPool3d(raw.tensor, { kernel: 2, load: this.#load(raw) }) };
-      }
-      for (let k = 0; k < channels.length - 1; k++) {
-        const up = convTranspose3d(raw.tensor, this.tensor(`up.${k}.weight`), {
-          bias: this.tensor(`up.${k}.bias`),
-          precision,
-          ...this.#load(raw),
-        });
-        free(raw);
-        raw = next(`decoder.${k}.0`, { tensor: up }, skips.pop());
-        for (let i = 1; i < convolutions.decoder; i++) raw = next(`decoder.${k}.${i}`, raw);
-      }
-      const bias = this.tensor('head.bias');
-      const type = { ...products, out: 'f32' as const };
-      return conv3d(raw.tensor, this.tensor('head.weight'), { bias, ...type, ...this.#load(raw) });
-    });
+    const products = { precision: this.precisionOf(options), algorithm: options.algorithm };
+    this.#check(x);
+    return scope(() => this.#plan(x, products, true, 0))[0] as Tensor;
   }
 
-  /** Convolution, norm, activation: the eager form. */
-  #block(
-    name: string,
-    x: Tensor,
-    training: boolean,
-    type: Products & { out: 'f32' },
-    second?: Tensor,
-  ): Tensor {
+  #check(x: Tensor): void {
+    checkImage('UNet3D', x, this.config.inputChannels, 2 ** (this.config.channels.length - 1));
+  }
+
+  /** By raw tensors (raw.ts). Without `frees` they are left to the tape, whose gradient needs them. */
+  #plan(x: Tensor, products: RawProducts, frees: boolean, heads: number): Tensor[] {
+    const { channels, convolutions, slope } = this.config;
+    const layer = (name: string) => ({
+      ...{ weight: this.tensor(`${name}.weight`), bias: this.tensor(`${name}.bias`) },
+      ...{ slope, products },
+    });
+    const skips: Raw[] = [];
+    let raw: Raw = { tensor: x };
+    const free = ({ tensor }: Raw) => frees && tensor !== x && tensor.dispose();
+    const next = (name: string, from: Raw, second?: Raw): Raw => {
+      const to = this.#rawBlock(name, from, products, second);
+      free(from);
+      if (second) free(second);
+      return to;
+    };
+    for (let level = 0; level < channels.length; level++) {
+      for (let i = 0; i < convolutions.encoder; i++) raw = next(`encoder.${level}.${i}`, raw);
+      if (level === channels.length - 1) break;
+      skips.push(raw);
+      raw = { tensor: rawPool(raw, slope) };
+    }
+    const deep: Tensor[] = [];
+    const head = (name: string) =>
+      rawHead(raw, { ...layer(name), products: { ...products, out: 'f32' } });
+    for (let k = 0; k < channels.length - 1; k++) {
+      const up = rawUp(raw, layer(`up.${k}`));
+      free(raw);
+      raw = next(`decoder.${k}.0`, { tensor: up }, skips.pop());
+      for (let i = 1; i < convolutions.decoder; i++) raw = next(`decoder.${k}.${i}`, raw);
+      const level = channels.length - 3 - k;
+      if (level >= 0 && level < heads) deep.unshift(head(`deep.${level}`));
+    }
+    return [head('head'), ...deep];
+  }
+
+  /** The eager form, for what trains by the statistics of its batch. */
+  #eager(x: Tensor, training: boolean, type: RawProducts): Tensor {
+    const { channels, convolutions } = this.config;
+    const skips: Tensor[] = [];
+    let y = x;
+    for (let level = 0; level < channels.length; level++) {
+      if (level > 0) y = maxPool3d(y, { kernel: 2, stride: 2 });
+      for (let i = 0; i < convolutions.encoder; i++)
+        y = this.#block(`encoder.${level}.${i}`, y, training, type);
+      skips.push(y);
+    }
+    for (let k = 0; k < channels.length - 1; k++) {
+      const bias = this.tensor(`up.${k}.bias`);
+      y = convTranspose3d(y, this.tensor(`up.${k}.weight`), { bias, ...type });
+      const skip = skips[channels.length - 2 - k];
+      for (let i = 0; i < convolutions.decoder; i++)
+        y = this.#block(`decoder.${k}.${i}`, y, training, type, i === 0 ? skip : undefined);
+    }
+    return conv3d(y, this.tensor('head.weight'), { bias: this.tensor('head.bias'), ...type });
+  }
+
+  /** Convolution, batch norm, activation: of the eager form. */
+  #block(name: string, x: Tensor, training: boolean, type: RawProducts, second?: Tensor): Tensor {
     const weight = this.tensor(`${name}.conv.weight`);
     const y = conv3d(x, weight, { ...this.#bias(name), padding: 1, second, ...type });
-    const gamma = this.tensor(`${name}.norm.weight`);
-    const beta = this.tensor(`${name}.norm.bias`);
+    const { gamma, beta } = this.#norm(name);
+    const { mean, variance } = this.#running(name);
     const { slope } = this.config;
-    if (this.config.norm === 'instance')
-      return instanceNorm(y, gamma, beta, { eps: EPSILON, slope });
-    return batchNorm(
-      y,
-      gamma,
-      beta,
-      this.tensor(`${name}.norm.running_mean`),
-      this.tensor(`${name}.norm.running_var`),
-      {
-        training,
-        eps: EPSILON,
-        slope,
-      },
-    );
+    return batchNorm(y, gamma, beta, mean, variance, { training, eps: EPSILON, slope });
   }
 
   /** The convolution alone, with the norm and activation of its input on load and the coefficients of its own norm beside it. */
-  #rawBlock(name: string, from: Raw, products: Products, second?: Raw): Raw {
-    const common = {
-      ...{ ...products, padding: 1, slope: this.config.slope },
-      ...{ scale: from.scale, shift: from.shift },
-      ...{ second: second?.tensor, secondScale: second?.scale, secondShift: second?.shift },
-    };
+  #rawBlock(name: string, from: Raw, products: RawProducts, second?: Raw): Raw {
+    const { slope, norm } = this.config;
     const weight = this.tensor(`${name}.conv.weight`);
-    const gamma = this.tensor(`${name}.norm.weight`);
-    const beta = this.tensor(`${name}.norm.bias`);
-    if (this.config.norm === 'instance') {
-      const { y, sums } = conv3d(from.tensor, weight, {
-        ...this.#bias(name),
-        ...common,
-        statistics: true,
+    const { gamma, beta } = this.#norm(name);
+    if (norm === 'instance')
+      return rawConvolution(from, {
+        ...{ weight, ...this.#bias(name), slope, products, second },
+        norm: { gamma, beta, eps: EPSILON },
       });
-      const voxels = (y.shape[1] as number) * (y.shape[2] as number) * (y.shape[3] as number);
-      const [scale, shift] = normCoefficients(sums, voxels, gamma, beta, { eps: EPSILON });
-      sums.dispose();
-      return { tensor: y, scale, shift };
-    }
     // Batch norm with fixed statistics is part of the convolution; only the activation is left for the next load.
-    const runningMean = this.tensor(`${name}.norm.running_mean`);
-    const runningVar = this.tensor(`${name}.norm.running_var`);
+    const { mean: runningMean, variance: runningVar } = this.#running(name);
     const [folded, bias] = foldBatchNorm(
       { weight, ...this.#bias(name), gamma, beta, runningMean, runningVar },
       { eps: EPSILON },
     );
-    const tensor = conv3d(from.tensor, folded, { ...common, bias });
+    const tensor = conv3d(from.tensor, folded, {
+      ...{ ...products, padding: 1, slope, bias },
+      ...{ scale: from.scale, shift: from.shift },
+      ...{ second: second?.tensor, secondScale: second?.scale, secondShift: second?.shift },
+    });
     const coefficients = [tensor.shape[0] as number, tensor.shape[4] as number];
     return {
       tensor,
@@ -229,9 +188,13 @@ export class UNet3D extends Network<Complete> {
     };
   }
 
-  /** What turns a raw tensor into activations while it is loaded; nothing for what is none. */
-  #load({ scale, shift }: Raw): { scale: Tensor; shift: Tensor; slope: number } | undefined {
-    return scale && shift ? { scale, shift, slope: this.config.slope } : undefined;
+  #norm(name: string): { gamma: Tensor; beta: Tensor } {
+    return { gamma: this.tensor(`${name}.norm.weight`), beta: this.tensor(`${name}.norm.bias`) };
+  }
+
+  #running(name: string): { mean: Tensor; variance: Tensor } {
+    const of = (what: string) => this.tensor(`${name}.norm.running_${what}`);
+    return { mean: of('mean'), variance: of('var') };
   }
 
   #bias(name: string): { bias?: Tensor } {
@@ -266,8 +229,10 @@ function completed(config: UNet3DConfig): Complete {
   checkInteger('convolutions.decoder', complete.convolutions.decoder, 1, 8);
   if (complete.norm !== 'instance' && complete.norm !== 'batch')
     throw invalidArgument('norm', "'instance' or 'batch'", complete.norm);
-  if (complete.deepSupervision !== undefined)
-    checkInteger('deepSupervision', complete.deepSupervision, 0, complete.channels.length - 2);
+  if (complete.deepSupervision !== undefined) {
+    const most = complete.norm === 'instance' ? complete.channels.length - 2 : 0;
+    checkInteger('deepSupervision', complete.deepSupervision, 0, most);
+  }
   if (!(complete.slope >= 0 && complete.slope <= 1))
     throw invalidArgument('slope', 'a number from 0 to 1', complete.slope);
   return complete;

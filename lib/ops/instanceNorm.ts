@@ -31,9 +31,10 @@ export function instanceNorm(
   checkChannels('instanceNorm', 'beta', beta, channels);
   checkNumber('instanceNorm', 'eps', eps, 0);
   checkNumber('instanceNorm', 'slope', slope);
-  const forward = () =>
-    x.device.run('instanceNorm', { x, gamma, beta, eps, slope }) as [Tensor, Tensor];
-  const [y, statistics] = forward();
+  const [y, statistics] = x.device.run('instanceNorm', { x, gamma, beta, eps, slope }) as [
+    Tensor,
+    Tensor,
+  ];
   differentiable(
     'instanceNorm',
     [x, gamma, beta],
@@ -43,7 +44,6 @@ export function instanceNorm(
         ? (x.device.run('instanceNormGrad', { x, dy, gamma, beta, statistics, slope }) as Tensor[])
         : [],
     [statistics],
-    forward,
   );
   return y;
 }

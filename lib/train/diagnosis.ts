@@ -35,7 +35,7 @@ export async function diagnose(
       const image = await firstOdd(samples.image, indices);
       if (image !== undefined) return named('the image', image);
       const records: OperationRecord[] = [];
-      const outer = listen({ record: (r) => records.push(r), forget: () => undefined });
+      const outer = listen({ record: (r) => records.push(r) });
       try {
         forwardLoss(state, samples);
       } finally {

@@ -158,8 +158,8 @@ class Strip {
         rowEnd_(std::min(rowBegin_ + plan.rowsPerBlock, g.coarseSize[1])),
         rows_(ceilDivide(rowEnd_ - rowBegin_, plan.packed.interleave)),
         chunk_(strip / plan.rowBlocks % plan.planeChunks),
-        planes_(plan.packed, g.fine, 1, g.fineSize, n_, rowBegin_ * g.stride[1] - g.padding[1],
-                rows_ * g.stride[1],
+        planes_(plan.packed, g.fine, g.slope, g.fineSize, n_,
+                rowBegin_ * g.stride[1] - g.padding[1], rows_ * g.stride[1],
                 (rows_ - 1) * g.stride[1] + (g.kernel[1] - 1) * g.dilation[1] + 1),
         coarse_(static_cast<float*>(threadScratch(1, size_t(plan.coarseFloats) * sizeof(float)))) {}
 

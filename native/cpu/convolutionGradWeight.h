@@ -5,13 +5,14 @@
 namespace rvx::cpu {
 
 // dw[a, b, k] = sum over n, o of coarse[n, o, a] * fine[n, o*stride - padding + k*dilation, b],
-// fine = 0 outside; two fine sources lie next to each other along b.
+// fine = 0 outside; two fine sources lie next to each other along b, each normalised while loading where it has a scale.
 struct WeightGradient {
   int64_t samples = 1;
   Int3 coarseSize{}, fineSize{};
   const float* coarse = nullptr;
   int64_t coarseChannels = 0;
   std::array<GatherSource, 2> fine;
+  float slope = 1;  // of the activation after the norm
   Int3 kernel{1, 1, 1}, stride{1, 1, 1}, padding{0, 0, 0}, dilation{1, 1, 1};
   float* dw = nullptr;
 

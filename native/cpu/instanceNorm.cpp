@@ -31,12 +31,14 @@ void run(const InstanceNormGrad& op, Context& cx) {
 template <>
 void run(const NormCoefficients& op, Context&) {
   const float *sums = op.sums.data(), *gamma = op.gamma.data(), *beta = op.beta.data();
-  float *scale = op.scale.data(), *shift = op.shift.data();
+  float *scale = op.scale.data(), *shift = op.shift.data(), *statistics = op.statistics.data();
   const int64_t channels = op.sums.shape()[1];
   for (int64_t i = 0; i < op.sums.shape()[0] * channels; ++i) {
-    const double a = fixedScale(gamma[i % channels], sums[2 * i + 1] / op.count, op.eps);
+    const double variance = sums[2 * i + 1] / op.count;
+    const double a = fixedScale(gamma[i % channels], variance, op.eps);
     scale[i] = static_cast<float>(a);
     shift[i] = static_cast<float>(beta[i % channels] - sums[2 * i] * a);
+    if (statistics) storeStatistics(statistics + 3 * i, sums[2 * i], variance, op.eps);
   }
 }
 

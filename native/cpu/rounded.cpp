@@ -1,5 +1,7 @@
 #include "cpu/rounded.h"
 
+#include <algorithm>
+
 #include "core/pool.h"
 #include "math/convert.h"
 
@@ -26,14 +28,14 @@ float rounded(float x) {
 }  // namespace
 
 Rounded::Rounded(const Input& x, DType operand, Context& cx, const float* scale, const float* shift,
-                 float slope) {
-  if (operand == DType::f32) scale = shift = nullptr;
-  if (x.dtype() == DType::f32 && operand == DType::f32) {
+                 float slope, bool always) {
+  if (operand == DType::f32 && !always) scale = shift = nullptr;
+  if (x.dtype() == DType::f32 && operand == DType::f32 && !scale) {
     data_ = x.data();
     return;
   }
   const int64_t size = x.shape().size(), channels = x.shape()[-1];
-  const int64_t sample = size / std::max<int64_t>(x.shape()[0], 1);
+  const int64_t voxels = size / std::max<int64_t>(x.shape()[0] * channels, 1);
   memory_ = std::make_unique<Workspace>(cx, static_cast<size_t>(size) * sizeof(float));
   auto* to = memory_->data<float>();
   data_ = to;
@@ -42,14 +44,20 @@ Rounded::Rounded(const Input& x, DType operand, Context& cx, const float* scale,
     withFloat(operand, [&](auto* narrow) {
       using Operand = std::remove_pointer_t<decltype(narrow)>;
       const Stored* from = x.data<Stored>();
-      parallelChunks(size, kGrain, [=](int64_t begin, int64_t end) {
-        if (!scale) {
+      if (!scale) {
+        parallelChunks(size, kGrain, [=](int64_t begin, int64_t end) {
           for (int64_t i = begin; i < end; ++i) to[i] = rounded<Operand>(load(from[i]));
-          return;
-        }
-        for (int64_t i = begin; i < end; ++i) {
-          const int64_t k = i / sample * channels + i % channels;
-          to[i] = rounded<Operand>(leakyRelu(load(from[i]) * scale[k] + shift[k], slope));
+        });
+        return;
+      }
+      const int64_t grain = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, channels));
+      parallelChunks(x.shape()[0] * voxels, grain, [=](int64_t begin, int64_t end) {
+        for (int64_t v = begin; v < end; ++v) {
+          const float *a = scale + v / voxels * channels, *b = shift + v / voxels * channels;
+          const Stored* row = from + v * channels;
+          float* out = to + v * channels;
+          for (int64_t c = 0; c < channels; ++c)
+            out[c] = rounded<Operand>(leakyRelu(load(row[c]) * a[c] + b[c], slope));
         }
       });
     });

@@ -12,9 +12,9 @@ namespace rvx::cpu {
 // that changes nothing.
 class Rounded {
  public:
-  // With operand f32 the norm is left to the kernel, which applies it while loading.
+  // With operand f32 the norm is left to the kernel, which applies it while loading; `always`: to a kernel that does not.
   Rounded(const Input& x, DType operand, Context& cx, const float* scale = nullptr,
-          const float* shift = nullptr, float slope = 1);
+          const float* shift = nullptr, float slope = 1, bool always = false);
   const float* data() const { return data_; }
 
  private:

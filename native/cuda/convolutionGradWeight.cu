@@ -104,7 +104,8 @@ GradImage imageOf(const WeightGradient::Image& from, DType operand) {
   image.source.channels = checkedInt(from.channels);
   image.source.aligned = from.channels % unit == 0;
   image.type = from.type;
-  image.copied = image.source.aligned && from.type == operand;
+  image.copied = image.source.aligned && from.type == operand && !from.scale;
+  image.scale = from.scale, image.shift = from.shift;
   return image;
 }
 
@@ -117,6 +118,8 @@ void runWeightGradient(const WeightGradient& g, Context& cx) {
   p.coarse = imageOf(g.coarse, g.operand);
   p.fine[0] = imageOf(g.fine[0], g.operand);
   p.fine[1] = imageOf(g.fine[1], g.operand);
+  p.normed = p.coarse.scale || p.fine[0].scale || p.fine[1].scale;
+  p.slope = g.slope;
   const int64_t size = t.partialSize();
   if (size == 0) return;
   const Workspace partials(cx, static_cast<size_t>(t.partials() * size) * sizeof(float));

@@ -2,8 +2,8 @@
 //
 //   dw[a, b, k] = sum over n, o of coarse[n, o, a] * fine[n, o*stride - padding + k*dilation, b],   fine = 0 outside
 //
-// coarse is dy and fine is x, of a transposed convolution x and dy. Two fine tensors lie next to each other along b. Both are rounded
-// to `operand` before they are multiplied.
+// coarse is dy and fine is x, of a transposed convolution x and dy. Two fine tensors lie next to each other along b. Where an image has a
+// scale it is normalised on load, leaky(v * scale + shift); outside it stays zero. Both are rounded to `operand` before they are multiplied.
 #pragma once
 #include <array>
 
@@ -17,12 +17,14 @@ struct WeightGradient {
     const void* data = nullptr;
     DType type = DType::f32;
     int64_t channels = 0;
+    const float *scale = nullptr, *shift = nullptr;  // [N, channels]
   };
   int64_t samples = 1;
   Int3 coarseSize{}, fineSize{};
   Image coarse;
   std::array<Image, 2> fine;
   DType operand = DType::f32;
+  float slope = 1;  // of the activation after a norm
   Int3 kernel{1, 1, 1}, stride{1, 1, 1}, padding{0, 0, 0}, dilation{1, 1, 1};
   float* dw = nullptr;
 };

@@ -42,7 +42,8 @@ struct GradTile {
   }
   RVX_PORTABLE int64_t partials() const { return int64_t{splits} * voxelGroups; }
   unsigned tableBytes() const {
-    return static_cast<unsigned>((8 + fineSlots + coarseSlots) * 4 + 3 * kWarpTaps * 8 + 127) /
+    return static_cast<unsigned>((8 + fineSlots + coarseSlots) * 4 + 3 * kWarpTaps * 8 +
+                                 (coarseUnits + fineUnits) * unit * 8 + 127) /
            128 * 128;
   }
 };

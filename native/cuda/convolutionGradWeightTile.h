@@ -8,12 +8,15 @@ namespace rvx::cuda {
 struct GradImage {
   UnitSource source;
   DType type;
-  bool copied;  // units are stored as they are needed
+  bool copied;                 // units are stored as they are needed
+  const float *scale, *shift;  // of the norm, or null
 };
 // What a kernel knows, by value.
 struct GradPass {
   GradTile tile;
   GradImage coarse, fine[2];
+  bool normed;      // either of them
+  float slope;      // of the activation after a norm
   float* partials;  // [split and voxel group][tap][coarse channel][fine channel], with padding
 };
 
@@ -33,11 +36,13 @@ RVX_DEVICE int runBegin(const GradTile& t, unsigned run) {
   return static_cast<int>(int64_t{t.tiles} * run / t.splits);
 }
 
-// Shared memory: where each slot of the lattice and of the coarse tile lies, as d, h, w in 10, 11 and 11 bits; taps; both tiles.
+// Shared memory: where each slot of the lattice and of the coarse tile lies, as d, h, w in 10, 11 and 11 bits; taps; norms; both tiles.
 struct GradShared {
   int* share;  // here, since registers are scarce
   int *fineTable, *coarseTable;
   int2* taps;  // of each warp kWarpTaps: the slot that it begins at, its index in the weight or -1
+  float2*
+      norms;  // scale and shift of the block's coarse channels, then of the fine ones; here, since registers are scarce
   uint4 *coarse, *fine;
 };
 RVX_DEVICE GradShared sharedOf(const GradTile& t, unsigned tableBytes) {
@@ -46,6 +51,8 @@ RVX_DEVICE GradShared sharedOf(const GradTile& t, unsigned tableBytes) {
   s.fineTable = s.share + 8;
   s.coarseTable = s.fineTable + t.fineSlots;
   s.taps = sharedMemory<int2>(static_cast<unsigned>(8 + t.fineSlots + t.coarseSlots) * 4);
+  s.norms = sharedMemory<float2>(static_cast<unsigned>(8 + t.fineSlots + t.coarseSlots) * 4 +
+                                 3 * kWarpTaps * 8);
   s.coarse = sharedMemory<uint4>(tableBytes);
   s.fine = s.coarse + t.coarsePitch * t.coarseUnits;
   return s;
@@ -112,9 +119,11 @@ RVX_DEVICE int64_t voxelAt(const GradRegion& r, int packed) {
   return inside ? r.base + (int64_t{d} * r.size[1] + h) * r.size[2] + w : -1;
 }
 
+// `norms`: scale and shift of the unit's channels, in shared memory, where it is normed.
 template <class S, class T>
-RVX_DEVICE void fillPlane(const UnitSource& u, const GradRegion& region, const int* table,
-                          uint4* plane, int first, int by, int slots) {
+RVX_DEVICE void fillPlane(const UnitSource& u, const GradRegion& region, bool normed,
+                          const float2* norms, float slope, const int* table, uint4* plane,
+                          int first, int by, int slots) {
   constexpr int kBatch = sizeof(T) == 4 ? 1 : 2;  // loads under way; registers are scarce
   for (int slot = first; slot < slots; slot += by * kBatch) {
     StoredUnit<S, T> stored[kBatch];
@@ -133,6 +142,7 @@ RVX_DEVICE void fillPlane(const UnitSource& u, const GradRegion& region, const i
       if (inside[b]) {
         float v[kUnitChannels<T>];
         widen(stored[b], v);
+        if (normed) normalise(v, norms, slope);
         unit = packUnit<T>(v);
       }
       sts(plane + slot + b * by, unit);
@@ -143,14 +153,16 @@ RVX_DEVICE void fillPlane(const UnitSource& u, const GradRegion& region, const i
 // All planes of a tile by all threads, neighbours taking neighbouring units of a voxel. `units` is a power of two.
 template <class T>
 RVX_DEVICE void fillPlanes(GradImage image, int firstUnit, int units, int plane,
-                           const GradRegion& region, const int* table, uint4* to, int pitch,
-                           int slots) {
+                           const GradRegion& region, const float2* norms, float slope,
+                           const int* table, uint4* to, int pitch, int slots) {
   const int first = static_cast<int>(threadIdx.x) / units,
             by = static_cast<int>(blockDim.x) / units;
   image.source.first = firstUnit * kUnitChannels<T>;
   const int left = image.source.channels - image.source.first;
   image.source.count = left < 0 ? 0 : left < kUnitChannels<T> ? left : kUnitChannels<T>;
   to += plane * pitch;
+  norms += plane * kUnitChannels<T>;
+  const bool normed = image.scale != nullptr;
   if (image.copied) {
     const T* x = static_cast<const T*>(image.source.x) + image.source.first;
     for (int slot = first; slot < slots; slot += by) {
@@ -159,11 +171,34 @@ RVX_DEVICE void fillPlanes(GradImage image, int firstUnit, int units, int plane,
                 voxel >= 0);
     }
   } else if (image.type == DType::f32) {
-    fillPlane<float, T>(image.source, region, table, to, first, by, slots);
+    fillPlane<float, T>(image.source, region, normed, norms, slope, table, to, first, by, slots);
   } else if (image.type == DType::bf16) {
-    fillPlane<Bf16, T>(image.source, region, table, to, first, by, slots);
+    fillPlane<Bf16, T>(image.source, region, normed, norms, slope, table, to, first, by, slots);
   } else {
-    fillPlane<F16, T>(image.source, region, table, to, first, by, slots);
+    fillPlane<F16, T>(image.source, region, normed, norms, slope, table, to, first, by, slots);
+  }
+}
+
+// Scale and shift of the block's channels in the tile's sample; zeros for channels that do not exist.
+template <class T>
+RVX_DEVICE void fillNorms(const GradPass& p, const GradShared& s, int tile) {
+  const GradTile& t = p.tile;
+  const int sample = tile / (t.axis[0].tiles() * t.axis[1].tiles() * t.axis[2].tiles());
+  constexpr int kUnit = kUnitChannels<T>;
+  const int all = (t.coarseUnits + t.fineUnits) * kUnit;
+  for (int i = static_cast<int>(threadIdx.x); i < all; i += static_cast<int>(blockDim.x)) {
+    const bool fine = i >= t.coarseUnits * kUnit;
+    int channel = fine ? lds(s.share + kFineTile) * t.fineUnits * kUnit + i - t.coarseUnits * kUnit
+                       : lds(s.share + kCoarseTile) * t.coarseUnits * kUnit + i;
+    const bool second = fine && channel >= t.firstUnits * kUnit;
+    if (second) channel -= t.firstUnits * kUnit;
+    const GradImage& image = fine ? p.fine[second ? 1 : 0] : p.coarse;
+    float2 norm = make_float2(0, 0);
+    if (image.scale && channel < image.source.channels) {
+      const int64_t at = int64_t{sample} * image.source.channels + channel;
+      norm = make_float2(ld(image.scale + at), ld(image.shift + at));
+    }
+    sts(s.norms + i, norm);
   }
 }
 
@@ -188,14 +223,20 @@ RVX_DEVICE void stageTile(const GradPass& p, const GradShared& s, int tile) {
     return r;
   };
   syncBlock();  // the tile before is read
+  if (p.normed) {
+    fillNorms<T>(p, s, tile);
+    syncBlock();
+  }
   int plane = static_cast<int>(threadIdx.x) % t.coarseUnits;
   fillPlanes<T>(p.coarse, lds(s.share + kCoarseTile) * t.coarseUnits + plane, t.coarseUnits, plane,
-                origin(false), s.coarseTable, s.coarse, t.coarsePitch, t.coarseSlots);
+                origin(false), s.norms, p.slope, s.coarseTable, s.coarse, t.coarsePitch,
+                t.coarseSlots);
   plane = static_cast<int>(threadIdx.x) % t.fineUnits;
   const int unit = lds(s.share + kFineTile) * t.fineUnits + plane;
   const bool second = unit >= t.firstUnits;
   fillPlanes<T>(second ? p.fine[1] : p.fine[0], second ? unit - t.firstUnits : unit, t.fineUnits,
-                plane, origin(true), s.fineTable, s.fine, t.fineSlots, t.fineSlots);
+                plane, origin(true), s.norms + t.coarseUnits * kUnitChannels<T>, p.slope,
+                s.fineTable, s.fine, t.fineSlots, t.fineSlots);
   cpAsyncCommit();
   cpAsyncWait<0>();
   syncBlock();

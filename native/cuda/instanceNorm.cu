@@ -11,14 +11,19 @@ constexpr int kThreads = 128;
 
 RVX_KERNEL(kThreads)
 coefficients(const float* sums, const float* gamma, const float* beta, int64_t size, int channels,
-             double count, double eps, float* scale, float* shift) {
+             double count, double eps, float* scale, float* shift, float* statistics) {
   const int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (i >= size) return;
   const int64_t c = i % channels;
   const float2 sum = ld(reinterpret_cast<const float2*>(sums) + i);
-  const double a = fixedScale(ld(gamma + c), sum.y / count, eps);
+  const double variance = sum.y / count;
+  const double a = fixedScale(ld(gamma + c), variance, eps);
   st(scale + i, static_cast<float>(a));
   st(shift + i, static_cast<float>(ld(beta + c) - sum.x * a));
+  if (!statistics) return;
+  float three[3];
+  storeStatistics(three, sum.x, variance, eps);
+  for (int k = 0; k < 3; ++k) st(statistics + 3 * i + k, three[k]);
 }
 
 }  // namespace
@@ -44,7 +49,7 @@ void run(const NormCoefficients& op, Context& cx) {
   const int64_t size = op.scale.shape.size();
   launch(cx, "normCoefficients", blocksFor(size, kThreads), kThreads, 0, &coefficients,
          op.sums.data(), op.gamma.data(), op.beta.data(), size, op.sums.shape()[1], op.count,
-         op.eps, op.scale.data(), op.shift.data());
+         op.eps, op.scale.data(), op.shift.data(), op.statistics.data());
 }
 
 }  // namespace rvx::cuda

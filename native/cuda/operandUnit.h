@@ -3,6 +3,7 @@
 #pragma once
 #include "core/dtype.h"
 #include "cuda/kernel.h"
+#include "math/activation.h"
 
 namespace rvx::cuda {
 
@@ -63,6 +64,16 @@ RVX_DEVICE void widen(const StoredUnit<S, T>& r, float (&v)[kUnitChannels<T>]) {
       v[j] = fromBits(r.word[j]);
     else
       v[j] = j % 2 ? unpackHigh<S>(r.word[j / 2]) : unpackLow<S>(r.word[j / 2]);
+  }
+}
+
+// Norm and activation of a unit's channels, by scale and shift of each in shared memory.
+template <int N>
+RVX_DEVICE void normalise(float (&v)[N], const float2* norms, float slope) {
+  RVX_UNROLL
+  for (int j = 0; j < N; ++j) {
+    const float2 norm = lds(norms + j);
+    v[j] = leakyRelu(v[j] * norm.x + norm.y, slope);
   }
 }
 

@@ -66,6 +66,14 @@ inline void requireFloat(const Input& x, const char* what) {
               nameOf(x.dtype()));
 }
 
+// A norm on load: both of its tensors, or neither.
+inline void requireLoad(const OptionalInput& scale, const OptionalInput& shift,
+                        const Shape& shape) {
+  if (!scale && !shift) return;
+  requireShape(scale.tensor.shape, shape, "scale");
+  requireShape(shift.tensor.shape, shape, "shift");
+}
+
 // y[n,o,co] = bias[co] + sum over taps k and channels ci of weight[co,ci,k] * X[n, o*stride -
 // padding + k*dilation, ci], X = 0 outside. X is x, or x followed by `second` along the channels (a
 // concatenation never stored). Where `scale`/`shift` [N, Cin of x] are given, X = leaky(x * scale +
@@ -104,12 +112,8 @@ struct Conv3d {
             "Expected " + std::to_string(cin) + " input channels in weight " + w.text());
     if (second) requireShape(second.shape(), {s[0], s[1], s[2], s[3], second.shape()[4]}, "second");
     if (bias) requireShape(bias.shape(), {w[0]}, "bias");
-    for (auto [a, b, c] :
-         {std::tuple{&scale, &shift, s[4]}, std::tuple{&secondScale, &secondShift, cin - s[4]}}) {
-      if (!*a && !*b) continue;
-      requireShape(a->tensor.shape, {s[0], c}, "scale");
-      requireShape(b->tensor.shape, {s[0], c}, "shift");
-    }
+    requireLoad(scale, shift, {s[0], s[4]});
+    requireLoad(secondScale, secondShift, {s[0], cin - s[4]});
     Shape out{s[0]};
     for (int i = 0; i < 3; ++i) {
       out.push(convolvedSize(s[i + 1], w[i + 2], stride[size_t(i)], padding[size_t(i)],
@@ -164,21 +168,24 @@ struct Conv3dGradInput {
   }
 };
 
-// Gradient with respect to the weight and bias: dw[co,ci,k] = sum over n, o of dy[n,o,co] * x[n,
-// o*stride - padding + k*dilation, ci]; db[co] = sum over n, o of dy[n,o,co], not rounded to the precision. x is followed by
-// `second` along the channels where it is given.
+// Gradient with respect to the weight and bias: dw[co,ci,k] = sum over n, o of dy[n,o,co] * X[n,
+// o*stride - padding + k*dilation, ci]; db[co] = sum over n, o of dy[n,o,co], not rounded to the precision. X is x, or x followed by
+// `second` along the channels, with the norms and activation of Conv3d on load.
 struct Conv3dGradWeight {
   static constexpr const char* name = "conv3dGradWeight";
   Input x, dy;
-  OptionalInput second;
+  OptionalInput second, scale, shift, secondScale, secondShift;
   Output dw, db;
   Int3 kernel{1, 1, 1}, stride{1, 1, 1}, padding{0, 0, 0}, dilation{1, 1, 1};
+  double slope = 1;
   Precision type;
 
   template <class V>
   void fields(V& v) {
-    v(x, "x"), v(dy, "dy"), v(second, "second"), v(dw, "dw"), v(db, "db"), v(kernel, "kernel"),
-        v(stride, "stride"), v(padding, "padding"), v(dilation, "dilation");
+    v(x, "x"), v(dy, "dy"), v(second, "second"), v(scale, "scale"), v(shift, "shift"),
+        v(secondScale, "secondScale"), v(secondShift, "secondShift"), v(dw, "dw"), v(db, "db"),
+        v(kernel, "kernel"), v(stride, "stride"), v(padding, "padding"), v(dilation, "dilation"),
+        v(slope, "slope");
     type.fields(v);
   }
   void infer() {
@@ -198,6 +205,8 @@ struct Conv3dGradWeight {
     const Shape& s = x.shape();
     if (second) requireShape(second.shape(), {s[0], s[1], s[2], s[3], second.shape()[4]}, "second");
     const int64_t cin = s[4] + (second ? second.shape()[4] : 0);
+    requireLoad(scale, shift, {s[0], s[4]});
+    requireLoad(secondScale, secondShift, {s[0], cin - s[4]});
     dw.is({dy.shape()[4], cin, kernel[0], kernel[1], kernel[2]});
     db.is({dy.shape()[4]});
   }
@@ -226,10 +235,7 @@ struct ConvTranspose3d {
     const Shape &s = x.shape(), &w = weight.shape();
     requireShape(w, {s[4], w.rank == 5 ? w[1] : 0, 2, 2, 2}, "weight");
     if (bias) requireShape(bias.shape(), {w[1]}, "bias");
-    if (scale || shift) {
-      requireShape(scale.tensor.shape, {s[0], s[4]}, "scale");
-      requireShape(shift.tensor.shape, {s[0], s[4]}, "shift");
-    }
+    requireLoad(scale, shift, {s[0], s[4]});
     y.is({s[0], 2 * s[1], 2 * s[2], 2 * s[3], w[1]}, type.result());
   }
 };
@@ -256,16 +262,20 @@ struct ConvTranspose3dGradInput {
   }
 };
 
-// dw[ci,co,k] = sum over n, i of x[n,i,ci] * dy[n, 2i+k, co]; db[co] = sum of dy.
+// dw[ci,co,k] = sum over n, i of X[n,i,ci] * dy[n, 2i+k, co]; db[co] = sum of dy. X is x, with ConvTranspose3d's norm and activation on
+// load.
 struct ConvTranspose3dGradWeight {
   static constexpr const char* name = "convTranspose3dGradWeight";
   Input x, dy;
+  OptionalInput scale, shift;
   Output dw, db;
+  double slope = 1;
   Precision type;
 
   template <class V>
   void fields(V& v) {
-    v(x, "x"), v(dy, "dy"), v(dw, "dw"), v(db, "db");
+    v(x, "x"), v(dy, "dy"), v(scale, "scale"), v(shift, "shift"), v(dw, "dw"), v(db, "db"),
+        v(slope, "slope");
     type.fields(v);
   }
   void infer() {
@@ -274,6 +284,7 @@ struct ConvTranspose3dGradWeight {
     requireRank(x, 5, "x");
     const Shape &s = x.shape(), &g = dy.shape();
     requireShape(g, {s[0], 2 * s[1], 2 * s[2], 2 * s[3], g.rank == 5 ? g[4] : 0}, "dy");
+    requireLoad(scale, shift, {s[0], s[4]});
     dw.is({s[4], g[4], 2, 2, 2});
     db.is({g[4]});
   }

@@ -66,17 +66,19 @@ struct InstanceNormGrad {
 
 // The norm of a convolution's output as the `scale` and `shift` [N, C] of the next one's load:
 // sums [N, C, 2] are mean and M2 over `count` voxels; scale = gamma / sqrt(M2 / count + eps),
-// shift = beta - mean scale.
+// shift = beta - mean scale. `statistics`, where wanted, is what InstanceNormGrad takes.
 struct NormCoefficients {
   static constexpr const char* name = "normCoefficients";
   Input sums, gamma, beta;
-  Output scale, shift;
+  Output scale, shift, statistics;
   double count = 1, eps = 1e-5;
+  bool wantStatistics = false;
 
   template <class V>
   void fields(V& v) {
     v(sums, "sums"), v(gamma, "gamma"), v(beta, "beta"), v(scale, "scale"), v(shift, "shift"),
-        v(count, "count"), v(eps, "eps");
+        v(statistics, "statistics"), v(count, "count"), v(eps, "eps"),
+        v(wantStatistics, "wantStatistics");
   }
   void infer() {
     requireRank(sums, 3, "sums");
@@ -86,6 +88,8 @@ struct NormCoefficients {
     requireShape(beta.shape(), {s[1]}, "beta");
     scale.is({s[0], s[1]});
     shift.is({s[0], s[1]});
+    statistics.is({s[0], s[1], 3});
+    statistics.wanted = wantStatistics;
   }
 };
 

@@ -43,10 +43,7 @@ struct MaxPool3d {
     Shape out = s;
     for (int i = 1; i < 4; ++i) out[i] = pooledSize(s[i], kernel, stride, padding);
     requirePooling(s, out, kernel, stride, padding);
-    if (scale || shift) {
-      requireShape(scale.tensor.shape, {s[0], s[4]}, "scale");
-      requireShape(shift.tensor.shape, {s[0], s[4]}, "shift");
-    }
+    requireLoad(scale, shift, {s[0], s[4]});
     y.is(out, x.dtype());
     indices.is(out, DType::u8);
     indices.wanted = wantIndices;

@@ -1,7 +1,6 @@
 import { type Device, gradients, ops, type Tensor } from 'renvox';
 import t from 'tap';
-import { forget } from '#lib/gradient.js';
-import { agrees, generator, onEveryDevice, sameBits } from '../ops/harness.js';
+import { agrees, generator, onEveryDevice } from '../ops/harness.js';
 
 // A small graph with every habit of a tape: a tensor used three times, a chain, a view, a parameter that nothing uses.
 //   h = leakyRelu(a + b); loss = sum over k of v[k] * (h + h + a)[k]
@@ -176,34 +175,3 @@ onEveryDevice(
     t.strictSame(await p.data(), Float32Array.of(1));
   },
 );
-
-onEveryDevice(t, 'forgotten activations come back for their gradients', async (t, device) => {
-  const shape = [1, 3, 4, 5, 6];
-  const [x, gamma, beta] = [
-    ops.randomNormal(device, { shape, seed: 1 }),
-    ops.randomUniform(device, { shape: [6], seed: 2, low: 0.5, high: 1.5 }),
-    ops.randomNormal(device, { shape: [6], seed: 3 }),
-  ];
-  const weight = ops.randomNormal(device, { shape: [6, 6, 1, 1, 1], seed: 4 });
-  const run = (forgetful: boolean) => {
-    let first: Tensor | undefined;
-    const made = gradients(() => {
-      // A norm of a norm: the second one's input is forgotten too.
-      first = ops.instanceNorm(ops.conv3d(x, weight), gamma, beta, { slope: 0.1 });
-      const second = ops.instanceNorm(first, gamma, beta, { slope: 0.1 });
-      const y = ops.conv3d(second, weight);
-      if (forgetful) for (const activation of [first, second]) forget(activation);
-      const target = device.full([1, 3, 4, 5], 2, 'u8');
-      return ops.crossEntropy(y, target);
-    }, [x, weight, gamma, beta]);
-    t.equal(first?.disposed, true);
-    return made;
-  };
-  const [kept, forgotten] = [run(false), run(true)];
-  sameBits(t, await forgotten.value.data(), await kept.value.data(), 'the loss');
-  for (const [i, g] of forgotten.gradients.entries())
-    sameBits(t, await g.data(), await (kept.gradients[i] as Tensor).data(), `gradient ${i}`);
-  const alone = device.full([2]);
-  forget(alone);
-  t.equal(alone.disposed, true, 'without a tape it is gone');
-});

@@ -12,6 +12,7 @@ import {
 import { agrees, generator, onEveryDevice, sameBits } from './harness.js';
 import {
   image,
+  loaded,
   type Precision,
   roundedImage,
   type Stored,
@@ -136,6 +137,46 @@ onEveryDevice(t, 'conv3dGradWeight of images stored in 16 bits', async (t, devic
     const what = `${title(c)}, ${xType} and ${dyType} by ${precision}`;
     agrees(t, await made[0].data(), truth.dw, TOLERANCE, `${what}: dw`);
     agrees(t, await made[1].data(), db, TOLERANCE, `${what}: db`);
+  }
+});
+
+onEveryDevice(t, 'conv3dGradWeight with norms on load', async (t, device) => {
+  for (const [i, c] of cases.entries()) {
+    const { g, x, second, weight, dy } = imagesOf(c, 3 * i + 200);
+    // Both sources have a norm, the first alone, the second alone; without a second the first.
+    const which = second ? ['both', 'first', 'second'][i % 3] : 'first';
+    const precision = (['fp32', 'bf16', 'fp16'] as const)[i % 3] as Precision;
+    const stored: Stored = i % 4 === 3 ? 'bf16' : 'f32';
+    const type = storedAs[precision];
+    const slope = 0.1;
+    const norm = (of: typeof x, wanted: boolean, seed: number) => {
+      const shape = [of.shape[0] as number, of.shape[4] as number];
+      const [scale, shift] = [image(shape, seed), image(shape, seed + 1)];
+      return wanted ? { scale, shift } : undefined;
+    };
+    const own = norm(x, which !== 'second', i + 300);
+    const other = second && norm(second, which !== 'first', i + 400);
+    const load = (of: typeof x, n: typeof own) =>
+      loaded(
+        roundedImage(of, stored),
+        type,
+        n && { scale: n.scale.data, shift: n.shift.data, slope },
+      );
+    const X = second ? concatenated(load(x, own), load(second, other)) : load(x, own);
+    const data = new Float32Array(weight.shape.reduce((a, b) => a * b, 1));
+    const { dw } = convolveGradients(X, { ...weight, data }, roundedImage(dy, type), g);
+    const fields = {
+      ...{ x: upload(device, x, stored), dy: upload(device, dy), ...g, precision, slope },
+      ...(second ? { second: upload(device, second, stored) } : {}),
+      ...(own ? { scale: upload(device, own.scale), shift: upload(device, own.shift) } : {}),
+      ...(other
+        ? { secondScale: upload(device, other.scale), secondShift: upload(device, other.shift) }
+        : {}),
+      kernel: c.weight.slice(1),
+    };
+    const [made] = device.run('conv3dGradWeight', fields) as [Tensor];
+    const what = `${precision} of ${stored} ${title(c)}, ${which}`;
+    agrees(t, await made.data(), dw, TOLERANCE, what);
   }
 });
 

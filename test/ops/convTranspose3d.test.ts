@@ -13,6 +13,7 @@ import {
   torchCases,
   torchTensors,
 } from './harness.js';
+import { loaded, roundedImage, storedAs } from './sixteen-bits.js';
 
 const references = new ReferenceCount(t);
 const TOLERANCE = 1e-6;
@@ -108,6 +109,17 @@ onEveryDevice(t, 'convTranspose3d and its gradients', async (t, device) => {
     });
     const truthFused = transposed(normalized(x, scale.data, shift.data, 0.01), weight, bias);
     agrees(t, await fused.data(), truthFused, TOLERANCE, `${what}: with a scale`);
+    for (const precision of ['fp32', 'bf16', 'fp16'] as const) {
+      const type = storedAs[precision];
+      const norm = { scale: scale.data, shift: shift.data, slope: 0.01 };
+      const rounded = roundedImage(dy, type);
+      const truthLoaded = transposedGradients(loaded(x, type, norm), weight, rounded).dw;
+      const [made] = device.run('convTranspose3dGradWeight', {
+        ...{ x: tx, dy: tdy, scale: upload(device, scale), shift: upload(device, shift) },
+        ...{ slope: 0.01, precision },
+      }) as [Tensor];
+      agrees(t, await made.data(), truthLoaded, 2e-6, `${what}: dw of ${precision} with a scale`);
+    }
   }
 });
 

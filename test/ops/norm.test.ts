@@ -248,6 +248,10 @@ onEveryDevice(t, 'normCoefficients and foldBatchNorm', async (t, device) => {
   const [scale, shift] = ops.normCoefficients(sums, 10, gamma, beta, { eps: 0 });
   agrees(t, await scale.data(), [0.5, 2 / 3, 1, 4], 1e-7, 'scale');
   agrees(t, await shift.data(), [-0.5, -0.5 + 2 / 3, 0.5, -12.5], 1e-7, 'shift');
+  const wanted = { sums, gamma, beta, count: 10, eps: 0, wantStatistics: true };
+  const statistics = device.run('normCoefficients', wanted)[2] as Tensor;
+  const expected = [2, 0, 1 / 2, -1, 0, 1 / 3, 0, 0, 1, 3, 0, 2];
+  agrees(t, await statistics.data(), expected, 1e-7, 'statistics: mean, its rest, 1 / deviation');
 
   const weight = randomArray(2 * 3 * 8, 1);
   const folded = ops.foldBatchNorm({

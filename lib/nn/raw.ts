@@ -1,0 +1,144 @@
+/**
+ * Layers that pass raw convolution outputs on: the norm and activation of a convolution's output are applied when the next layer loads it, so
+ * neither inference nor training stores an activation. Training keeps the raw outputs alone and rebuilds activations on load.
+ *
+ * On the tape a {@link Raw}'s tensor stands for the activation that it is loaded as: layers hand the gradient of the activation to it, and the
+ * convolution that made it turns that into the gradient of its raw output, once for all who loaded it. So raw tensors of a normed layer must
+ * not reach operations outside this file.
+ */
+import { differentiable, recording } from '../gradient.js';
+import { type Conv3dLayer, conv3dGradients, conv3dInputs } from '../ops/conv3d.js';
+import type { Tensor } from '../tensor.js';
+import type { Products } from './network.js';
+
+/** A tensor, and what turns it into an activation when it is loaded: leaky(x * scale + shift), f32 [N, C] each. */
+export interface Raw {
+  tensor: Tensor;
+  scale?: Tensor;
+  shift?: Tensor;
+}
+
+/** How products are formed, and the type that is stored: by default that of the products. */
+export type RawProducts = Products & { out?: 'f32' | undefined };
+
+export interface RawLayer {
+  weight: Tensor;
+  bias?: Tensor | undefined;
+  /** LeakyReLU's, of what is loaded. */
+  slope: number;
+  products: RawProducts;
+}
+
+export interface RawNorm {
+  gamma: Tensor;
+  beta: Tensor;
+  eps: number;
+}
+
+const ONE = [1, 1, 1] as [number, number, number];
+const NONE = [0, 0, 0] as [number, number, number];
+
+/**
+ * 3x3x3 convolution of what `from`, followed by `second` along the channels, is loaded as; its instance norm becomes coefficients for the
+ * next load.
+ */
+export function rawConvolution(
+  from: Raw,
+  layer: RawLayer & { second?: Raw | undefined; norm: RawNorm },
+): Raw {
+  const { gamma, beta, eps } = layer.norm;
+  const conv = layerOf(from, layer, ONE, layer.second);
+  const [tensor, sums] = convolve(conv, layer, true) as [Tensor, Tensor];
+  const { device } = tensor;
+  const [, d, h, w] = tensor.shape as [number, number, number, number];
+  const fields = { sums, gamma, beta, count: d * h * w, eps, wantStatistics: recording() };
+  const [scale, shift, statistics] = device.run('normCoefficients', fields) as [
+    Tensor,
+    Tensor,
+    Tensor | null,
+  ];
+  sums.dispose();
+  if (!statistics) return { tensor, scale, shift };
+  const { slope } = layer;
+  differentiable(
+    'rawConvolution',
+    [...conv3dInputs(conv), gamma, beta],
+    [tensor],
+    ([dz], wants) => {
+      if (!dz) return [];
+      const norm = { x: tensor, dy: dz, gamma, beta, statistics, slope };
+      const [dy, dgamma, dbeta] = device.run('instanceNormGrad', norm) as [Tensor, Tensor, Tensor];
+      const made = conv3dGradients(conv, dy, wants);
+      dy.dispose();
+      return [...made, dgamma, dbeta];
+    },
+    [scale, shift, statistics],
+  );
+  return { tensor, scale, shift };
+}
+
+/** 1x1x1 convolution without a norm: a head. The result is a tensor like any other. */
+export function rawHead(from: Raw, layer: RawLayer): Tensor {
+  const conv = layerOf(from, layer, NONE);
+  const [y] = convolve(conv, layer, false) as [Tensor];
+  differentiable('rawHead', conv3dInputs(conv), [y], ([dy], wants) =>
+    dy ? conv3dGradients(conv, dy, wants) : [],
+  );
+  return y;
+}
+
+/** Transposed convolution with kernel and stride 2, without a norm. */
+export function rawUp(from: Raw, { weight, bias, slope, products }: RawLayer): Tensor {
+  const { tensor: x, scale, shift } = from;
+  const { precision = 'fp32', out = '' } = products;
+  const load = { scale, shift, slope };
+  const fields = { x, weight, bias, ...load, precision, out };
+  const [y] = x.device.run('convTranspose3d', fields) as [Tensor];
+  differentiable('rawUp', [x, weight, ...(bias ? [bias] : [])], [y], ([dy], wants) => {
+    if (!dy) return [];
+    const type = { precision, out: 'f32' };
+    const run = (name: string, given: object) => x.device.run(name, { ...given, ...type });
+    const dx = wants[0] ? run('convTranspose3dGradInput', { dy, weight })[0] : undefined;
+    const [dw, db] = run('convTranspose3dGradWeight', { x, dy, ...load }) as [Tensor, Tensor];
+    if (!bias) db.dispose();
+    return [dx ?? undefined, dw, ...(bias ? [db] : [])];
+  });
+  return y;
+}
+
+/** Maximum over 2x2x2 of what `from` is loaded as. */
+export function rawPool({ tensor: x, scale, shift }: Raw, slope: number): Tensor {
+  const window = { kernel: 2, stride: 2, padding: 0 };
+  const fields = { x, scale, shift, slope, ...window, wantIndices: recording() };
+  const [y, indices] = x.device.run('maxPool3d', fields) as [Tensor, Tensor | null];
+  if (!indices) return y;
+  const size = x.shape.slice(1, 4);
+  const gradient = (dy: Tensor) =>
+    x.device.run('maxPool3dGrad', { dy, indices, size, ...window })[0] as Tensor;
+  differentiable('rawPool', [x], [y], ([dy]) => (dy ? [gradient(dy)] : []), [indices]);
+  return y;
+}
+
+function layerOf(
+  from: Raw,
+  { weight, bias, slope, products }: RawLayer,
+  padding: [number, number, number],
+  second?: Raw,
+): Conv3dLayer {
+  const { precision = 'fp32', algorithm = 'auto' } = products;
+  return {
+    ...{ x: from.tensor, weight, bias, second: second?.tensor },
+    load: {
+      ...{ scale: from.scale, shift: from.shift, slope },
+      ...{ secondScale: second?.scale, secondShift: second?.shift },
+    },
+    geometry: { stride: ONE, padding, dilation: ONE },
+    ...{ precision, algorithm },
+  };
+}
+
+function convolve(conv: Conv3dLayer, { products }: RawLayer, statistics: boolean) {
+  const { load, geometry, ...rest } = conv;
+  const fields = { ...rest, ...load, ...geometry, statistics, out: products.out ?? '' };
+  return conv.x.device.run('conv3d', fields);
+}
