@@ -15,6 +15,7 @@ interface Options {
   out?: string;
   steps?: number;
   resume?: boolean;
+  init?: string;
   manifest?: string;
   folds?: number;
   fold?: number;
@@ -43,6 +44,7 @@ export function register(program: Command): void {
     .option('--out <run>', 'folder for config, log, curves, checkpoints and weights')
     .option('--steps <n>', "steps to train for, instead of the preset's", wholeNumber)
     .option('--resume', 'go on from the checkpoint in the folder, if there is one')
+    .option('--init <weights>', 'weights of the same architecture to begin with')
     .option('--manifest <csv>', 'columns case, patient: all cases of a patient on one side')
     .option('--folds <n>', 'patients in this many folds instead of 8:1:1', wholeNumber)
     .option('--fold <k>', 'which fold validates, from 0', Number, 0)
@@ -84,7 +86,7 @@ async function run(options: Options): Promise<void> {
     const live = new Progress(preset, classNames(preset), !options.quiet);
     const result = await train(preset, {
       ...{ out, sampler, device: d, signal, software: softwareVersion() },
-      resume: options.resume ?? false,
+      ...{ resume: options.resume ?? false, init: options.init },
       onProgress: (progress) => live.show(progress),
     }).finally(() => live.end());
     console.log(`${result.weights}`);

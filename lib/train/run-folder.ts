@@ -18,18 +18,21 @@ interface Session {
   device: Device;
   /** Steps done when it began. */
   step: number;
+  /** SHA-256 of the weights that it began with. */
+  init: string | undefined;
 }
 
 /** Adds a session, the time from a start or resumption to the next, to run.json. */
 export async function noteSession(
   out: string,
-  { software, sampler, device, step }: Session,
+  { software, sampler, device, step, init }: Session,
 ): Promise<void> {
   const path = join(out, 'run.json');
   const before = step > 0 ? await sessionsOf(path) : [];
   const session = {
     started: new Date().toISOString(),
     from_step: step,
+    ...(init ? { init_sha256: init } : {}),
     renvox: software?.version ?? null,
     commit: software?.commit ?? null,
     node: process.version,

@@ -48,6 +48,21 @@ export class TrainingState {
     });
   }
 
+  /**
+   * Begins with the weights of a file instead of random ones, of the same architecture; the average begins there too.
+   * @returns the file's SHA-256
+   * @throws RenvoxError FileNotFound, InvalidWeights
+   */
+  async begin(path: string): Promise<string> {
+    const bytes = await readFile(path).catch((cause: unknown) => {
+      throw new RenvoxError('FileNotFound', `Cannot read the weights ${path}`, { path }, { cause });
+    });
+    const { tensors } = parseSafetensors(bytes);
+    for (const network of [this.network, this.averaged])
+      network.load(uploadTensors(network.device, tensors));
+    return createHash('sha256').update(bytes).digest('hex');
+  }
+
   /** Whether the run ends for want of improvement. */
   get exhausted(): boolean {
     const { stop } = this.preset;

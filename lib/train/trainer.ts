@@ -39,6 +39,8 @@ export interface TrainOptions {
   device?: Device;
   /** Go on from the folder's checkpoint, if there is one. */
   resume?: boolean;
+  /** A weights file of the same architecture that a fresh run begins with; a resumed one goes on from its checkpoint. */
+  init?: string | undefined;
   signal?: AbortSignal | undefined;
   onProgress?: (progress: TrainProgress) => void;
   /** Version and commit for run.json. */
@@ -89,7 +91,8 @@ export async function train(preset: Preset, options: TrainOptions): Promise<Trai
     await writeFileAtomic(join(out, 'preset.json'), [
       Buffer.from(`${JSON.stringify(preset, null, 2)}\n`),
     ]);
-    await noteSession(out, { software: options.software, sampler, device, step: state.step });
+    const init = resumed || !options.init ? undefined : await state.begin(options.init);
+    await noteSession(out, { software: options.software, sampler, device, step: state.step, init });
     const log = join(out, 'log.jsonl');
     if (resumed) await cutLog(log, state.step);
     else await writeFileAtomic(log, []);

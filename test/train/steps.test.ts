@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Device, device, gradients, isRenvoxError, ops, scope, type Tensor } from 'renvox';
-import { UNet3D } from 'renvox/nn';
+import { parseSafetensors, UNet3D } from 'renvox/nn';
 import { findRate, type Preset, presets, type Sampler, train } from 'renvox/train';
 import t from 'tap';
 import { rateOf } from '#lib/train/loss.js';
@@ -173,6 +173,28 @@ t.test('a run without improvement ends early, and stays ended', async (tap) => {
   });
   const curves = await readFile(join(out, 'curves.svg'), 'utf8');
   tap.match(curves, /^<svg xmlns[\s\S]*kidney[\s\S]*<\/svg>\s*$/);
+});
+
+t.test('a run may begin with the weights of another', async (tap) => {
+  const root = tap.testdir();
+  const sampler = toySampler(toyPreset);
+  const { weights } = await train(toyPreset, { sampler, device: d, out: join(root, 'first') });
+  // At a rate of next to nothing the weights stay what they were.
+  const optimiser = { kind: 'sgd', learningRate: 1e-30, momentum: 0 } as const;
+  const still: Preset = { ...toyPreset, optimiser, steps: 1 };
+  const out = join(root, 'second');
+  const second = await train(still, { sampler, device: d, out, init: weights });
+  const tensors = async (file: string) =>
+    [...parseSafetensors(await readFile(file)).tensors].map(([name, { bytes }]) => [
+      name,
+      Buffer.from(bytes).toString('hex'),
+    ]);
+  tap.same(await tensors(second.weights), await tensors(weights));
+  tap.match(await readFile(join(out, 'run.json'), 'utf8'), /"init_sha256": "[0-9a-f]{64}"/);
+  const wrong = { sampler: toySampler(toyClasses), device: d, out: join(root, 'third') };
+  await tap.rejects(train(toyClasses, { ...wrong, init: weights }), { code: 'InvalidWeights' });
+  const none = { ...wrong, out: join(root, 'fourth'), init: join(root, 'none') };
+  await tap.rejects(train(toyClasses, none), { code: 'FileNotFound' });
 });
 
 t.test('the rate finder', async (tap) => {
