@@ -1,7 +1,9 @@
 /** What `renvox evaluate` does: a cohort in, the study's tables out. */
+import { basename, join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { invalidArgument, RenvoxError } from '../errors.js';
 import {
+  type CohortEvaluation,
   compareSystems,
   evaluateCohort,
   evaluateLesions,
@@ -47,7 +49,10 @@ export function register(program: Command): void {
     .option('--on-truth <folder>', 'label maps of what the masses are called on true contours')
     .option('--images <folder>', 'CTs, for the pictures of the worst masses and kidneys')
     .option('--lesions <file>', 'instead of folders: the tables again from a lesions.csv')
-    .option('--compare <folders...>', 'instead: two folders that evaluate wrote, side by side')
+    .option(
+      '--compare <folders...>',
+      'two systems side by side: two folders that evaluate wrote, or with --truth two of predictions',
+    )
     .requiredOption('--out <folder>', 'where the tables go')
     .option('--resume', 'go on where an earlier run into the folder ended')
     .option('--json', 'summary.json on stdout')
@@ -91,11 +96,18 @@ export async function evaluateCommand(
   const software = softwareVersion();
   if (options.compare !== undefined) {
     const [a, b] = options.compare;
-    const other = lesions ?? truth ?? prediction;
+    const other = lesions ?? prediction;
     if (options.compare.length !== 2 || a === undefined || b === undefined || other !== undefined)
-      throw invalidArgument('--compare', 'two folders and nothing else', options.compare);
-    const { summary, tables } = await compareSystems(a, b, out, { signal, software });
-    return { text: print(summary, [...tables]), failed: 0 };
+      throw invalidArgument('--compare', 'two folders, and --truth alone beside them', [
+        ...options.compare,
+        ...(other === undefined ? [] : [other]),
+      ]);
+    const { folders, failed } =
+      truth === undefined
+        ? { folders: [a, b] as const, failed: 0 }
+        : await evaluateBoth([a, b], truth, options);
+    const { summary, tables } = await compareSystems(...folders, out, { signal, software });
+    return { text: print(summary, [...tables]), failed };
   }
   if (lesions !== undefined) {
     if (truth !== undefined || prediction !== undefined)
@@ -105,8 +117,35 @@ export async function evaluateCommand(
   }
   if (truth === undefined || prediction === undefined)
     throw invalidArgument('--truth and --prediction', 'two folders (or --lesions)', undefined);
-  const { summary, tables, failed } = await evaluateCohort(out, {
-    ...{ truth, prediction, signal, software, manifest: options.manifest },
+  const { summary, tables, failed } = await evaluateFolders(out, truth, prediction, options);
+  return { text: print(summary, [...tables]), failed: failed.length };
+}
+
+/** Two folders of predictions against one truth, each into a folder of its own in the output. */
+async function evaluateBoth(
+  predictions: readonly [string, string],
+  truth: string,
+  options: EvaluateCommandOptions,
+): Promise<{ folders: readonly [string, string]; failed: number }> {
+  const names = predictions.map((folder) => basename(resolve(folder)));
+  const apart = names[0] === names[1] ? ['a', 'b'] : names;
+  const folders = apart.map((name) => join(options.out, name)) as [string, string];
+  let failed = 0;
+  for (const k of [0, 1] as const)
+    failed += (await evaluateFolders(folders[k], truth, predictions[k], options)).failed.length;
+  return { folders, failed };
+}
+
+/** Measures and writes a cohort, and tells of each case on stderr. */
+async function evaluateFolders(
+  out: string,
+  truth: string,
+  prediction: string,
+  options: EvaluateCommandOptions,
+): Promise<CohortEvaluation> {
+  const done = await evaluateCohort(out, {
+    ...{ truth, prediction, signal: options.signal, software: softwareVersion() },
+    manifest: options.manifest,
     ...{ onTruth: options.onTruth, images: options.images, resume: options.resume },
     ...(options.labels !== undefined && { labels: await schemeOf(options.labels) }),
     ...(options.predictionLabels !== undefined && {
@@ -118,12 +157,13 @@ export async function evaluateCommand(
       console.error(`[${done}/${of}] ${id} ${what}`);
     },
   });
-  for (const { case: id, status, reason } of failed)
+  for (const { case: id, status, reason } of done.failed)
     if (status !== 'failed') console.error(`${id}: ${reason}`);
-  return { text: print(summary, [...tables]), failed: failed.length };
+  return done;
 }
 
-async function schemeOf(labels: string): Promise<LabelScheme> {
+/** A preset, or a JSON file. @throws RenvoxError FileNotFound, InvalidFile, InvalidArgument */
+export async function schemeOf(labels: string): Promise<LabelScheme> {
   if (labels === 'renvox' || labels === 'kits') return SCHEMES[labels];
   const text = (await readInput(labels, ' (presets are renvox and kits)')).toString('utf8');
   let json: unknown;

@@ -31,6 +31,7 @@ const commands: Record<string, () => Promise<{ register(program: Command): void 
   phantom: () => import('./phantom.js'),
   train: () => import('./train.js'),
   compare: () => import('./compare.js'),
+  classify: () => import('./classify.js'),
   evaluate: () => import('./evaluate.js'),
   info: () => import('./info.js'),
 };

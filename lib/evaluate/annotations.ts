@@ -1,9 +1,8 @@
 /** KiTS annotations, a mask per instance and annotator, made into label maps by the official rule. */
-import { join } from 'node:path';
 import { RenvoxError } from '../errors.js';
 import { readVolume, sameGrid, type Triple, type Volume } from '../volume/index.js';
 import { list } from './find-cases.js';
-import { ANNOTATION_FILE, type KitsKind, PAINTED } from './references.js';
+import { annotatedInstances, type KitsKind, PAINTED } from './references.js';
 
 /** Label maps of one case: 0 background, 1 kidney, 2 tumour, 3 cyst. */
 export interface AnnotatedCase {
@@ -32,22 +31,23 @@ export interface AnnotatedCase {
  * @throws RenvoxError FileNotFound, InvalidFile where there is no such file; ShapeMismatch where the masks' grids differ
  */
 export async function readAnnotations(folder: string): Promise<AnnotatedCase> {
-  const files = await annotationFiles(folder);
+  const files = (await list(folder)).map((entry) => entry.name);
+  const found = annotatedInstances(folder, files);
   let first: Volume | undefined;
   let majority = new Uint8Array(0);
   const annotators = new Map<number, Uint8Array>();
   const instances: AnnotatedCase['instances'][number][] = [];
   for (const [kind, label] of PAINTED)
-    for (const [instance, annotations] of files.get(kind) ?? []) {
+    for (const { instance, annotations } of found.filter((own) => own.kind === kind)) {
       let votes = new Uint8Array(0);
-      for (const [annotator, name] of annotations) {
-        const volume = await readVolume(join(folder, name));
+      for (const { annotation: annotator, path } of annotations) {
+        const volume = await readVolume(path);
         first ??= volume;
         if (!sameGrid(first, volume))
           throw new RenvoxError(
             'ShapeMismatch',
-            `Expected the annotations of ${folder} on one grid but ${name} has [${volume.shape.join(', ')}] voxels and affine [${volume.affine.slice(0, 12).join(', ')}], not [${first.shape.join(', ')}] and [${first.affine.slice(0, 12).join(', ')}]`,
-            { folder, file: name, shape: volume.shape, expected: first.shape },
+            `Expected the annotations of ${folder} on one grid but ${path} has [${volume.shape.join(', ')}] voxels and affine [${volume.affine.slice(0, 12).join(', ')}], not [${first.shape.join(', ')}] and [${first.affine.slice(0, 12).join(', ')}]`,
+            { folder, file: path, shape: volume.shape, expected: first.shape },
           );
         const { data } = volume;
         if (majority.length === 0) majority = new Uint8Array(data.length);
@@ -60,9 +60,9 @@ export async function readAnnotations(folder: string): Promise<AnnotatedCase> {
             own[i] = label;
           }
       }
-      const half = annotations.size / 2;
+      const half = annotations.length / 2;
       for (let i = 0; i < votes.length; i++) if ((votes[i] as number) > half) majority[i] = label;
-      instances.push({ kind, instance, annotations: [...annotations.keys()] });
+      instances.push({ kind, instance, annotations: annotations.map((own) => own.annotation) });
     }
   if (!first)
     throw new RenvoxError(
@@ -73,34 +73,4 @@ export async function readAnnotations(folder: string): Promise<AnnotatedCase> {
   const { shape, spacing } = first;
   const sorted = new Map([...annotators].sort(([a], [b]) => a - b));
   return { shape, spacing, majority, annotators: sorted, instances };
-}
-
-/** File names by kind, instance and annotator, in the order of the numbers. */
-async function annotationFiles(
-  folder: string,
-): Promise<Map<string, Map<number, Map<number, string>>>> {
-  const names = (await list(folder)).map((entry) => entry.name);
-  const found = names.flatMap((name) => {
-    const [, kind, instance, annotator] = ANNOTATION_FILE.exec(name) ?? [];
-    return kind === undefined
-      ? []
-      : [{ name, kind, instance: Number(instance), annotator: Number(annotator) }];
-  });
-  found.sort((a, b) => a.instance - b.instance || a.annotator - b.annotator);
-  const files = new Map<string, Map<number, Map<number, string>>>();
-  for (const { name, kind, instance, annotator } of found) {
-    const ofKind = files.get(kind) ?? new Map<number, Map<number, string>>();
-    files.set(kind, ofKind);
-    const annotations = ofKind.get(instance) ?? new Map<number, string>();
-    ofKind.set(instance, annotations);
-    const other = annotations.get(annotator);
-    if (other !== undefined)
-      throw new RenvoxError(
-        'InvalidFile',
-        `Annotation ${annotator} of ${kind} ${instance} is there twice: ${other} and ${name}`,
-        { folder, files: [other, name] },
-      );
-    annotations.set(annotator, name);
-  }
-  return files;
 }

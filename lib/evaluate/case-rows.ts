@@ -31,5 +31,6 @@ export function caseRows(
       row[status.toLowerCase()] = record.lesions.filter((l) => l.status === status).length;
     return row;
   });
-  return formatCsv(columns, [...rows, ...failed.map((f) => ({ ...f }))]);
+  const others = failed.map((f) => ({ ...manifest.get(f.case), ...f }));
+  return formatCsv(columns, [...rows, ...others]);
 }

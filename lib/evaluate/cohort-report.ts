@@ -23,8 +23,8 @@ export interface CohortReport {
   readonly lesions: readonly Lesion[];
   readonly caseLesions: readonly CaseLesions[];
   readonly tables: readonly Table[];
-  /** Text files by name. */
-  readonly files: Readonly<Record<string, string>>;
+  /** Text files by name; null for one that this run has not. */
+  readonly files: Readonly<Record<string, string | null>>;
   summary(
     settings: Readonly<Record<string, unknown>>,
     inputs: Readonly<Record<string, string>>,
@@ -70,8 +70,8 @@ export function cohortReport(
     files: {
       'cases.csv': caseRows(records, manifest, failed),
       'lesions.csv': formatLesions(lesions),
-      ...(protocol !== 'renvox' && { 'evaluation.csv': evaluationCsv(records) }),
-      ...(protocol === 'kits21' && { 'evaluation_references.csv': referencesCsv(records) }),
+      'evaluation.csv': protocol === 'renvox' ? null : evaluationCsv(records),
+      'evaluation_references.csv': protocol === 'kits21' ? referencesCsv(records) : null,
     },
     summary: (settings, inputs, software) => ({
       ...{ disclaimer: DISCLAIMER, software },

@@ -2,27 +2,24 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { invalidArgument, RenvoxError } from '../errors.js';
+import type { BootstrapOptions } from '../metrics/index.js';
+import { sha256Of } from './case-input.js';
+import type { CaseRecord } from './case-record.js';
 import {
-  type BootstrapOptions,
-  bootstrapAll,
-  type Estimate,
-  holm,
-  mean,
-  wilcoxonSignedRank,
-} from '../metrics/index.js';
-import { byPatient } from './by-patient.js';
-import { type CaseRecord, REGION_SIDES, REGIONS, type Region } from './case-record.js';
-import { LESION_FIGURES } from './figures.js';
-import type { Lesion, Side } from './lesions.js';
+  kitsComparison,
+  lesionComparison,
+  type Pair,
+  segmentationComparison,
+} from './compare-tables.js';
+import { parseCsv } from './csv.js';
 import {
   DISCLAIMER,
   type Software,
   type Summary,
   type SummaryFigure,
-  summaryFigure,
   writeReport,
 } from './report.js';
-import { pText, type Table, withInterval } from './table.js';
+import type { Table } from './table.js';
 
 export interface SystemComparisonOptions extends BootstrapOptions {
   /** Said in the summary. */
@@ -35,15 +32,12 @@ export interface SystemComparison {
   readonly tables: readonly Table[];
 }
 
-interface Pair {
-  readonly a: CaseRecord;
-  readonly b: CaseRecord;
-}
-
 /**
  * Reads the folders of two evaluations and writes summary.json, tables.md and report.html of their differences (B minus A) over the cases
- * that both have. Paired: Wilcoxon's signed rank test over patients' means, adjusted by Holm over the table; intervals by patient.
- * @throws RenvoxError FileNotFound; InvalidFile where a record is damaged; InvalidArgument where the truths differ or no case is in both
+ * that both have, with KiTS' ranking where both have its scores. Paired: Wilcoxon's signed rank test over patients' means, adjusted by Holm over
+ * the table; intervals by patient.
+ * @throws RenvoxError FileNotFound; InvalidFile where a record is damaged; InvalidArgument where the truths or the rules (IoU, diameter,
+ * true labels) differ or no case is in both
  */
 export async function compareSystems(
   folderA: string,
@@ -52,10 +46,17 @@ export async function compareSystems(
   options: SystemComparisonOptions = {},
 ): Promise<SystemComparison> {
   const { signal, replicates = 2000, seed = 1, level = 0.95 } = options;
-  const [recordsA, recordsB] = [await readRecords(folderA), await readRecords(folderB)];
+  const [systemA, systemB] = [await readSystem(folderA), await readSystem(folderB)];
+  for (const [name, own] of Object.entries(systemA.rules))
+    if (systemB.rules[name] !== undefined && systemB.rules[name] !== own)
+      throw invalidArgument(
+        'the two evaluations',
+        `one setting of ${name}`,
+        `${folderA}: ${own}, ${folderB}: ${systemB.rules[name]}`,
+      );
   const pairs: Pair[] = [];
-  for (const [id, a] of recordsA) {
-    const b = recordsB.get(id);
+  for (const [id, a] of systemA.records) {
+    const b = systemB.records.get(id);
     if (!b) continue;
     if (a.inputs.truth !== b.inputs.truth)
       throw invalidArgument(
@@ -67,31 +68,50 @@ export async function compareSystems(
   }
   if (pairs.length === 0)
     throw invalidArgument('the two evaluations', 'cases that both have', `${folderA}, ${folderB}`);
-  const alone = recordsA.size + recordsB.size - 2 * pairs.length;
+  const alone = systemA.records.size + systemB.records.size - 2 * pairs.length;
   const bootstrap = { replicates, seed, level };
-  const names: [string, string] = [basename(folderA) || folderA, basename(folderB) || folderB];
   const figures: Record<string, SummaryFigure> = {};
+  const context = { pairs, names: namesOf(folderA, folderB), bootstrap, figures };
   const tables = [
-    segmentation(pairs, names, bootstrap, figures, alone),
-    lesions(pairs, names, bootstrap, figures),
+    segmentationComparison(context, alone),
+    ...kitsComparison(context),
+    lesionComparison(context),
   ];
   const summary: Summary = {
     ...{ disclaimer: DISCLAIMER, software: options.software ?? null },
     settings: {
       ...{ source: 'comparison', a: folderA, b: folderB, cases: pairs.length },
-      cases_in_one_alone: alone,
+      ...{ rules: systemA.rules, cases_in_one_alone: alone },
       bootstrap: { ...bootstrap, unit: 'patient' },
+      conventions: 'renvox',
     },
-    inputs: {},
+    inputs: { ...systemA.hashes, ...systemB.hashes },
     figures,
   };
-  await writeReport(out, { summary, tables, files: {} }, { signal });
+  // Loaded here, for drawing brings a tenth of a second of modules.
+  const { comparisonPlots } = await import('./plots.js');
+  const plots = comparisonPlots(pairs, context.names);
+  await writeReport(out, { summary, tables, plots, files: {} }, { signal });
   return { summary, tables };
 }
 
-async function readRecords(folder: string): Promise<Map<string, CaseRecord>> {
+/** What the two are called: the names of their folders, told apart where these are one. */
+function namesOf(folderA: string, folderB: string): [string, string] {
+  const [a, b] = [basename(folderA) || folderA, basename(folderB) || folderB];
+  return a === b ? [`${a} (A)`, `${b} (B)`] : [a, b];
+}
+
+interface System {
+  readonly records: ReadonlyMap<string, CaseRecord>;
+  /** SHA-256 by path of what was read. */
+  readonly hashes: Readonly<Record<string, string>>;
+  /** Settings that both must share, as JSON; those that its summary does not say are missing. */
+  readonly rules: Readonly<Record<string, string>>;
+}
+
+async function readSystem(folder: string): Promise<System> {
   const cases = join(folder, 'cases');
-  const names = await readdir(cases).catch((cause: unknown) => {
+  const entries = await readdir(cases).catch((cause: unknown) => {
     throw new RenvoxError(
       'FileNotFound',
       `${folder} is no folder of an evaluation: it has no cases/`,
@@ -100,132 +120,41 @@ async function readRecords(folder: string): Promise<Map<string, CaseRecord>> {
     );
   });
   const records = new Map<string, CaseRecord>();
-  for (const name of names.filter((n) => n.endsWith('.json') && !n.startsWith('.')).sort()) {
-    const file = join(cases, name);
+  const hashes: Record<string, string> = {};
+  const read = async (file: string): Promise<string> => {
+    const bytes = await readFile(file);
+    hashes[file] = sha256Of(bytes);
+    return bytes.toString('utf8');
+  };
+  const readJson = async <T>(file: string, what: string): Promise<T> => {
+    const text = await read(file);
     try {
-      const record = JSON.parse(await readFile(file, 'utf8')) as CaseRecord;
-      records.set(record.case, record);
+      return JSON.parse(text) as T;
     } catch (cause) {
-      throw new RenvoxError('InvalidFile', `${file} is no record of a case`, { file }, { cause });
+      throw new RenvoxError('InvalidFile', `${file} is no ${what}`, { file }, { cause });
     }
+  };
+  const there = new Set(await readdir(folder));
+  // Records of cases that a later run left out or could not measure stay in the journal, with the patients of then.
+  const table = join(folder, 'cases.csv');
+  const measured = there.has('cases.csv')
+    ? new Map(
+        parseCsv(await read(table), table, ['case', 'patient', 'status'])
+          .filter(({ fields }) => fields.status === 'measured')
+          .map(({ fields }) => [fields.case as string, fields.patient as string]),
+      )
+    : undefined;
+  for (const name of entries.filter((n) => n.endsWith('.json') && !n.startsWith('.')).sort()) {
+    if (measured && !measured.has(name.slice(0, -'.json'.length))) continue;
+    const record = await readJson<CaseRecord>(join(cases, name), 'record of a case');
+    const patient = measured?.get(record.case) ?? record.patient;
+    records.set(record.case, { ...record, patient });
   }
-  return records;
-}
-
-const clustersOf = (pairs: readonly Pair[]) => byPatient(pairs, ({ a }) => a.patient);
-
-const VALUES = ['dice', 'hausdorff_mm', 'hd95_mm', 'assd_mm'] as const;
-
-/** [A, B] of every side of the pairs where both systems have a figure. */
-function paired(
-  pairs: readonly Pair[],
-  region: Region,
-  side: Side | 'both',
-  value: (typeof VALUES)[number],
-): [number, number][] {
-  return pairs.flatMap(({ a, b }) =>
-    REGION_SIDES.filter((s) => side === 'both' || s === side).flatMap((s) => {
-      const [x, y] = [a.regions[region][s], b.regions[region][s]];
-      if (x.state === 'both_empty' && y.state === 'both_empty') return [];
-      const [p, q] = [x[value], y[value]];
-      return p === null || q === null ? [] : [[p, q] as [number, number]];
-    }),
+  const { settings = {} } = there.has('summary.json')
+    ? await readJson<Partial<Summary>>(join(folder, 'summary.json'), 'summary')
+    : {};
+  const rules = ['iou', 'diameter', 'labels'].flatMap((name) =>
+    settings[name] === undefined ? [] : [[name, JSON.stringify(settings[name])] as const],
   );
-}
-
-function segmentation(
-  pairs: readonly Pair[],
-  [nameA, nameB]: [string, string],
-  bootstrap: BootstrapOptions,
-  figures: Record<string, SummaryFigure>,
-  alone: number,
-): Table {
-  const clusters = clustersOf(pairs);
-  const specs = REGIONS.flatMap((region) =>
-    ([...REGION_SIDES, 'both'] as const).flatMap((side) =>
-      VALUES.map((value) => ({ region, side, value })),
-    ),
-  );
-  const of = ({ region, side, value }: (typeof specs)[number], sample: readonly Pair[]) =>
-    paired(sample, region, side, value);
-  const estimates = bootstrapAll(
-    clusters,
-    specs.flatMap((spec) => [
-      (sample: readonly Pair[]) => mean(of(spec, sample).map(([a]) => a)),
-      (sample: readonly Pair[]) => mean(of(spec, sample).map(([, b]) => b)),
-      (sample: readonly Pair[]) => mean(of(spec, sample).map(([a, b]) => b - a)),
-    ]),
-    bootstrap,
-  );
-  const p = specs.map((spec) => {
-    // A patient's cases are not independent: each patient is one pair.
-    const means = clusters
-      .map((cluster) => of(spec, cluster))
-      .filter((list) => list.length > 0)
-      .map((list) => [mean(list.map(([a]) => a)), mean(list.map(([, b]) => b))] as const);
-    return wilcoxonSignedRank(
-      means.map(([a]) => a),
-      means.map(([, b]) => b),
-    ).p;
-  });
-  const adjusted = holm(p);
-  const rows = specs.map((spec, k) => {
-    const [a, b, difference] = estimates.slice(3 * k, 3 * k + 3) as [Estimate, Estimate, Estimate];
-    const n = of(spec, pairs).length;
-    const path = `segmentation.${spec.region}.${spec.side}.${spec.value}`;
-    figures[`${path}.a`] = summaryFigure({ ...a, n });
-    figures[`${path}.b`] = summaryFigure({ ...b, n });
-    figures[`${path}.difference`] = summaryFigure({ ...difference, n });
-    return [
-      ...[spec.region, spec.side, spec.value.replace('_mm', ' (mm)'), `${n}`],
-      ...[withInterval(a), withInterval(b), withInterval(difference)],
-      ...[pText(p[k] as number), pText(adjusted[k] as number)],
-    ];
-  });
-  return {
-    id: 'segmentation',
-    title: `Segmentation: ${nameA} against ${nameB}`,
-    note: `${pairs.length} cases that both have; ${alone} cases are in one alone and left out. Difference: ${nameB} minus ${nameA}. p: Wilcoxon's signed rank test over patients; adjusted: Holm over this table. Distances over sides where both systems have one. 95 % intervals: percentile bootstrap by patient.`,
-    columns: ['structure', 'side', 'figure', 'n', nameA, nameB, 'difference', 'p', 'adjusted p'],
-    rows,
-  };
-}
-
-function lesions(
-  pairs: readonly Pair[],
-  [nameA, nameB]: [string, string],
-  bootstrap: BootstrapOptions,
-  figures: Record<string, SummaryFigure>,
-): Table {
-  const list = (sample: readonly Pair[], which: 'a' | 'b'): Lesion[] =>
-    sample.flatMap((pair) => pair[which].lesions);
-  const wanted = LESION_FIGURES.filter(({ path }) =>
-    /^(detection\.(overall|left|right|lt5mm|ge5mm)|classification\.\w+\.(accuracy|balanced_accuracy)|end_to_end\.\w+\.accuracy)/.test(
-      path,
-    ),
-  );
-  const estimates = bootstrapAll(
-    clustersOf(pairs),
-    wanted.flatMap(({ of }) => [
-      (sample: readonly Pair[]) => of(list(sample, 'a')),
-      (sample: readonly Pair[]) => of(list(sample, 'b')),
-      (sample: readonly Pair[]) => of(list(sample, 'b')) - of(list(sample, 'a')),
-    ]),
-    bootstrap,
-  );
-  const rows = wanted.map(({ path, count }, k) => {
-    const [a, b, difference] = estimates.slice(3 * k, 3 * k + 3) as [Estimate, Estimate, Estimate];
-    const [nA, nB] = [count(list(pairs, 'a')), count(list(pairs, 'b'))];
-    figures[`${path}.a`] = summaryFigure({ ...a, n: nA });
-    figures[`${path}.b`] = summaryFigure({ ...b, n: nB });
-    figures[`${path}.difference`] = summaryFigure({ ...difference, n: Math.min(nA, nB) });
-    return [path, withInterval(a), withInterval(b), withInterval(difference)];
-  });
-  return {
-    id: 'lesions',
-    title: `Detection and classification: ${nameA} against ${nameB}`,
-    note: `Difference: ${nameB} minus ${nameA}, with its 95 % interval on the same replicates, by patient: where it leaves out 0 the two differ.`,
-    columns: ['figure', nameA, nameB, 'difference'],
-    rows,
-  };
+  return { records, hashes, rules: Object.fromEntries(rules) };
 }

@@ -32,18 +32,31 @@ export function casesOf(lesions: readonly Lesion[]): CaseLesions[] {
   }));
 }
 
-/**
- * A predicted mass's score is its greatest class probability: how sure the classifier is, for no detector's score is known. Masses without
- * probabilities come last, at 0.
- */
-function detectionsOf(cases: readonly CaseLesions[]): { found: ScoredDetection[]; truths: number } {
+/** Whether a detector scored any mass. */
+function detectorScores(cases: readonly CaseLesions[]): boolean {
+  return cases.some(({ lesions }) => lesions.some((l) => l.score !== undefined));
+}
+
+/** The score of a mass: a detector's where any mass has one, else its greatest class probability: how sure the classifier is. */
+function scoreOf({ score, probabilities }: Lesion, detector: boolean): number | undefined {
+  if (detector) return score;
+  return probabilities ? Math.max(...probabilities) : undefined;
+}
+
+/** Predicted masses by their scores ({@link scoreOf}); those without come last. */
+function detectionsOf(
+  cases: readonly CaseLesions[],
+  detector: boolean,
+): { found: ScoredDetection[]; truths: number } {
   const found: ScoredDetection[] = [];
   let truths = 0;
   for (const { lesions } of cases)
-    for (const { status, probabilities } of lesions) {
+    for (const lesion of lesions) {
+      const { status } = lesion;
       if (status !== 'FP') truths++;
       if (status === 'FN') continue;
-      found.push({ score: probabilities ? Math.max(...probabilities) : 0, hit: status === 'TP' });
+      const score = scoreOf(lesion, detector) ?? Number.NEGATIVE_INFINITY;
+      found.push({ score, hit: status === 'TP' });
     }
   return { found, truths };
 }
@@ -51,12 +64,13 @@ function detectionsOf(cases: readonly CaseLesions[]): { found: ScoredDetection[]
 /** Points of the curve; none where no predicted mass has a score or there is nothing to find. */
 export function frocPoints(cases: readonly CaseLesions[]): FrocPoint[] {
   if (!hasScores(cases)) return [];
-  const { found, truths } = detectionsOf(cases);
+  const { found, truths } = detectionsOf(cases, detectorScores(cases));
   return truths === 0 ? [] : froc(found, truths, cases.length);
 }
 
 function hasScores(cases: readonly CaseLesions[]): boolean {
-  return cases.some(({ lesions }) => lesions.some((l) => l.probabilities !== null));
+  const detector = detectorScores(cases);
+  return cases.some(({ lesions }) => lesions.some((l) => scoreOf(l, detector) !== undefined));
 }
 
 const pathOf = (rate: number) => `detection.froc.sensitivity_at_${`${rate}`.replace('.', '_')}_fp`;
@@ -68,8 +82,9 @@ export function frocFigures(
 ): Map<string, Estimate> {
   // Without scores there is no curve; a replicate that drew no scored mass must not be one where others are.
   const scores = hasScores(cases);
+  const detector = detectorScores(cases);
   const state = once((sample: readonly CaseLesions[]) => {
-    const { found, truths } = detectionsOf(sample);
+    const { found, truths } = detectionsOf(sample, detector);
     return { found, truths, points: truths > 0 ? froc(found, truths, sample.length) : [] };
   });
   const at = (sample: readonly CaseLesions[], rate: number) => {
@@ -99,14 +114,13 @@ export function frocFigures(
 }
 
 export function frocTable(cases: readonly CaseLesions[], figures: Figures): Table {
-  const { found, truths } = detectionsOf(cases);
-  const scoredOnes = cases
-    .flatMap(({ lesions }) => lesions)
-    .filter((l) => l.status !== 'FN' && l.probabilities !== null).length;
+  const detector = detectorScores(cases);
+  const { found, truths } = detectionsOf(cases, detector);
+  const scoredOnes = found.filter(({ score }) => score !== Number.NEGATIVE_INFINITY).length;
   return {
     id: 'froc',
     title: 'Detection by score (FROC, average precision)',
-    note: `${truths} true masses in ${cases.length} cases; ${scoredOnes} of ${found.length} predicted masses have probabilities, the others come last. The score of a mass is its greatest class probability: that of a classifier, not of a detector. ${INTERVAL}`,
+    note: `${truths} true masses in ${cases.length} cases; ${scoredOnes} of ${found.length} predicted masses have a score, the others come last. The score of a mass is ${detector ? "that of the file's score column" : 'its greatest class probability: that of a classifier, not of a detector'}. ${INTERVAL}`,
     columns: ['false positives per case, at most', 'sensitivity'],
     rows: [
       ...FROC_AT.map((rate) => [`${rate}`, percentWithInterval(figures.get(pathOf(rate)))]),

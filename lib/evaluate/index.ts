@@ -18,6 +18,7 @@ export {
   type LesionEvaluationOptions,
 } from './evaluate-lesions.js';
 export { KITS_REGIONS, type KitsScores, kitsScores, type ReferenceScores } from './kits.js';
+export { type KitsRank, kitsRanking } from './kits-ranking.js';
 export {
   formatLesions,
   LESION_COLUMNS,

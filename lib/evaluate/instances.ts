@@ -51,6 +51,17 @@ export async function instancesOf(
   };
 }
 
+/**
+ * What each voxel is by its number: of its instance, or of its label. A loop, for `Uint8Array.from` with a function makes a list of all voxels
+ * first, at eight bytes each.
+ * @param codes - by number, 0 (nothing) first
+ */
+export function codedVoxels(map: ArrayLike<number>, codes: ArrayLike<number>): Uint8Array {
+  const result = new Uint8Array(map.length);
+  for (let at = 0; at < result.length; at++) result[at] = codes[map[at] as number] as number;
+  return result;
+}
+
 /** Average diameter of each instance by the definition of this name, mm. */
 export function averageDiameters(
   { map, list }: Instances,

@@ -5,7 +5,7 @@ import type { CaseRecord, Protocol } from './case-record.js';
 import { KITS_REGIONS, type KitsScores } from './kits.js';
 import { type Figures, INTERVAL, type Table, withInterval } from './table.js';
 
-const METRICS = [
+export const KITS_METRICS = [
   ['dice', (s: KitsScores) => s.dice],
   ['surface_dice', (s: KitsScores) => s.surfaceDice],
 ] as const;
@@ -18,7 +18,7 @@ export function kitsFigures(
   const scored = records.filter(({ kits }) => kits !== undefined);
   if (scored.length === 0) return new Map();
   const list = KITS_REGIONS.flatMap(({ name }, i) =>
-    METRICS.map(([metric, values]) => ({
+    KITS_METRICS.map(([metric, values]) => ({
       path: `kits.${name}.${metric}.mean`,
       of: (sample: readonly CaseRecord[]) =>
         mean(sample.map(({ kits }) => values(kits as KitsScores)[i] as number)),
@@ -44,6 +44,7 @@ export function kitsTables(
     {
       id: 'kits',
       title: `Official scores (${protocol})`,
+      conventions: 'kits',
       note: `Mean over cases, ${against}. Both masks empty: 1; one alone: 0. Surface Dice at ${KITS_REGIONS.map(({ name, toleranceMm }) => `${toleranceMm.toFixed(4)} mm (${name})`).join(', ')}. By case: evaluation.csv. ${INTERVAL}`,
       columns: ['region', 'n', 'Dice', 'surface Dice'],
       rows: KITS_REGIONS.map(({ name }) => {

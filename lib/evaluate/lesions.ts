@@ -26,6 +26,8 @@ export interface Lesion {
   readonly probabilities: readonly [number, number, number] | null;
   /** What a true mass was called on its true contours: null nothing; undefined where nobody asked. */
   readonly classOnTruth?: MassClass | null | undefined;
+  /** How sure a detector is of a predicted mass, on any scale; undefined where no detector says. */
+  readonly score?: number | undefined;
 }
 
 export const LESION_COLUMNS = [
@@ -34,6 +36,8 @@ export const LESION_COLUMNS = [
 ] as const;
 /** One more column, where it is known: a class, or `none` for a mass that was called nothing on its true contours. */
 export const ON_TRUTH_COLUMN = 'class_on_truth';
+/** One more where detectors' scores are known. */
+export const SCORE_COLUMN = 'score';
 
 /**
  * Lesions of a CSV file's text.
@@ -51,24 +55,25 @@ export function parseLesions(text: string, file: string): Lesion[] {
       if (value === '') return null;
       return words.includes(value as T) ? (value as T) : fault(name, words.join(' or '));
     };
-    const number = (name: string, low: number, high: number): number | null => {
+    const number = (name: string, low: number, high: number, what: string): number | null => {
       const value = (fields[name] ?? '').trim();
       if (value === '') return null;
       const n = Number(value);
-      return n >= low && n <= high && Number.isFinite(n)
-        ? n
-        : fault(name, high === 1 ? 'a number from 0 to 1' : 'a number of mm');
+      return n >= low && n <= high && Number.isFinite(n) ? n : fault(name, what);
     };
+    const share = (name: string) => number(name, 0, 1, 'a number from 0 to 1');
     const status = word('status', ['TP', 'FP', 'FN'] as const);
     if (!status && !(fields.status ?? '').trim()) fault('status', 'TP or FP or FN');
     const name = (fields.case ?? '').trim();
     if (name === '') fault('case', 'a name');
-    const p = ['p_aml', 'p_cystic', 'p_solid'].map((column) => number(column, 0, 1));
+    const p = ['p_aml', 'p_cystic', 'p_solid'].map(share);
     const known = p.filter((value) => value !== null);
     if (known.length !== 0 && known.length !== 3) fault('p_aml', 'all three probabilities or none');
     const truthClass = word('truth_class', MASS_CLASSES);
     const predictedClass = word('predicted_class', MASS_CLASSES);
     const onTruth = word(ON_TRUTH_COLUMN, [...MASS_CLASSES, 'none'] as const);
+    const score = number(SCORE_COLUMN, -Number.MAX_VALUE, Number.MAX_VALUE, 'a number');
+    if (status === 'FN' && score !== null) fault(SCORE_COLUMN, 'nothing (the row is a FN)');
     if (status === 'FP' && onTruth) fault(ON_TRUTH_COLUMN, 'nothing (the row is a FP)');
     if (status === 'FP' && truthClass) fault('truth_class', 'nothing (the row is a FP)');
     if (status === 'FN' && predictedClass) fault('predicted_class', 'nothing (the row is a FN)');
@@ -79,10 +84,11 @@ export function parseLesions(text: string, file: string): Lesion[] {
       status: status ?? 'FN',
       truthClass,
       predictedClass,
-      averageDiameterMm: number('average_diameter_mm', 0, Number.MAX_VALUE),
-      dice: number('dice', 0, 1),
+      averageDiameterMm: number('average_diameter_mm', 0, Number.MAX_VALUE, 'a number of mm'),
+      dice: share('dice'),
       probabilities: known.length === 3 ? (known as [number, number, number]) : null,
       ...(onTruth !== null && { classOnTruth: onTruth === 'none' ? null : onTruth }),
+      ...(score !== null && { score }),
     };
   });
   if (faults.length > 0)
@@ -97,8 +103,9 @@ export function parseLesions(text: string, file: string): Lesion[] {
 /** The rows as a CSV file's text. */
 export function formatLesions(lesions: readonly Lesion[]): string {
   const onTruth = lesions.some((l) => l.status !== 'FP' && l.classOnTruth !== undefined);
+  const scores = lesions.some((l) => l.score !== undefined);
   return formatCsv(
-    onTruth ? [...LESION_COLUMNS, ON_TRUTH_COLUMN] : LESION_COLUMNS,
+    [...LESION_COLUMNS, ...(onTruth ? [ON_TRUTH_COLUMN] : []), ...(scores ? [SCORE_COLUMN] : [])],
     lesions.map((l) => ({
       case: l.case,
       patient: l.patient,
@@ -112,6 +119,7 @@ export function formatLesions(lesions: readonly Lesion[]): string {
       p_cystic: l.probabilities?.[1],
       p_solid: l.probabilities?.[2],
       [ON_TRUTH_COLUMN]: l.classOnTruth === null ? 'none' : l.classOnTruth,
+      [SCORE_COLUMN]: l.score,
     })),
   );
 }

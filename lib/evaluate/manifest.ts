@@ -17,11 +17,12 @@ const SEXES: Record<string, 'female' | 'male'> = { f: 'female', m: 'male' };
 
 /**
  * Reads a manifest; columns but `case` may be missing or empty, others are ignored. Sex: female, male, F or M.
- * @throws RenvoxError FileNotFound, InvalidFile with every wrong field
+ * @throws RenvoxError FileNotFound, InvalidFile with every wrong field, and for a patient of two sexes
  */
 export async function readManifest(file: string): Promise<Map<string, ManifestEntry>> {
   const text = (await readInput(file)).toString('utf8');
   const entries = new Map<string, ManifestEntry>();
+  const sexes = new Map<string, string>();
   const faults: string[] = [];
   for (const { line, fields } of parseCsv(text, file, ['case'])) {
     const field = (name: string) => (fields[name] ?? '').trim();
@@ -36,11 +37,12 @@ export async function readManifest(file: string): Promise<Map<string, ManifestEn
     const age = ageText === '' ? null : Number(ageText);
     if (age !== null && !(age >= 0 && age <= 150))
       faults.push(`line ${line}: expected years for age but found "${ageText}"`);
-    entries.set(id, {
-      ...{ case: id, sex, age },
-      patient: field('patient') || id,
-      phase: field('phase') || null,
-    });
+    const patient = field('patient') || id;
+    const before = sexes.get(patient);
+    if (sex !== null && before !== undefined && before !== sex)
+      faults.push(`line ${line}: patient ${patient} is ${sex} here and ${before} before`);
+    if (sex !== null) sexes.set(patient, sex);
+    entries.set(id, { ...{ case: id, patient, sex, age }, phase: field('phase') || null });
   }
   if (faults.length > 0)
     throw new RenvoxError(

@@ -15,7 +15,7 @@ import {
   type Region,
   type RegionFigures,
 } from './case-record.js';
-import { averageDiameters, type Instances, instancesOf } from './instances.js';
+import { averageDiameters, codedVoxels, type Instances, instancesOf } from './instances.js';
 import { kitsScores } from './kits.js';
 import { jointBox } from './labelled-box.js';
 import type { Lesion, MassClass, Side } from './lesions.js';
@@ -134,13 +134,16 @@ async function anatomy(
   device: Device,
   size: { diameter: DiameterName; axialAxis: Axis },
 ): Promise<Anatomy> {
-  const only = (structure: 'kidney' | 'mass') =>
-    labels.map((v) => (v !== 0 && scheme.get(v)?.structure === structure ? v : 0));
+  const only = (structure: 'kidney' | 'mass') => {
+    const kept = new Uint8Array(256);
+    for (const [value, own] of scheme) if (own.structure === structure) kept[value] = value;
+    return codedVoxels(labels, kept);
+  };
   const kidneys = await instancesOf(only('kidney'), geometry.shape, device);
   const masses = await instancesOf(only('mass'), geometry.shape, device);
   const kidney = kidneySideMap(kidneys, scheme, left);
   const sides = await massSides(masses, kidney, scheme, left, geometry, device);
-  const mass = Uint8Array.from(masses.map, (i) => (i === 0 ? 0 : sides[i - 1] === 'left' ? 1 : 2));
+  const mass = codedVoxels(masses.map, [0, ...sides.map((side) => (side === 'left' ? 1 : 2))]);
   for (let at = 0; at < mass.length; at++) if (mass[at]) kidney[at] = mass[at] as number;
   const diameters = averageDiameters(masses, size.diameter, geometry, size.axialAxis);
   return { kidney, mass, masses, diameters, sides };

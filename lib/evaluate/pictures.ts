@@ -13,6 +13,7 @@ import {
 import { readVolume, sameGrid, type Triple, type Volume } from '../volume/index.js';
 import type { CaseInput } from './case-input.js';
 import type { CaseRecord } from './case-record.js';
+import { codedVoxels } from './instances.js';
 import type { CaseSettings } from './measure-case.js';
 import { readLabels } from './read-labels.js';
 import type { Picture } from './report.js';
@@ -147,7 +148,7 @@ const fileName = (id: string) => id.replace(/[^\w.-]+/g, '_');
 function anatomy({ data }: Volume, scheme: LabelScheme): Uint8Array {
   const codes = new Uint8Array(256);
   for (const [value, { structure }] of scheme) codes[value] = structure === 'kidney' ? 1 : 2;
-  return Uint8Array.from(data, (value) => codes[value] as number);
+  return codedVoxels(data, codes);
 }
 
 function greyMap(grid: Volume, [a, b]: [Uint8Array, Uint8Array]): Volume {

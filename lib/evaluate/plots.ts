@@ -200,6 +200,30 @@ export function casePlots(records: readonly CaseRecord[]): Map<string, string> {
   return plots;
 }
 
+/** Dice of two systems against each other, a point a side. */
+export function comparisonPlots(
+  pairs: readonly { readonly a: CaseRecord; readonly b: CaseRecord }[],
+  [nameA, nameB]: readonly [string, string],
+): Map<string, string> {
+  const points = pairs.flatMap(({ a, b }) =>
+    REGIONS.flatMap((region) =>
+      REGION_SIDES.flatMap((side) => {
+        const [x, y] = [a.regions[region][side].dice, b.regions[region][side].dice];
+        return x === null || y === null ? [] : [{ region, x, y }];
+      }),
+    ),
+  );
+  if (points.length === 0) return new Map();
+  const plot = svg({
+    ...size,
+    x: { domain: [0, 1], label: `Dice, ${nameA}; blue kidney, red mass`, grid: true },
+    y: { domain: [0, 1], label: `Dice, ${nameB}`, grid: true },
+    color: { domain: [...REGIONS], range: ['#2b78c5', '#b0322b'] },
+    marks: [diagonal(), Plot.dot(points, { x: 'x', y: 'y', stroke: 'region', r: 3 })],
+  });
+  return new Map([['segmentation', plot]]);
+}
+
 /** Every value as a tick, the median as a bar. */
 function boxes(rows: readonly { group: string | null; value: number | null }[]) {
   const data = rows.filter((r) => r.group !== null && r.value !== null);

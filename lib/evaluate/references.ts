@@ -1,6 +1,7 @@
 /** Where the references of several annotators lie, as KiTS21 and KiTS23 keep them. */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { RenvoxError } from '../errors.js';
 import { caseId, isFile, list } from './find-cases.js';
 
 /** The kinds of structures that KiTS annotates, in the order in which the official tool draws for them. */
@@ -34,8 +35,7 @@ export type References =
   | { readonly kind: 'annotations'; readonly instances: readonly AnnotatedInstance[] };
 
 /** Kind, instance, annotation. */
-export const ANNOTATION_FILE =
-  /^(kidney|tumor|cyst)_instance-(\d+)_annotation-(\d+)\.nii(?:\.gz)?$/;
+const ANNOTATION_FILE = /^(kidney|tumor|cyst)_instance-(\d+)_annotation-(\d+)\.nii(?:\.gz)?$/;
 const IMAGE = /\.nii(\.gz)?$/;
 /** KiTS21, KiTS23, and the files in the case's folder itself. */
 const ANNOTATION_FOLDERS = ['segmentations', 'instances', '.'];
@@ -43,7 +43,7 @@ const ANNOTATION_FOLDERS = ['segmentations', 'instances', '.'];
 /**
  * References by case id. A case is a folder `ID` with `segmentation_samples/group_G/*.nii.gz` (also without groups), or with
  * `KIND_instance-I_annotation-A.nii.gz` in it, in `segmentations/` or in `instances/`. Samples that are there are taken before annotations.
- * @throws RenvoxError FileNotFound
+ * @throws RenvoxError FileNotFound; InvalidFile where an annotation is there twice
  */
 export async function findReferences(folder: string): Promise<Map<string, References>> {
   const found = new Map<string, References>();
@@ -85,26 +85,43 @@ async function samplesIn(folder: string): Promise<References | undefined> {
 async function annotationsIn(folder: string): Promise<References | undefined> {
   for (const name of ANNOTATION_FOLDERS) {
     const from = join(folder, name);
-    const instances = new Map<string, { kind: KitsKind; instance: number; annotations: Files }>();
-    for (const file of await names(from)) {
-      const [, kind, instance, annotation] = ANNOTATION_FILE.exec(file) ?? [];
-      if (kind === undefined) continue;
-      const key = `${kind} ${instance}`;
-      const own = instances.get(key) ?? {
-        ...{ kind: kind as KitsKind, instance: Number(instance), annotations: [] },
-      };
-      own.annotations.push({ annotation: Number(annotation), path: join(from, file) });
-      instances.set(key, own);
-    }
-    if (instances.size === 0) continue;
-    const order = (kind: KitsKind) => KITS_KINDS.indexOf(kind);
-    const sorted = [...instances.values()].sort(
-      (a, b) => order(a.kind) - order(b.kind) || a.instance - b.instance,
-    );
-    for (const { annotations } of sorted) annotations.sort((a, b) => a.annotation - b.annotation);
-    return { kind: 'annotations', instances: sorted };
+    const instances = annotatedInstances(from, await names(from));
+    if (instances.length > 0) return { kind: 'annotations', instances };
   }
   return undefined;
+}
+
+/**
+ * Instances with their annotations among a folder's files, kinds in the order of {@link KITS_KINDS}, numbers rising.
+ * @throws RenvoxError InvalidFile where an annotation is there twice
+ */
+export function annotatedInstances(folder: string, files: readonly string[]): AnnotatedInstance[] {
+  const instances = new Map<string, { kind: KitsKind; instance: number; annotations: Files }>();
+  for (const file of files) {
+    const [, kind, instance, number] = ANNOTATION_FILE.exec(file) ?? [];
+    if (kind === undefined) continue;
+    const key = `${kind} ${Number(instance)}`;
+    const own = instances.get(key) ?? {
+      ...{ kind: kind as KitsKind, instance: Number(instance), annotations: [] },
+    };
+    const annotation = Number(number);
+    const path = join(folder, file);
+    const other = own.annotations.find((a) => a.annotation === annotation);
+    if (other)
+      throw new RenvoxError(
+        'InvalidFile',
+        `Annotation ${annotation} of ${key} is there twice: ${other.path} and ${path}`,
+        { folder, files: [other.path, path] },
+      );
+    own.annotations.push({ annotation, path });
+    instances.set(key, own);
+  }
+  const order = (kind: KitsKind) => KITS_KINDS.indexOf(kind);
+  const sorted = [...instances.values()].sort(
+    (a, b) => order(a.kind) - order(b.kind) || a.instance - b.instance,
+  );
+  for (const { annotations } of sorted) annotations.sort((a, b) => a.annotation - b.annotation);
+  return sorted;
 }
 
 type Files = { annotation: number; path: string }[];

@@ -57,8 +57,8 @@ export interface ReportParts {
   /** SVG by table id. */
   readonly plots?: ReadonlyMap<string, string>;
   readonly pictures?: readonly Picture[];
-  /** Other text files, lesions.csv and the like. */
-  readonly files: Readonly<Record<string, string>>;
+  /** Other text files, lesions.csv and the like; null takes one of an earlier run away. */
+  readonly files: Readonly<Record<string, string | null>>;
 }
 
 /**
@@ -73,7 +73,9 @@ export async function writeReport(
   await makeFolder(folder);
   const write = (name: string, text: string) =>
     writeFileAtomic(join(folder, name), [Buffer.from(text)], options);
-  for (const [name, text] of Object.entries(files)) await write(name, text);
+  for (const [name, text] of Object.entries(files))
+    if (text === null) await rm(join(folder, name), { force: true });
+    else await write(name, text);
   await write('tables.md', [`> ${DISCLAIMER}`, '', ...tables.map(markdownOf)].join('\n'));
   await writePictures(join(folder, PICTURES), pictures, options);
   await write('report.html', page(tables, plots, pictures));

@@ -1,7 +1,7 @@
 /** From cases to figures and tables of whole kidneys and of all masses of a side. */
-import { type BootstrapOptions, type Estimate, mean } from '../metrics/index.js';
+import { type BootstrapOptions, type Estimate, type MaskState, mean } from '../metrics/index.js';
 import { median } from '../metrics/statistics/bootstrap.js';
-import { caseFigures } from './case-figures.js';
+import { type CaseFigure, caseFigures } from './case-figures.js';
 import { type CaseRecord, REGION_SIDES, REGIONS, type Region } from './case-record.js';
 import type { Side } from './lesions.js';
 import { type Figures, type Table, withInterval } from './table.js';
@@ -26,6 +26,14 @@ function valuesOf(
   return found;
 }
 
+function statesOf(records: readonly CaseRecord[], region: Region, which: Which): MaskState[] {
+  return records.flatMap((record) =>
+    REGION_SIDES.filter((side) => which === 'overall' || side === which).map(
+      (side) => record.regions[region][side].state,
+    ),
+  );
+}
+
 /** Names of the figures of each structure and side. */
 const FIGURES = {
   'dice.mean': ['dice', mean],
@@ -48,17 +56,45 @@ export function sideFigure(region: Region, which: Which, name: keyof typeof FIGU
   };
 }
 
-/** Figures by path, `segmentation.kidney.left.dice.mean`. Distances are over cases where neither mask is empty: `n` says how many. */
+/**
+ * Which shares of a structure's sides are missed, of those where it is, and are false, of those where something is predicted: what the figures
+ * of distance leave out.
+ */
+function emptyFigures(region: Region, which: Which): CaseFigure<CaseRecord>[] {
+  return (
+    [
+      ['missed', 'empty_prediction'],
+      ['false', 'empty_truth'],
+    ] as const
+  ).map(([name, state]) => {
+    const among = (records: readonly CaseRecord[]) =>
+      statesOf(records, region, which).filter((own) => own === 'normal' || own === state);
+    return {
+      path: `segmentation.${region}.${which}.${name}`,
+      of: (records) => {
+        const own = among(records);
+        return own.filter((s) => s === state).length / own.length;
+      },
+      n: (records) => among(records).length,
+    };
+  });
+}
+
+/**
+ * Figures by path, `segmentation.kidney.left.dice.mean`. Distances are over cases where neither mask is empty: `n` says how many, `.missed` and
+ * `.false` the share of the others.
+ */
 export function segmentationFigures(
   records: readonly CaseRecord[],
   options: BootstrapOptions,
 ): Map<string, Estimate> {
   const list = REGIONS.flatMap((region) =>
-    (['overall', ...REGION_SIDES] as const).flatMap((which) =>
-      (Object.keys(FIGURES) as (keyof typeof FIGURES)[]).map((name) =>
+    (['overall', ...REGION_SIDES] as const).flatMap((which) => [
+      ...(Object.keys(FIGURES) as (keyof typeof FIGURES)[]).map((name) =>
         sideFigure(region, which, name),
       ),
-    ),
+      ...emptyFigures(region, which),
+    ]),
   );
   return caseFigures(records, list, options);
 }
@@ -66,11 +102,7 @@ export function segmentationFigures(
 export function segmentationTable(records: readonly CaseRecord[], figures: Figures): Table {
   const rows = REGIONS.flatMap((region) =>
     ([...REGION_SIDES, 'overall'] as const).map((which) => {
-      const states = records.flatMap((record) =>
-        REGION_SIDES.filter((side) => which === 'overall' || side === which).map(
-          (side) => record.regions[region][side].state,
-        ),
-      );
+      const states = statesOf(records, region, which);
       const count = (state: string) => `${states.filter((s) => s === state).length}`;
       const of = (name: string) => figures.get(`segmentation.${region}.${which}.${name}`);
       return [

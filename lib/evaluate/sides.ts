@@ -4,7 +4,7 @@ import { distanceTransform } from '../ops/index.js';
 import { scope } from '../scope.js';
 import { download } from '../tensor.js';
 import type { Affine, Triple } from '../volume/index.js';
-import type { Instances } from './instances.js';
+import { codedVoxels, type Instances } from './instances.js';
 import type { Side } from './lesions.js';
 import type { LabelScheme } from './scheme.js';
 
@@ -32,7 +32,7 @@ export function kidneySideMap(
     const own = scheme.get(label)?.side;
     return CODES[own ?? (left(centroid) >= 0 ? 'left' : 'right')];
   });
-  return Uint8Array.from(map, (i) => (i === 0 ? 0 : (codes[i - 1] as number)));
+  return codedVoxels(map, [0, ...codes]);
 }
 
 /**

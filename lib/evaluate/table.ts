@@ -1,5 +1,5 @@
 /** Tables of figures, as Markdown and as HTML. */
-import type { Estimate } from '../metrics/index.js';
+import type { ConventionName, Estimate } from '../metrics/index.js';
 
 /** Figures with their intervals, by path. */
 export type Figures = ReadonlyMap<string, Estimate>;
@@ -10,6 +10,8 @@ export interface Table {
   readonly title: string;
   /** What the figures are, under the title. */
   readonly note: string;
+  /** By which rules for empty masks its figures are; stated with every table. Default renvox. */
+  readonly conventions?: ConventionName;
   readonly columns: readonly string[];
   readonly rows: readonly (readonly string[])[];
 }
@@ -50,6 +52,10 @@ export function pText(p: number): string {
   return p < 0.001 ? '< 0.001' : p.toFixed(3);
 }
 
+function noteOf({ note, conventions = 'renvox' }: Table): string {
+  return `${note} Edge conventions: ${conventions}.`;
+}
+
 /** GitHub's Markdown: cells hold no line breaks and no unescaped bars. */
 export function markdownOf(table: Table): string {
   const cell = (text: string) => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
@@ -57,7 +63,7 @@ export function markdownOf(table: Table): string {
   return [
     `## ${table.title}`,
     '',
-    table.note,
+    noteOf(table),
     '',
     line(table.columns),
     `|${table.columns.map(() => ' --- |').join('')}`,
@@ -83,7 +89,7 @@ export function htmlOf(table: Table, plot = '', pictures = ''): string {
   return [
     `<section id="${escapeHtml(table.id)}">`,
     `<h2>${escapeHtml(table.title)}</h2>`,
-    `<p>${escapeHtml(table.note)}</p>`,
+    `<p>${escapeHtml(noteOf(table))}</p>`,
     '<div class="pair">',
     `<table><thead>${cells('th', table.columns)}</thead><tbody>`,
     ...table.rows.map((row) => cells('td', row)),

@@ -7,8 +7,8 @@ import { download } from '../tensor.js';
 import { type Triple, Volume } from '../volume/index.js';
 import type { Axis } from './component-shapes.js';
 import { axialAxisOf, type Component, componentList, componentsOf } from './components.js';
-import { labelBox } from './label-box.js';
-import { commonGeometry, deviceFor, hostLabels, type LabelSource } from './label-source.js';
+import { hostBox } from './device-box.js';
+import { commonGeometry, deviceFor, type LabelSource } from './label-source.js';
 import {
   type InstanceOverlap,
   type Matching,
@@ -91,14 +91,7 @@ export async function compareInstances(
   const maps = [truth, prediction];
   const axialAxis = axialAxisOf(options.axialAxis, ...maps);
   const device = deviceFor(options.device, ...maps);
-  const box = labelBox(
-    {
-      truth: await hostLabels('truth', truth, shape),
-      prediction: await hostLabels('prediction', prediction, shape),
-    },
-    shape,
-    options.labels,
-  );
+  const box = await hostBox({ truth, prediction }, shape, options.labels, options.signal);
   const find = async (labels: Uint8Array) => {
     const volume = maps.find((map) => map instanceof Volume);
     const common = { spacing, axialAxis, offset: box.offset, volume };
@@ -163,11 +156,14 @@ export function instanceOverlaps(
 function numbered(labels: Uint8Array): Int32Array {
   const numbers = new Int32Array(256);
   let next = 1;
-  return Int32Array.from(labels, (value) => {
-    if (value === 0) return 0;
+  const map = new Int32Array(labels.length);
+  for (let at = 0; at < map.length; at++) {
+    const value = labels[at] as number;
+    if (value === 0) continue;
     if (numbers[value] === 0) numbers[value] = next++;
-    return numbers[value] as number;
-  });
+    map[at] = numbers[value] as number;
+  }
+  return map;
 }
 
 /** Distances between the surfaces of one pair, in the joint box of the two: an instance is whole in it. */

@@ -6,8 +6,8 @@ import { scope } from '../scope.js';
 import { download } from '../tensor.js';
 import { gridOf, type Triple, toWorld, Volume } from '../volume/index.js';
 import { type Axis, type ComponentShape, componentShapes } from './component-shapes.js';
-import { labelBox } from './label-box.js';
-import { deviceFor, hostLabels, type LabelSource, oneGeometry } from './label-source.js';
+import { hostBox } from './device-box.js';
+import { deviceFor, type LabelSource, oneGeometry } from './label-source.js';
 
 export interface DescribeOptions {
   /** Voxels along [d, h, w]; needed where the map is a plain array. */
@@ -52,7 +52,7 @@ export async function describeComponents(
   const { shape, spacing } = oneGeometry('map', map, options);
   const axialAxis = axialAxisOf(options.axialAxis, map);
   const device = deviceFor(options.device, map);
-  const box = labelBox({ map: await hostLabels('map', map, shape) }, shape, options.labels);
+  const box = await hostBox({ map }, shape, options.labels, options.signal);
   const { list } = await componentsOf(box.maps[0] as Uint8Array, box.shape, {
     ...{ spacing, axialAxis, device, offset: box.offset, signal: options.signal },
     ...{ perLabel: options.perLabel ?? true, connectivity: options.connectivity ?? 26 },

@@ -28,6 +28,8 @@ export interface Convention {
   readonly surface: 'voxels' | 'elements';
   /** `directed`: the larger of the two directed percentiles; `pooled`: the percentile of both directions' distances together. */
   readonly percentile: 'directed' | 'pooled';
+  /** `pooled`: every place of both surfaces counts once (every area, for elements); `directed`: the mean of the two directed means. */
+  readonly assd: 'pooled' | 'directed';
   readonly note: string;
 }
 
@@ -42,6 +44,7 @@ export const CONVENTIONS = {
     surfaceDice: { bothEmpty: NAN, oneEmpty: 0 },
     surface: 'voxels',
     percentile: 'directed',
+    assd: 'pooled',
     note: 'infinite and undefined figures are counted in every table, never dropped',
   },
   kits: {
@@ -51,6 +54,7 @@ export const CONVENTIONS = {
     surfaceDice: { bothEmpty: 1, oneEmpty: 0 },
     surface: 'elements',
     percentile: 'directed',
+    assd: 'pooled',
     note: 'the tool reports no Hausdorff distance; here it is that of surface-distance',
   },
   nnunet: {
@@ -60,6 +64,7 @@ export const CONVENTIONS = {
     surfaceDice: { bothEmpty: NAN, oneEmpty: NAN },
     surface: 'voxels',
     percentile: 'directed',
+    assd: 'pooled',
     note: 'means leave NaN out; the tool reports no distances, here they are NaN where a mask is empty',
   },
   monai: {
@@ -69,6 +74,7 @@ export const CONVENTIONS = {
     surfaceDice: { bothEmpty: NAN, oneEmpty: 0 },
     surface: 'voxels',
     percentile: 'directed',
+    assd: 'pooled',
     note: 'an empty truth is left out of Dice whatever was predicted',
   },
   metricsreloaded: {
@@ -78,6 +84,7 @@ export const CONVENTIONS = {
     surfaceDice: { bothEmpty: 1, oneEmpty: 0 },
     surface: 'voxels',
     percentile: 'directed',
+    assd: 'pooled',
     note: '',
   },
   medpy: {
@@ -87,6 +94,7 @@ export const CONVENTIONS = {
     surfaceDice: { bothEmpty: 'raises', oneEmpty: 'raises' },
     surface: 'voxels',
     percentile: 'pooled',
+    assd: 'directed',
     note: 'asking for a distance of an empty mask throws InvalidArgument',
   },
   panoptica: {
@@ -96,6 +104,7 @@ export const CONVENTIONS = {
     surfaceDice: { bothEmpty: NAN, oneEmpty: 0 },
     surface: 'voxels',
     percentile: 'pooled',
+    assd: 'directed',
     note: 'its edge cases are configurable; these are the ones for NaN and infinity',
   },
   'surface-distance': {
@@ -105,6 +114,7 @@ export const CONVENTIONS = {
     surfaceDice: { bothEmpty: NAN, oneEmpty: 0 },
     surface: 'elements',
     percentile: 'directed',
+    assd: 'pooled',
     note: 'percentiles are the first distance at which the share of the area reaches them',
   },
 } as const satisfies Record<string, Convention>;
@@ -113,9 +123,9 @@ export type ConventionName = keyof typeof CONVENTIONS;
 
 /** @throws RenvoxError InvalidArgument */
 export function conventionOf(name: ConventionName): Convention {
-  const found = (CONVENTIONS as Record<string, Convention>)[name];
-  if (!found) throw invalidArgument('conventions', Object.keys(CONVENTIONS).join(' or '), name);
-  return found;
+  if (!Object.hasOwn(CONVENTIONS, name))
+    throw invalidArgument('conventions', Object.keys(CONVENTIONS).join(' or '), name);
+  return CONVENTIONS[name];
 }
 
 /** The table of docs/conventions.md. */
@@ -129,12 +139,12 @@ export function conventionsMarkdown(): string {
       `${text(c.distance.bothEmpty)} / ${text(c.distance.oneEmpty)}`,
       text(c.distance.percentileOneEmpty),
       `${text(c.surfaceDice.bothEmpty)} / ${text(c.surfaceDice.oneEmpty)}`,
-      ...[c.surface, c.percentile, c.note],
+      ...[c.surface, c.percentile, c.assd, c.note],
     ].join(' | '),
   );
   return [
-    '| mode | tool | Dice, IoU: both empty / truth empty / prediction empty | distances: both / one empty | percentile, one empty | surface Dice: both / one empty | surface | percentile | note |',
-    '| --- | --- | --- | --- | --- | --- | --- | --- | --- |',
+    '| mode | tool | Dice, IoU: both empty / truth empty / prediction empty | distances: both / one empty | percentile, one empty | surface Dice: both / one empty | surface | percentile | ASSD | note |',
+    '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',
     ...rows.map((row) => `| ${row} |`),
     '',
   ].join('\n');

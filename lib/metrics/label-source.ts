@@ -21,7 +21,7 @@ export function geometryOf(
   parameter: string,
   source: LabelSource,
 ): { shape?: Triple; spacing?: Triple } {
-  if (ArrayBuffer.isView(source)) return {};
+  if (isVoxels(source)) return {};
   if (source instanceof Tensor) {
     const { shape } = source;
     const space = shape.length === 3 ? shape : shape.slice(1, 4);
@@ -34,13 +34,23 @@ export function geometryOf(
       );
     return { shape: [space[0] as number, space[1] as number, space[2] as number] };
   }
-  if (typeof source === 'object' && source !== null && ArrayBuffer.isView(source.data)) {
+  if (typeof source === 'object' && source !== null && 'data' in source && isVoxels(source.data)) {
     const { shape, spacing } = source;
     checkTriple(`shape of ${parameter}`, shape, true);
     checkTriple(`spacing of ${parameter}`, spacing, false);
     return { shape, spacing };
   }
   throw invalidArgument(parameter, 'a Volume, a Tensor or a typed array', source);
+}
+
+/** A typed array of numbers; no DataView, and none of bigints. */
+function isVoxels(value: unknown): value is VoxelArray {
+  return (
+    ArrayBuffer.isView(value) &&
+    !(value instanceof DataView) &&
+    !(value instanceof BigInt64Array) &&
+    !(value instanceof BigUint64Array)
+  );
 }
 
 /** Checks three positive numbers along d, h, w. */

@@ -19,14 +19,8 @@ import {
   conventionOf,
   type EmptyValue,
 } from './conventions.js';
-import { labelBox } from './label-box.js';
-import {
-  commonGeometry,
-  deviceFor,
-  hostLabels,
-  type LabelSource,
-  labelTensor,
-} from './label-source.js';
+import { hostBox } from './device-box.js';
+import { commonGeometry, deviceFor, type LabelSource, labelTensor } from './label-source.js';
 import { LABELS, OverlapTable } from './overlap-table.js';
 import { type RegionSize, regionSize } from './region-sizes.js';
 import { quantile } from './statistics/bootstrap.js';
@@ -81,7 +75,7 @@ export interface RegionMeasures {
   readonly hausdorff: number;
   /** mm, in the order asked for. */
   readonly percentiles: readonly number[];
-  /** Mean over both surfaces, each place counting once (each area, for elements), mm. */
+  /** Mean over both surfaces, each place counting once (each area, for elements), or as the convention has it ({@link Convention.assd}), mm. */
   readonly assd: number;
   /** Mean distance of the truth's surface to the prediction's, mm. */
   readonly meanTruthToPrediction: number;
@@ -120,14 +114,7 @@ export async function measure(
   const { signal } = options;
   const axialAxis = axialAxisOf(options.axialAxis, truth, prediction);
   const box = options.sizes
-    ? labelBox(
-        {
-          truth: await hostLabels('truth', truth, shape),
-          prediction: await hostLabels('prediction', prediction, shape),
-        },
-        shape,
-        undefined,
-      )
+    ? await hostBox({ truth, prediction }, shape, undefined, signal)
     : undefined;
   return scope(async () => {
     const a = labelTensor('truth', truth, shape, device);
@@ -145,8 +132,8 @@ export async function measure(
     const labels = [0, ...table.present()];
     const regions = options.regions ?? Object.fromEntries(labels.slice(1).map((v) => [v, [v]]));
     const measured: Record<string, RegionMeasures> = {};
-    for (const [name, values] of Object.entries(regions)) {
-      checkValues(name, values);
+    for (const [name, given] of Object.entries(regions)) {
+      const values = checkedValues(name, given);
       const counts = countsOf(table, values);
       const state = maskState(counts.truth, counts.prediction);
       const wanted = { labels: values, spacing, percentiles, tolerances, signal };
@@ -155,8 +142,8 @@ export async function measure(
         : state !== 'normal'
           ? ofEmpty(state, convention, percentiles, tolerances)
           : convention.surface === 'elements'
-            ? fromElements(await elementFigures(a, b, wanted))
-            : await fromVoxels(a, b, wanted, convention.percentile);
+            ? fromElements(await elementFigures(a, b, wanted), convention)
+            : await fromVoxels(a, b, wanted, convention);
       const sizes = box?.maps.map((map) => regionSize(map, box.shape, spacing, axialAxis, values));
       measured[name] = {
         ...overlapOf(counts, state, convention, spacing),
@@ -169,10 +156,12 @@ export async function measure(
   });
 }
 
-function checkValues(name: string, values: readonly number[]): void {
+/** Each value once: one that is named twice is no more voxels. */
+function checkedValues(name: string, values: readonly number[]): number[] {
   const good = (v: number) => Number.isInteger(v) && v >= 1 && v < LABELS;
   if (!Array.isArray(values) || values.length === 0 || !values.every(good))
     throw invalidArgument(`regions.${name}`, 'labels from 1 to 255, at least one', values);
+  return [...new Set(values)];
 }
 
 interface Counts {
@@ -224,6 +213,13 @@ function overlapOf(
   };
 }
 
+/** Of the distances from one surface: their weighted sum, and the sum of the weights. */
+type Directed = readonly [sum: number, weight: number];
+
+function meanOfBoth(rule: Convention['assd'], [s, v]: Directed, [t, w]: Directed): number {
+  return rule === 'directed' ? (s / v + t / w) / 2 : (s + t) / (v + w);
+}
+
 type Surfaces = Pick<
   RegionMeasures,
   | 'hausdorff'
@@ -260,12 +256,16 @@ function ofEmpty(
   };
 }
 
-function fromElements(f: SurfaceElementFigures): Surfaces {
+function fromElements(f: SurfaceElementFigures, { assd }: Convention): Surfaces {
   const [m, n] = [f.meanTruthToPrediction, f.meanPredictionToTruth];
   return {
     hausdorff: f.hausdorff,
     percentiles: f.percentiles,
-    assd: (m * f.areaTruth + n * f.areaPrediction) / (f.areaTruth + f.areaPrediction),
+    assd: meanOfBoth(
+      assd,
+      [m * f.areaTruth, f.areaTruth],
+      [n * f.areaPrediction, f.areaPrediction],
+    ),
     ...{ meanTruthToPrediction: m, meanPredictionToTruth: n },
     surfaceDice: f.surfaceDice,
   };
@@ -281,7 +281,7 @@ async function fromVoxels(
     tolerances: readonly number[];
     signal: AbortSignal | undefined;
   },
-  percentile: 'directed' | 'pooled',
+  { percentile, assd }: Convention,
 ): Promise<Surfaces> {
   const { signal, ...options } = wanted;
   const { percentiles } = options;
@@ -305,7 +305,7 @@ async function fromVoxels(
   return {
     hausdorff: Math.max(ab.maximum, ba.maximum),
     percentiles: found,
-    assd: (ab.sum + ba.sum) / places,
+    assd: meanOfBoth(assd, [ab.sum, ab.count], [ba.sum, ba.count]),
     ...{ meanTruthToPrediction: ab.mean, meanPredictionToTruth: ba.mean },
     surfaceDice: ab.within.map((n, i) => (n + (ba.within[i] as number)) / places),
   };

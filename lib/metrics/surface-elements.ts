@@ -24,6 +24,8 @@ export interface SurfaceElementOptions {
   percentiles?: readonly number[];
   /** Default: that of a tensor among the maps, else {@link defaultDevice}. */
   device?: Device;
+  /** Stops between operations. */
+  signal?: AbortSignal;
 }
 
 /** Figures in mm and mm^2. One mask empty: distances are infinite; both: NaN. */
@@ -46,7 +48,8 @@ export interface SurfaceElementFigures {
 }
 
 /**
- * @throws RenvoxError ShapeMismatch where shapes or spacings differ; InvalidArgument, DtypeMismatch, DeviceMismatch, OutOfMemory
+ * @throws RenvoxError ShapeMismatch where shapes or spacings differ; InvalidArgument, DtypeMismatch, DeviceMismatch, AbortError,
+ * OutOfMemory
  */
 export async function surfaceElements(
   truth: LabelSource,
@@ -61,7 +64,7 @@ export async function surfaceElements(
     elementFigures(
       labelTensor('truth', truth, shape, device),
       labelTensor('prediction', prediction, shape, device),
-      { spacing, percentiles, tolerances, ...(labels && { labels }) },
+      { spacing, percentiles, tolerances, signal: options.signal, ...(labels && { labels }) },
     ),
   );
 }

@@ -1,6 +1,11 @@
 /** From a CT to findings. */
 export { type AnalyzeOptions, type AnalyzeProgress, analyze } from './analyze.js';
 export {
+  type ClassifiedMass,
+  type ClassifyOptions,
+  classifyContours,
+} from './classify-contours.js';
+export {
   type Finding,
   type KidneyFinding,
   LABELS,

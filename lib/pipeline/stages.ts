@@ -34,7 +34,7 @@ export const CAPACITY = 16;
 /** mm that the second stage sees around a kidney. */
 const KIDNEY_MARGIN = 8;
 /** mm that the classifier sees around a mass. */
-const MASS_MARGIN = 2;
+export const MASS_MARGIN = 2;
 /** mL below which a kidney component is a crumb. */
 const KIDNEY_CRUMB = 4;
 /** mL below which a mass component is noise, a ball of 5.8 mm: of what the shipped network marks below it, most is none. */

@@ -8,6 +8,7 @@ import { compareSystems, evaluateCohort, type Software, type Summary } from '../
 import {
   analyze,
   type CascadeNetworks,
+  classifyContours,
   loadCascade,
   loadOneStage,
   makeReport,
@@ -15,7 +16,6 @@ import {
 } from '../pipeline/index.js';
 import { folderSampler, type Preset, type Sampler, train } from '../train/index.js';
 import { readVolume } from '../volume/index.js';
-import { classifyTruth } from './classify-truth.js';
 import { seriesOf, writeCohort } from './cohort.js';
 import type { StudyPlan, StudyPresets } from './plan.js';
 import type { CohortName } from './published.js';
@@ -183,11 +183,12 @@ async function predictAll(study: Study, cases: Record<CohortName, string[]>): Pr
 }
 
 async function onTruth(
-  { out }: Study,
+  study: Study,
   cohort: CohortName,
   name: string,
   networks: CascadeNetworks,
 ): Promise<void> {
+  const { out } = study;
   const folder = join(out, 'on-truth', cohort);
   const path = join(folder, `${name}.nii.gz`);
   if (await exists(path)) return;
@@ -196,7 +197,9 @@ async function onTruth(
     readVolume(join(out, 'cohorts', cohort, name, 'ct.nii.gz')),
     readVolume(join(out, 'truth', cohort, name, 'labels.nii.gz')),
   ]);
-  await (await classifyTruth(ct, truth, networks)).write(path);
+  const { device, signal } = study;
+  const { labels } = await classifyContours(ct, truth, { device, signal, weights: networks });
+  await labels.write(path);
 }
 
 async function measureAll(

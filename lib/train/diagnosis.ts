@@ -2,7 +2,7 @@
 import { gradients } from '../autograd/index.js';
 import type { Device } from '../device.js';
 import { listen, type OperationRecord } from '../gradient.js';
-import { allFinite } from '../ops/index.js';
+import { allFinite, cast } from '../ops/index.js';
 import { scope } from '../scope.js';
 import { download, type Tensor } from '../tensor.js';
 import { type Sampler, trainingSeed } from './sampler.js';
@@ -69,7 +69,11 @@ async function firstBad(
   records: readonly OperationRecord[],
 ): Promise<{ at: number; output: Tensor } | undefined> {
   const outputs = records.flatMap((r, at) =>
-    r.outputs.filter((t) => t.dtype === 'f32').map((output) => ({ at, output })),
+    r.outputs.flatMap((t) => {
+      if (t.dtype === 'f32') return [{ at, output: t }];
+      // What is stored in 16 bits comes to the host as bits.
+      return t.dtype === 'f16' || t.dtype === 'bf16' ? [{ at, output: cast(t, 'f32') }] : [];
+    }),
   );
   const flags = await download(outputs.map(({ output }) => allFinite([output])));
   return outputs[flags.findIndex((flag) => flag[0] === 0)];

@@ -79,6 +79,7 @@ t.test('figures of a cohort that can be counted by hand', async (t) =>
     t.equal(value('segmentation.kidney.right.dice.mean'), 1);
     t.equal(summary.figures['segmentation.kidney.right.dice.mean']?.n, 1);
     t.equal(value('segmentation.kidney.left.hausdorff.mean'), 1.5);
+    t.same(summary.figures['segmentation.kidney.left.missed'], { value: 0, low: 0, high: 0, n: 2 });
     // Right: the found mass and the false one. Left: a half found, one missed.
     t.equal(value('segmentation.mass.right.dice.mean'), (2 * 64) / (64 + 68));
     t.equal(value('segmentation.mass.left.dice.mean'), (2 * 8) / (16 + 8 + 8));
@@ -109,6 +110,7 @@ t.test('figures of a cohort that can be counted by hand', async (t) =>
     const rows = (await readFile(join(out, 'cases.csv'), 'utf8')).trim().split('\n');
     t.equal(rows.length, 1 + 2 + 5);
     t.match(rows[1], /^case_1,anna,female,61,,measured,,/);
+    t.match(rows[5], /^other,carl,male,70,,failed,/);
     const html = await readFile(join(out, 'report.html'), 'utf8');
     t.match(html, /not a medical device/);
     // Dice by side, volumes, Dice by class and size, confusion of three sizes; no scores, so no ROC and no FROC.
@@ -145,7 +147,16 @@ t.test('sides by the labels, mirrored arrays, one kidney', async (t) =>
       1: { structure: 'kidney', side: 'left' },
       2: { structure: 'mass', class: 'aml' },
     });
+    await mkdir(join(root, 'out2'));
+    await writeFile(join(root, 'out2', 'evaluation.csv'), 'of an earlier run');
     const other = await evaluateCohort(join(root, 'out2'), { ...options, labels: sided });
+    t.notOk((await readdir(join(root, 'out2'))).includes('evaluation.csv'));
+    const manifest = join(root, 'manifest.csv');
+    await writeFile(manifest, 'case,patient,sex\na,anna,F\nb,anna,M\n');
+    await t.rejects(evaluateCohort(join(root, 'out3'), { ...options, manifest }), {
+      code: 'InvalidFile',
+      message: /line 3: patient anna is male here and female before/,
+    });
     t.equal(other.summary.figures['detection.left.recall']?.n, 2);
     for (const wrong of [null, {}, { 0: { structure: 'mass' } }, { 1: { structure: 'liver' } }])
       t.throws(() => parseScheme(wrong), { code: 'InvalidArgument' });

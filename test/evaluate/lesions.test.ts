@@ -48,6 +48,13 @@ t.test('class on true contours: a column where it is known', async (t) => {
   t.equal(text.split('\n')[0], `${HEADER},class_on_truth`);
   t.match(text, /,solid\n.*,none\n.*,\n/);
   t.same(parseLesions(text, 'x.csv'), lesions);
+  const scored = lesions.map((l) => ({ ...l, status: 'FP', truthClass: null }) as const);
+  const [first, second] = scored.map(({ classOnTruth: _, ...l }, i) => ({ ...l, score: -i })) as [
+    Lesion,
+    Lesion,
+  ];
+  t.equal(formatLesions([first]).split('\n')[0], `${HEADER},score`);
+  t.same(parseLesions(formatLesions([first, second]), 'x.csv')[1], second, "a detector's score");
 });
 
 t.test('columns in any order, others beside them, CRLF, byte order mark, no patient', async (t) => {
@@ -66,6 +73,7 @@ const wrong: [string, string, RegExp][] = [
   ['side', `${HEADER}\na,p,LEFT,TP,,,,,,,\n`, /left or right for side/],
   ['class', `${HEADER}\na,p,,TP,rcc,,,,,,\n`, /aml or cystic or solid for truth_class/],
   ['diameter', `${HEADER}\na,p,,TP,,,-1,,,,\n`, /mm for average_diameter_mm but found "-1"/],
+  ['score', `${HEADER},score\na,p,,FN,,,,,,,,1\n`, /nothing \(the row is a FN\) for score/],
   ['dice', `${HEADER}\na,p,,TP,,,,1.01,,,\n`, /0 to 1 for dice/],
   ['infinity', `${HEADER}\na,p,,TP,,,Infinity,,,,\n`, /average_diameter_mm/],
   ['two of three', `${HEADER}\na,p,,TP,,,,,0.5,0.5,\n`, /all three probabilities/],

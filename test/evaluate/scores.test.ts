@@ -101,4 +101,11 @@ t.test('FROC counts cases without lesions; without scores there is no curve', as
   ];
   t.equal(value(four, '0_25'), 2 / 3);
   t.ok(Number.isNaN(value(casesOf(scoredOnes.map((l) => ({ ...l, probabilities: null }))), '8')));
+  // A detector that is surest of the false one, on a scale of its own; it says nothing of the third.
+  const detector = [-3, 7, undefined].map((score, i) => ({ ...scoredOnes[i], score }) as Lesion);
+  const ranked = casesOf([...detector, scoredOnes[3] as Lesion]);
+  t.equal(value(ranked, '0_25'), 0);
+  t.equal(value(ranked, '0_5'), 2 / 3, 'what has no score comes last');
+  const precision = frocFigures(ranked, options).get('detection.average_precision');
+  t.ok(Math.abs((precision?.value as number) - 4 / 9) < 1e-12, '2/3 up to a recall of 2/3');
 });

@@ -1,11 +1,12 @@
 // The joint box of label maps against its definition, on maps that end in different places: what one map has beyond the other's end stays.
-import { compareInstances, measure } from 'renvox/metrics';
+import { compareInstances, describeComponents, measure } from 'renvox/metrics';
 import { Volume } from 'renvox/volume';
 import t from 'tap';
 import { jointBox } from '#lib/evaluate/labelled-box.js';
 import { type LabelScheme, SCHEMES } from '#lib/evaluate/scheme.js';
+import { hostBox } from '#lib/metrics/device-box.js';
 import { labelBox } from '#lib/metrics/label-box.js';
-import { generator } from '../ops/harness.js';
+import { generator, onEveryDevice } from '../ops/harness.js';
 import type { Triple } from './naive-components.js';
 
 const AFFINE = [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0];
@@ -106,4 +107,32 @@ t.test('a truth that goes on where the prediction ends', async (t) => {
   const files = { truth: 'a', prediction: 'b' };
   const box = jointBox(volume(truth), volume(prediction), schemes, files);
   t.same(box.shape, [6, 1, 1]);
+});
+
+onEveryDevice(t, 'of tensors the box alone comes to the host', async (t, device) => {
+  const next = generator(78);
+  const shape = [5, 6, 9] as const;
+  for (let trial = 0; trial < 12; trial++) {
+    const maps =
+      trial === 0 ? [0, 1].map(() => new Uint8Array(270)) : [0, 1].map(() => boxed(shape, next));
+    const [a, b] = maps as [Uint8Array, Uint8Array];
+    const labels = trial % 3 === 0 ? undefined : [2, 3];
+    const tensors = {
+      truth: device.tensor(Int32Array.from(a), { shape: [1, ...shape, 1] }),
+      prediction: device.tensor(b, { shape: [...shape] }),
+    };
+    const found = await hostBox(tensors, shape, labels, undefined);
+    t.same(found, labelBox({ truth: a, prediction: b }, shape, labels), `${trial}`);
+    const mixed = await hostBox({ ...tensors, prediction: b }, shape, labels, undefined);
+    t.same(mixed, found, 'a tensor and an array');
+  }
+  const negative = device.tensor(Int16Array.of(0, 0, -1, 0, 0, 0), { shape: [1, 1, 6] });
+  await t.rejects(hostBox({ map: negative }, [1, 1, 6], undefined, undefined), {
+    code: 'InvalidArgument',
+  });
+  const low = new Uint8Array(4096 * 64);
+  low.fill(1, 70_000, 70_010);
+  const large = device.tensor(low, { shape: [64, 64, 64] });
+  const [only] = await describeComponents(large, { spacing: [1, 1, 1] });
+  t.same([only?.voxels, only?.low[0]], [10, 17]);
 });

@@ -80,6 +80,8 @@ onEveryDevice(t, 'figures by their definitions', async (t, device) => {
       near(own.assd, (sum(ab) + sum(ba)) / (ab.length + ba.length), 'assd');
       near(own.meanTruthToPrediction, sum(ab) / ab.length, 'mean of truth');
       near(own.meanPredictionToTruth, sum(ba) / ba.length, 'mean of prediction');
+      const directed = (sum(ab) / ab.length + sum(ba) / ba.length) / 2;
+      near(medpy.regions[name]?.assd as number, directed, "medpy's assd");
       [50, 95].forEach((p, i) => {
         near(own.percentiles[i] as number, Math.max(percentile(ab, p), percentile(ba, p)), `p${p}`);
         const pooled = medpy.regions[name]?.percentiles[i] as number;
@@ -158,9 +160,15 @@ t.test('empty masks in every mode', async (t) => {
       );
     }
   }
-  await t.rejects(measure(none, none, { ...geometry, conventions: 'x' as 'renvox' }), {
-    code: 'InvalidArgument',
+  for (const conventions of ['x', 'toString'] as unknown as ConventionName[])
+    await t.rejects(measure(none, none, { ...geometry, conventions }), { code: 'InvalidArgument' });
+  for (const odd of [new DataView(new ArrayBuffer(SIZE)), new BigInt64Array(SIZE)] as never[])
+    await t.rejects(measure(odd, none, geometry), { code: 'InvalidArgument' });
+  await t.rejects(surfaceElements(some, some, { ...geometry, signal: AbortSignal.abort() }), {
+    code: 'AbortError',
   });
+  const twice = await measure(some, some, { ...geometry, regions: { x: [1, 1] } });
+  t.equal(twice.regions.x?.voxelsTruth, 1, 'a label that is named twice counts once');
   await t.rejects(measure(none, none, { ...geometry, regions: { x: [0] } }), {
     code: 'InvalidArgument',
   });

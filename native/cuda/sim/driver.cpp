@@ -22,15 +22,24 @@ using Clock = std::chrono::steady_clock;
 class SimDriver : public Driver, public Simulator {
  public:
   Chip chip() override {
+    // Smaller chips choose other tiles: RENVOX_SIM_CHIP=75 is a T4, 86 an A10. Unset: an H100.
+    struct Known {
+      const char* name;
+      int major, minor, multiprocessors, sharedKiB;
+    };
+    static const Known chips[] = {
+        {"90", 9, 0, 132, 227}, {"75", 7, 5, 40, 64}, {"80", 8, 0, 108, 163}, {"86", 8, 6, 72, 99}};
+    const char* wanted = std::getenv("RENVOX_SIM_CHIP");
     Chip c;
     c.name = "simulated GPU";
-    c.major = 9;
-    c.multiprocessors = 132;
-    c.sharedPerBlock = 227 * 1024;
-    // Smaller chips choose other tiles: RENVOX_SIM_SHARED=64 (KiB) is a T4's, 99 an A10's.
-    if (const char* kib = std::getenv("RENVOX_SIM_SHARED"))
-      c.sharedPerBlock = static_cast<size_t>(std::atoi(kib)) * 1024;
     c.memory = uint64_t{8} << 30;
+    for (const Known& k : chips) {
+      const bool first = &k == &chips[0];
+      if (!first && !(wanted && std::strcmp(wanted, k.name) == 0)) continue;
+      c.major = k.major, c.minor = k.minor;
+      c.multiprocessors = k.multiprocessors;
+      c.sharedPerBlock = static_cast<size_t>(k.sharedKiB) * 1024;
+    }
     return c;
   }
   std::string errorText(int code) override {

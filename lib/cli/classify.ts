@@ -1,0 +1,81 @@
+/** `renvox classify`: CTs and contours of masses in, label maps of what each mass is called out: what `evaluate --on-truth` reads. */
+import { join } from 'node:path';
+import { type Command, Option } from 'commander';
+import { makeFolder } from '../atomic-write.js';
+import { isRenvoxError, RenvoxError } from '../errors.js';
+import { EXIT, interruptSignal } from './exit.js';
+
+interface Options {
+  images: string;
+  contours: string;
+  labels: string;
+  out: string;
+  weights?: string;
+  device: 'auto' | 'cpu' | 'cuda';
+  precision?: 'fp32' | 'bf16' | 'fp16';
+}
+
+/** Declares the command. */
+export function register(program: Command): void {
+  program
+    .command('classify')
+    .description('name masses whose contours are given, case by case (not a medical device)')
+    .requiredOption('--images <folder>', 'CTs: ID.nii.gz, ID_0000.nii.gz or ID/imaging.nii.gz')
+    .requiredOption('--contours <folder>', 'label maps of the same cases, true ones say')
+    .option('--labels <file>', 'what their values mean: renvox, kits or JSON', 'renvox')
+    .requiredOption('--out <folder>', 'where ID.nii.gz goes: masses alone, as analyze labels them')
+    .option('--weights <dir>', 'folder with the networks (default: the shipped ones)')
+    .addOption(
+      new Option('--device <kind>', 'where to compute')
+        .choices(['auto', 'cpu', 'cuda'])
+        .default('auto'),
+    )
+    .addOption(
+      new Option('--precision <type>', "of the network's convolutions").choices([
+        ...['fp32', 'bf16', 'fp16'],
+      ]),
+    )
+    .action(run);
+}
+
+async function run(options: Options): Promise<void> {
+  const { findCases } = await import('../evaluate/find-cases.js');
+  const { findImages } = await import('../evaluate/find-images.js');
+  const { classifyContours, loadCascade } = await import('../pipeline/index.js');
+  const { device } = await import('../device.js');
+  const { readVolume } = await import('../volume/index.js');
+  const { schemeOf } = await import('./evaluate.js');
+  const scheme = await schemeOf(options.labels);
+  const labels = [...scheme].flatMap(([v, { structure }]) => (structure === 'mass' ? [v] : []));
+  const images = await findImages(options.images);
+  const cases = await findCases(options.contours);
+  const signal = interruptSignal();
+  const on = device(options.device);
+  try {
+    const { precision } = options;
+    const weights = await loadCascade(on, options.weights, { precision });
+    await makeFolder(options.out);
+    let failed = 0;
+    for (const [id, path] of cases) {
+      try {
+        const image = images.get(id);
+        if (image === undefined)
+          throw new RenvoxError('FileNotFound', `${options.images} has no CT of it`, { case: id });
+        const ct = await readVolume(image, { signal });
+        const contours = await readVolume(path, { signal });
+        const named = await classifyContours(ct, contours, { labels, device: on, weights, signal });
+        await named.labels.write(join(options.out, `${id}.nii.gz`), { signal });
+        const calls = named.masses.map((mass) => mass.class).join(', ');
+        console.error(`${id}: ${calls || 'no mass'}`);
+      } catch (error) {
+        if (!isRenvoxError(error) || ['AbortError', 'DeviceLost'].includes(error.code)) throw error;
+        failed++;
+        console.error(`${id}: failed: ${error.message}`);
+      }
+    }
+    console.error('Research software, not a medical device: not for clinical use.');
+    if (failed > 0) process.exitCode = EXIT.input;
+  } finally {
+    on.dispose();
+  }
+}
