@@ -2,6 +2,7 @@
 const rooms = [
   'cli',
   'report',
+  'study',
   'evaluate',
   'train',
   'pipeline',

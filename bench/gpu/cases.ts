@@ -323,6 +323,11 @@ export function cases(d: Device, size: Size): Case[] {
     const x = image(2, 1);
     return both([x], () => ops.crop(x, { start: [-1, 1, -2], size }));
   });
+  add('adjustIntensity', () => {
+    const x = image(2, 1);
+    const change = { brightness: 1.1, contrast: 1.2, gamma: 0.8, range: [-1, 1] } as const;
+    return () => [ops.adjustIntensity(x, change)];
+  });
   add('gaussianBlur', () => {
     const x = image(2, 1);
     return () => [ops.gaussianBlur(x, [0.7, 1, 1.5])];

@@ -3,6 +3,7 @@
 export * from './acquire.js';
 export * from './adam.js';
 export * from './add.js';
+export * from './adjustIntensity.js';
 export * from './affine.js';
 export * from './argmax.js';
 export * from './augmentation.js';

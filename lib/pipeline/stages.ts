@@ -27,6 +27,7 @@ import type { Tensor } from '../tensor.js';
 import { type Grid, gridToVolume, type Volume } from '../volume/index.js';
 import { abdomenTiles } from './body.js';
 import type { CascadeNetworks } from './networks.js';
+import { isOneStage, logitsOfSide } from './one-stage.js';
 
 /** Most masses that are told apart on one side. */
 export const CAPACITY = 16;
@@ -114,8 +115,9 @@ export function findMasses(
   ct: LoadedCt,
   kidneys: KidneyStage,
   side: Side,
-  { kidney, mass }: CascadeNetworks,
+  networks: CascadeNetworks,
 ): MassStage {
+  const { kidney, mass } = networks;
   const row = SIDES.indexOf(side);
   const { device } = ct.image;
   return device.under({ when: { counts: kidneys.table, index: row * 8 } }, () =>
@@ -134,19 +136,27 @@ export function findMasses(
         ...box,
         base: gridToVolume(kidneys.grid, ct.volume),
       });
-      const image = resample(ct.image, {
-        size: mass.shape,
-        affine,
-        outside: mass.window.low,
-        window: mass.window,
-      });
       const inKidney = resampleArgmax(kidneys.logits, {
         size: mass.shape,
         affine: toKidneyGrid,
         components: kidneys.sides,
       });
-      const mask = cast(maskEquals(inKidney, row + 1), 'f32');
-      const logits = mass.network.infer(concatChannels([image, reshape(mask, image.shape)]));
+      const seenByMassNetwork = (): Tensor => {
+        const image = resample(ct.image, {
+          size: mass.shape,
+          affine,
+          outside: mass.window.low,
+          window: mass.window,
+        });
+        const mask = cast(maskEquals(inKidney, row + 1), 'f32');
+        return mass.network.infer(concatChannels([image, reshape(mask, image.shape)]));
+      };
+      const logits = isOneStage(networks)
+        ? logitsOfSide(kidneys.logits, inKidney, row + 1, {
+            size: mass.shape,
+            affine: toKidneyGrid,
+          })
+        : seenByMassNetwork();
       const massMask = maskEquals(argmax(logits), 2);
       const components = connectedComponents(massMask, { connectivity: 26 });
       const voxel = (mass.spacing[0] * mass.spacing[1] * mass.spacing[2]) / 1000;
