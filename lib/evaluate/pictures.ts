@@ -147,7 +147,8 @@ const fileName = (id: string) => id.replace(/[^\w.-]+/g, '_');
 /** 1 kidney, 2 mass, of every voxel. */
 function anatomy({ data }: Volume, scheme: LabelScheme): Uint8Array {
   const codes = new Uint8Array(256);
-  for (const [value, { structure }] of scheme) codes[value] = structure === 'kidney' ? 1 : 2;
+  const drawn = { ignore: 0, kidney: 1, mass: 2 } as const;
+  for (const [value, { structure }] of scheme) codes[value] = drawn[structure];
   return codedVoxels(data, codes);
 }
 

@@ -114,11 +114,15 @@ export function segmentationTable(records: readonly CaseRecord[], figures: Figur
       ];
     }),
   );
-  const bodies = records.filter(({ midPlane }) => midPlane === 'body').length;
+  const parted = (by: CaseRecord['midPlane']) => records.filter((r) => r.midPlane === by).length;
+  const sides =
+    parted('body') + parted('image') === 0
+      ? ''
+      : ` Where labels name no side, it is that of the body's mid-plane (${parted('body')} cases) or the image's (${parted('image')}).`;
   return {
     id: 'segmentation',
     title: 'Segmentation of kidneys and masses, by side',
-    note: `Kidney: with its masses. Dice is 0 where one mask alone is empty (missed, false); where both are there is nothing to compare. Distances in mm, over the compared alone: where one mask is empty the distance is infinite and counted, never dropped. Values with 95 % intervals: percentile bootstrap by patient. Where labels name no side, it is that of the body's mid-plane (${bodies} cases) or the image's (${records.length - bodies}).`,
+    note: `Kidney: with its masses. Dice is 0 where one mask alone is empty (missed, false); where both are there is nothing to compare. Distances in mm, over the compared alone: where one mask is empty the distance is infinite and counted, never dropped. Values with 95 % intervals: percentile bootstrap by patient.${sides}`,
     columns: [
       ...['structure', 'side', 'compared', 'missed', 'false', 'neither'],
       ...['Dice, mean', 'Dice, median', 'Hausdorff, mean', 'Hausdorff, median'],

@@ -1,5 +1,5 @@
 import type { Device } from '../device.js';
-import { invalidArgument, RenvoxError } from '../errors.js';
+import { invalidArgument } from '../errors.js';
 import {
   overlapCounts,
   type SurfaceFigures,
@@ -18,6 +18,7 @@ import {
   maskState,
 } from './agreement.js';
 import { commonGeometry, deviceFor, type LabelSource, labelTensor } from './label-source.js';
+import { notLabels } from './not-labels.js';
 import { LABELS, OverlapTable } from './overlap-table.js';
 
 export interface CompareOptions {
@@ -42,6 +43,8 @@ export interface Comparison extends Agreement {
 /** What `renvox compare --json` prints. */
 export interface ComparisonJson {
   readonly labels: Readonly<Record<string, AgreementJson>>;
+  /** All compared labels taken together as one region, where there are several. */
+  readonly all?: AgreementJson;
 }
 
 /**
@@ -67,11 +70,7 @@ export async function compare(
     const counted = device.under({ signal }, () => overlapCounts(a, b, { labels: LABELS }));
     const [counts, outside] = await download([counted.counts, counted.outside]);
     if (outside[0] !== 0)
-      throw new RenvoxError(
-        'InvalidArgument',
-        `Expected labels from 0 to ${LABELS - 1} in truth and prediction but ${outside[0]} voxels have others`,
-        { parameter: 'truth or prediction', voxels: outside[0] },
-      );
+      throw await notLabels({ truth, prediction }, shape);
     const overlap = new OverlapTable(counts);
     const labels = wanted ?? overlap.present();
     const regions = labels.map((label) => [label]);
@@ -103,6 +102,7 @@ export function comparisonJson(comparison: Comparison): ComparisonJson {
     labels: Object.fromEntries(
       entries.map(([label, agreement]) => [label, agreementJson(agreement)]),
     ),
+    ...(entries.length > 1 && { all: agreementJson(comparison) }),
   };
 }
 
