@@ -47,7 +47,7 @@ export async function readAnnotations(folder: string): Promise<AnnotatedCase> {
         if (!sameGrid(first, volume))
           throw new RenvoxError(
             'ShapeMismatch',
-            `Expected the annotations of ${folder} on one grid but ${path} and the first of them ${gridDifference(volume, first)}`,
+            `Expected the annotations of ${folder} on one grid but of ${path} and the first of them ${gridDifference(volume, first)}`,
             { folder, file: path, shape: volume.shape, expected: first.shape },
           );
         const { data } = volume;

@@ -3,6 +3,7 @@ import type { Device } from '../device.js';
 import { invalidArgument } from '../errors.js';
 import { checkDiameter, type DiameterName } from '../metrics/diameter.js';
 import type { BootstrapOptions } from '../metrics/index.js';
+import { bootstrapOptions, checkNames } from './bootstrap-options.js';
 import { PROTOCOLS, type Protocol } from './case-record.js';
 import type { Software } from './report.js';
 import { checkScheme, type LabelScheme, SCHEMES } from './scheme.js';
@@ -63,11 +64,8 @@ const NAMES: Readonly<Record<keyof CohortOptions, true>> = {
 export function cohortOptions(options: CohortOptions) {
   if (typeof options !== 'object' || options === null)
     throw invalidArgument('options', 'an object with truth and prediction', options);
-  for (const name of Object.keys(options))
-    if (!Object.hasOwn(NAMES, name))
-      throw invalidArgument('options', `one of ${Object.keys(NAMES).join(', ')}`, name);
+  checkNames(options, Object.keys(NAMES));
   const { protocol = 'renvox', iou = 0, diameter = 'sphere', pictures = 8 } = options;
-  const { replicates = 2000, seed = 1, level = 0.95 } = options;
   for (const name of ['truth', 'prediction', 'onTruth', 'images', 'manifest'] as const) {
     const path = options[name];
     const wanted = name === 'truth' || name === 'prediction';
@@ -85,15 +83,6 @@ export function cohortOptions(options: CohortOptions) {
   checkScheme('labels', labels);
   const predictionLabels = options.predictionLabels ?? labels;
   checkScheme('predictionLabels', predictionLabels);
-  const bootstrap = { replicates, seed, level };
-  checkBootstrap(bootstrap);
+  const bootstrap = bootstrapOptions(options);
   return { protocol, iou, diameter, pictures, labels, predictionLabels, bootstrap };
-}
-
-/** Before hours of measuring, not after. @throws RenvoxError InvalidArgument */
-export function checkBootstrap({ replicates, seed, level }: Required<BootstrapOptions>): void {
-  if (!(Number.isInteger(replicates) && replicates >= 1))
-    throw invalidArgument('replicates', 'an integer of at least 1', replicates);
-  if (!Number.isInteger(seed)) throw invalidArgument('seed', 'an integer', seed);
-  if (!(level > 0 && level < 1)) throw invalidArgument('level', 'a number between 0 and 1', level);
 }

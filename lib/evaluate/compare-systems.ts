@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { RenvoxError, unfitArgument } from '../errors.js';
 import type { BootstrapOptions } from '../metrics/index.js';
+import { bootstrapOptions, checkNames } from './bootstrap-options.js';
 import { sha256Of } from './case-input.js';
 import type { CaseRecord } from './case-record.js';
 import {
@@ -47,7 +48,9 @@ export async function compareSystems(
   out: string,
   options: SystemComparisonOptions = {},
 ): Promise<SystemComparison> {
-  const { signal, replicates = 2000, seed = 1, level = 0.95 } = options;
+  checkNames(options, ['replicates', 'seed', 'level', 'software', 'signal']);
+  const bootstrap = bootstrapOptions(options);
+  const { signal } = options;
   await checkOutput(out, 'comparison', [folderA, folderB]);
   const [systemA, systemB] = [await readSystem(folderA), await readSystem(folderB)];
   for (const [name, own] of Object.entries(systemA.rules))
@@ -73,7 +76,6 @@ export async function compareSystems(
   if (pairs.length === 0)
     throw unfitArgument('the two evaluations', 'cases that both have', `${folderA}, ${folderB}`);
   const alone = systemA.records.size + systemB.records.size - 2 * pairs.length;
-  const bootstrap = { replicates, seed, level };
   const figures: Record<string, SummaryFigure> = {};
   const context = { pairs, names: namesOf(folderA, folderB), bootstrap, figures };
   const tables = [

@@ -1,6 +1,7 @@
 /** The tables again, from a file of lesions alone. */
 import { createHash } from 'node:crypto';
 import type { BootstrapOptions } from '../metrics/index.js';
+import { bootstrapOptions, checkNames } from './bootstrap-options.js';
 import { lesionFigures } from './figures.js';
 import { casesOf, frocFigures, frocTable } from './froc-figures.js';
 import { lesionTables } from './lesion-tables.js';
@@ -31,18 +32,19 @@ export async function evaluateLesions(
   out: string,
   options: LesionEvaluationOptions = {},
 ): Promise<LesionEvaluation> {
-  const { signal, replicates = 2000, seed = 1, level = 0.95 } = options;
+  checkNames(options, ['replicates', 'seed', 'level', 'software', 'signal']);
+  const bootstrap = bootstrapOptions(options);
+  const { signal } = options;
   await checkOutput(out, 'lesions', [file]);
   const bytes = await readInput(file);
   const lesions = parseLesions(bytes.toString('utf8'), file);
-  const bootstrap = { replicates, seed, level };
   const cases = casesOf(lesions);
   const figures = new Map([...lesionFigures(lesions, bootstrap), ...frocFigures(cases, bootstrap)]);
   const tables = lesionTables(lesions, figures, [frocTable(cases, figures)]);
   const summary: Summary = {
     ...{ disclaimer: DISCLAIMER, software: options.software ?? null },
     settings: {
-      source: 'lesions',
+      ...{ source: 'lesions', file },
       bootstrap: { ...bootstrap, unit: 'patient' },
       lesions: lesions.length,
       patients: new Set(lesions.map((l) => l.patient)).size,

@@ -42,7 +42,7 @@ function differing(
 ): RenvoxError {
   return new RenvoxError(
     'ShapeMismatch',
-    `${files.truth} and ${files.prediction} do not lie on one grid: they ${gridDifference(truth, prediction)}`,
+    `${files.truth} and ${files.prediction} do not lie on one grid: their ${gridDifference(truth, prediction)}`,
     { files, shapes: [truth.shape, prediction.shape], affines: [truth.affine, prediction.affine] },
   );
 }

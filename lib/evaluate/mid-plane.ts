@@ -49,7 +49,7 @@ export async function midPlane(
     const ct = await readVolume(image, options);
     const sha256 = ct.sha256 as string;
     if (!sameGrid(ct, truth)) {
-      const warning = `sides by the image's middle: the CT ${image} and the truth ${gridDifference(ct, truth)}`;
+      const warning = `sides by the image's middle: of the CT ${image} and the truth ${gridDifference(ct, truth)}`;
       return { ...plane, sha256, warning };
     }
     const [middle] = bodyCentre(ct);

@@ -78,7 +78,9 @@ export function onTruthTables(lesions: readonly Lesion[], figures: Figures): Tab
           ...[of(`${path}.accuracy`), of(`${path}.end_to_end_accuracy`)],
           pointsWithInterval(figures.get(`${path}.loss.accuracy`)),
           ...MASS_CLASSES.map((name) => of(`${path}.${name}.recall`)),
-          ...MASS_CLASSES.map((name) => pointsWithInterval(figures.get(`${path}.loss.${name}.recall`))),
+          ...MASS_CLASSES.map((name) =>
+            pointsWithInterval(figures.get(`${path}.loss.${name}.recall`)),
+          ),
         ];
       }),
     },

@@ -24,7 +24,7 @@ export async function classesOnTruth(
   if (!sameGrid(volume, truth))
     throw new RenvoxError(
       'ShapeMismatch',
-      `${path} does not lie on the grid of the truth: they ${gridDifference(volume, truth)}`,
+      `${path} does not lie on the grid of the truth: their ${gridDifference(volume, truth)}`,
       { path, shapes: [volume.shape, truth.shape], affines: [volume.affine, truth.affine] },
     );
   const votes = masses.list.map(() => new Map<MassClass, number>());

@@ -43,8 +43,6 @@ export interface Comparison extends Agreement {
 /** What `renvox compare --json` prints. */
 export interface ComparisonJson {
   readonly labels: Readonly<Record<string, AgreementJson>>;
-  /** All compared labels taken together as one region, where there are several. */
-  readonly all?: AgreementJson;
 }
 
 /**
@@ -69,8 +67,7 @@ export async function compare(
     const b = labelTensor('prediction', prediction, shape, device);
     const counted = device.under({ signal }, () => overlapCounts(a, b, { labels: LABELS }));
     const [counts, outside] = await download([counted.counts, counted.outside]);
-    if (outside[0] !== 0)
-      throw await notLabels({ truth, prediction }, shape);
+    if (outside[0] !== 0) throw await notLabels({ truth, prediction }, shape);
     const overlap = new OverlapTable(counts);
     const labels = wanted ?? overlap.present();
     const regions = labels.map((label) => [label]);
@@ -102,7 +99,6 @@ export function comparisonJson(comparison: Comparison): ComparisonJson {
     labels: Object.fromEntries(
       entries.map(([label, agreement]) => [label, agreementJson(agreement)]),
     ),
-    ...(entries.length > 1 && { all: agreementJson(comparison) }),
   };
 }
 

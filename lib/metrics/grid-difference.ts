@@ -2,12 +2,12 @@
 import type { Triple, Volume } from '../volume/index.js';
 
 /**
- * What to say of two volumes that {@link sameGrid} tells apart: "differ in shape: 10x20x30 against …", or by how much their corners do.
+ * What to say of two volumes that {@link sameGrid} tells apart: "shapes differ: 10x20x30 against …", or by how much their corners do.
  * @param toleranceMm - that of sameGrid
  */
 export function gridDifference(a: Volume, b: Volume, toleranceMm = 0.01): string {
   if (a.shape.some((n, axis) => n !== b.shape[axis]))
-    return `differ in shape: ${a.shape.join('x')} against ${b.shape.join('x')} voxels [d, h, w]`;
+    return `shapes differ: ${a.shape.join('x')} against ${b.shape.join('x')} voxels [d, h, w]`;
   const [w, h, d] = a.fileShape;
   const corner = ({ affine }: Volume, [i, j, k]: Triple) =>
     [0, 4, 8].map((row) => {
@@ -25,6 +25,10 @@ export function gridDifference(a: Volume, b: Volume, toleranceMm = 0.01): string
   }
   const digits = (mm: number) => (mm < 0.1 ? mm.toPrecision(2) : mm.toFixed(2));
   const spacing = (v: Volume) => v.spacing.map((mm) => Number(mm.toFixed(4))).join('x');
-  const turned = a.orientation === b.orientation ? '' : `, ${a.orientation} against ${b.orientation}`;
-  return `differ in place: corners by ${digits(least)} to ${digits(most)} mm (limit ${toleranceMm} mm), spacing ${spacing(a)} against ${spacing(b)} mm${turned}`;
+  const turned =
+    a.orientation === b.orientation ? '' : `, ${a.orientation} against ${b.orientation}`;
+  const range = digits(least) === digits(most) ? '' : `${digits(least)} to `;
+  const origin = ({ affine }: Volume) =>
+    [3, 7, 11].map((at) => Number((affine[at] as number).toFixed(3))).join(', ');
+  return `affines differ: corners lie ${range}${digits(most)} mm apart (limit ${toleranceMm} mm); origin ${origin(a)} against ${origin(b)}, spacing ${spacing(a)} against ${spacing(b)} mm${turned}`;
 }

@@ -97,7 +97,7 @@ export function commonGeometry(
   if (truth instanceof Volume && prediction instanceof Volume && !sameGrid(truth, prediction))
     throw new RenvoxError(
       'ShapeMismatch',
-      `Expected truth and prediction on one grid but they ${gridDifference(truth, prediction)}`,
+      `Expected truth and prediction on one grid but their ${gridDifference(truth, prediction)}`,
       { truth: truth.affine, prediction: prediction.affine },
     );
   return common;

@@ -194,7 +194,7 @@ export function froc(
   walk(detections, (threshold, hits, misses) => {
     points.push({
       threshold,
-      sensitivity: hits / lesions,
+      sensitivity: lesions === 0 ? Number.NaN : hits / lesions,
       falsePositivesPerCase: misses / cases,
     });
   });
@@ -235,7 +235,7 @@ function checkDetections(detections: readonly ScoredDetection[], lesions: number
     if (hit) hits++;
   }
   // Each hit is a lesion of its own: matching is one-to-one.
-  if (hits > lesions)
+  if (lesions > 0 && hits > lesions)
     throw invalidArgument('detections', `at most ${lesions} hits, one a lesion`, hits);
 }
 
