@@ -1,191 +1,178 @@
-// Convolutions against the multiply-add peak of the machine, which is measured before and after every sample with the same threads
-// and instruction set; shares are of the higher of the two, medians over samples. share_of_peak is of the time that passed; share_of_peak_cpu of the processor
-// time of all threads, which other programs on the machine disturb less (it does not see idle threads); best_of_peak_cpu is the best sample's. All count the
-// multiplications of the direct algorithm: for it 1 is the limit, but for planes of padding that are left out; Winograd's, with a sixth of them, has the limit 6.
-// Layers that have both are measured by both, sample by sample in turn: speedup is the ratio of their best processor times. `median_s` is of one convolution,
-// `spread` its range over the median. RENVOX_ISA and RENVOX_THREADS choose the instruction set and the threads.
-import Benchmark from 'benchmark';
-import { type Device, device, type Tensor, threads } from 'renvox';
+/**
+ * Convolutions layer by layer against the roofline of the machine (multiply-adds on registers or bytes copied, whichever allows less, measured between
+ * the samples) and, where it is installed, against onnxruntime-node in a process beside. All count the multiplications of the definition: for the
+ * direct algorithm 1 is the limit, but for planes of padding that are left out; Winograd's, with a sixth of them, has the limit 6. Layers that
+ * have both are measured by both in turn: `speedup` is the ratio of their best processor times. RENVOX_ISA and RENVOX_THREADS choose the
+ * instruction set and the threads.
+ */
+import { writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Device, device, ops, type Tensor, threads } from 'renvox';
 import { call } from '#lib/native.js';
-import type { Row } from './row.js';
+import { Contestant } from './contest.js';
+import { CASES, type Layer, outputOf } from './conv3d-cases.js';
+import { withFiles } from './files.js';
+import { type Call, takeTurns } from './in-process.js';
+import { convModel } from './onnx/networks.js';
+import { findPeer, peerPackages } from './peers.js';
+import { type BenchOptions, type Row, rowOf, type Turn } from './row.js';
 
-type Size = readonly [number, number, number];
-type Pass = 'forward' | 'dgrad' | 'wgrad';
-type Algorithm = 'direct' | 'winograd';
+const here = dirname(fileURLToPath(import.meta.url));
+/** Far above what Winograd's error is. */
+const TOLERANCE = 1e-4;
 
-interface Layer {
-  name: string;
-  space: Size;
-  cin: number;
-  cout: number;
-  kernel?: number;
-  pass?: Pass;
-  stride?: number;
+const product = (list: readonly number[]): number => list.reduce((a, b) => a * b, 1);
+
+/** Numbers from -1 to 1, the same in every run. */
+function numbers(size: number): Float32Array {
+  const data = new Float32Array(size);
+  for (let i = 0; i < size; i++) data[i] = (Math.imul(i, 2654435761) >>> 8) / 2 ** 23 - 1;
+  return data;
 }
 
-const cube = (n: number): Size => [n, n, n];
-const layer = (space: Size, cin: number, cout: number, more: Partial<Layer> = {}): Layer => {
-  const [d, h, w] = space;
-  const size = d === h && h === w ? `${d}^3` : `${d}x${h}x${w}`;
-  const kernel = more.kernel ? ` kernel ${more.kernel}` : '';
-  const stride = more.stride ? ` stride ${more.stride}` : '';
-  const pass = more.pass ? ` ${more.pass}` : '';
-  return {
-    name: `conv3d/${size} ${cin}->${cout}${kernel}${stride}${pass}`,
-    space,
-    cin,
-    cout,
-    ...more,
-  };
-};
-
-/** The layers of a U-Net 16..256 on 128^3, of a small one while training, and the odd ones of a ResNet. */
-const small: Size = [64, 48, 40];
-const layers: Layer[] = [
-  layer(cube(128), 16, 16),
-  layer(cube(128), 32, 16),
-  layer(cube(64), 32, 32),
-  layer(cube(64), 64, 32),
-  layer(cube(32), 64, 64),
-  layer(cube(16), 128, 128),
-  layer(cube(8), 256, 256),
-  layer(cube(128), 1, 16),
-  layer(cube(64), 32, 32, { pass: 'dgrad' }),
-  layer(cube(64), 32, 32, { pass: 'wgrad' }),
-  layer(cube(16), 128, 128, { pass: 'dgrad' }),
-  layer(cube(16), 128, 128, { pass: 'wgrad' }),
-  layer(small, 8, 8),
-  layer(small, 8, 8, { pass: 'dgrad' }),
-  layer(small, 8, 8, { pass: 'wgrad' }),
-  layer(small, 1, 8),
-  layer(small, 1, 8, { pass: 'wgrad' }),
-  layer([8, 6, 5], 64, 64),
-  layer([8, 6, 5], 64, 64, { pass: 'wgrad' }),
-  layer(small, 8, 2, { kernel: 1 }),
-  layer(cube(64), 1, 16, { kernel: 7, stride: 2 }),
-  layer(cube(32), 64, 64, { stride: 2 }),
-];
-
-/** One timed batch and the peak of its surroundings: operations a second that passed, and a second of processor time. */
-interface Sample {
-  seconds: number;
-  cpuSeconds: number;
-  peak: number;
-  share: number;
-  cpuShare: number;
-}
-
-interface Rates {
-  passed: number;
-  worked: number;
-}
-
-/** Runs `body` and returns its floating point operations per second. */
-async function rates(body: () => number | Promise<number>): Promise<Rates> {
-  const begin = performance.now();
-  const before = process.cpuUsage();
-  const flops = await body();
-  const passed = (performance.now() - begin) / 1e3;
-  const { user, system } = process.cpuUsage(before);
-  return { passed: flops / passed, worked: flops / ((user + system) / 1e6) };
-}
-
-const peak = (): Promise<Rates> => rates(() => call((addon) => addon.fmaPeak(0.05)).flops);
-
-const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[values.length >> 1] as number;
-
-/** Samples each of `works`, which take `flops`, in turn by Benchmark: each sample is a batch of calls between two measurements of the peak. */
-function sample(cpu: Device, works: readonly (() => void)[], flops: number): Promise<Sample[][]> {
-  // A batch shall be much longer than the way to the device and back.
-  const batch = Math.max(1, Math.min(64, Math.round(3e9 / flops)));
-  const samples: Sample[][] = works.map(() => []);
-  const run = async () => {
-    for (const [k, work] of works.entries()) {
-      const before = await peak();
-      const made = await rates(async () => {
-        for (let i = 0; i < batch; i++) work();
-        await cpu.drain();
-        return flops * batch;
-      });
-      const after = await peak();
-      const passed = Math.max(before.passed, after.passed);
-      samples[k]?.push({
-        seconds: flops / made.passed,
-        cpuSeconds: flops / made.worked,
-        peak: passed,
-        share: made.passed / passed,
-        cpuShare: made.worked / Math.max(before.worked, after.worked),
-      });
-    }
-  };
-  return new Promise((resolve, reject) => {
-    new Benchmark({
-      defer: true,
-      minSamples: 5,
-      minTime: 0.001,
-      maxTime: 1,
-      fn: (deferred: Benchmark.Deferred) => {
-        run().then(() => deferred.resolve(), reject);
-      },
-      // The first run touches fresh memory and transforms the weights.
-      onComplete: () => resolve(samples.map((s) => s.slice(1))),
-    }).run({ async: true });
-  });
-}
-
-async function measureLayer(cpu: Device, l: Layer): Promise<Row[]> {
-  const k = l.kernel ?? 3;
-  const stride = Array(3).fill(l.stride ?? 1) as number[];
-  const padding = Array(3).fill((k - 1) / 2) as number[];
-  const out = l.space.map((n) => Math.floor((n - 1) / (l.stride ?? 1)) + 1);
-  const random = (shape: readonly number[]): Tensor => {
-    const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
-    for (let i = 0; i < data.length; i++) data[i] = (Math.imul(i, 2654435761) >>> 8) / 2 ** 23 - 1;
-    return cpu.tensor(data, { shape });
-  };
-  using x = random([1, ...l.space, l.cin]);
-  using dy = random([1, ...out, l.cout]);
-  using weight = random([l.cout, l.cin, k, k, k]);
-  const geometry = { stride, padding };
-  const algorithms: Algorithm[] =
-    l.pass === 'wgrad' || k !== 3 || l.stride ? ['direct'] : ['direct', 'winograd'];
-  const works = algorithms.map((algorithm) => () => {
-    const results =
-      l.pass === 'dgrad'
-        ? cpu.run('conv3dGradInput', { dy, weight, size: l.space, algorithm, ...geometry })
-        : l.pass === 'wgrad'
-          ? cpu.run('conv3dGradWeight', { x, dy, kernel: [k, k, k], ...geometry })
-          : cpu.run('conv3d', { x, weight, algorithm, ...geometry });
-    for (const r of results) r?.dispose();
-  });
-  const flops = 2 * out.reduce((a, b) => a * b, 1) * l.cout * l.cin * k ** 3;
-  const best = (of: readonly Sample[]) => Math.min(...of.map((s) => s.cpuSeconds));
-  const all = await sample(cpu, works, flops);
-  return all.map((samples, i) => {
-    const seconds = samples.map((s) => s.seconds);
-    const middle = median(seconds);
-    return {
-      name: `${l.name} ${algorithms[i]}`,
-      isa: call((addon) => addon.instructionSet()),
-      threads: threads(),
-      samples: samples.length,
-      median_s: middle,
-      spread: (Math.max(...seconds) - Math.min(...seconds)) / middle,
-      gflops: flops / middle / 1e9,
-      peak_gflops: median(samples.map((s) => s.peak)) / 1e9,
-      share_of_peak: median(samples.map((s) => s.share)),
-      share_of_peak_cpu: median(samples.map((s) => s.cpuShare)),
-      best_of_peak_cpu: Math.max(...samples.map((s) => s.cpuShare)),
-      ...(i > 0 ? { speedup: best(all[0] as Sample[]) / best(samples) } : {}),
-    };
-  });
-}
-
-export async function* bench(): AsyncGenerator<Row> {
-  using cpu = device('cpu');
-  for (const l of layers) {
-    yield* await measureLayer(cpu, l);
-    cpu.releaseCache();
+/** What a layer's calls need, and the calls by algorithm. */
+function callsOf(cpu: Device, l: Layer) {
+  const { kernel, stride, dilation } = l;
+  const tensor = (...shape: readonly number[]): Tensor =>
+    cpu.tensor(numbers(product(shape)), { shape });
+  const x = tensor(1, ...l.size, l.cin);
+  if (l.kind === 'maxPool3d')
+    return { x, calls: { plain: () => [ops.maxPool3d(x, { kernel, stride })] } };
+  if (l.kind === 'convTranspose3d') {
+    const weight = tensor(l.cin, l.cout, 2, 2, 2);
+    return { x, weight, calls: { plain: () => [ops.convTranspose3d(x, weight)] } };
   }
+  const weight = tensor(l.cout, l.cin, kernel, kernel, kernel);
+  const along = (n: number) => [n, n, n];
+  const geometry = {
+    stride: along(stride),
+    padding: along((dilation * (kernel - 1)) / 2),
+    dilation: along(dilation),
+  };
+  const dy = tensor(1, ...outputOf(l), l.cout);
+  if (l.kind === 'wgrad') {
+    const fields = { x, dy, kernel: along(kernel), ...geometry };
+    return { x, weight, calls: { direct: () => cpu.run('conv3dGradWeight', fields) } };
+  }
+  const by = (algorithm: string) => () =>
+    l.kind === 'dgrad'
+      ? cpu.run('conv3dGradInput', { dy, weight, size: l.size, algorithm, ...geometry })
+      : cpu.run('conv3d', { x, weight, algorithm, ...geometry });
+  const both = kernel === 3 && stride === 1 && dilation === 1;
+  const calls: Record<string, Call> = both
+    ? { direct: by('direct'), winograd: by('winograd') }
+    : { direct: by('direct') };
+  return { x, weight, calls };
+}
+
+/** onnxruntime on the same layer; undefined for those that it is not asked about. */
+async function peerOf(
+  l: Layer,
+  folder: string,
+  { x, weight }: { x: Tensor; weight?: Tensor },
+): Promise<Contestant | undefined> {
+  if (l.kind !== 'conv3d' || !weight) return undefined;
+  const { shape } = weight;
+  const model = convModel(
+    { data: (await weight.data()) as Float32Array, shape },
+    l,
+    l.size,
+    outputOf(l),
+  );
+  await writeFile(join(folder, 'model.onnx'), model);
+  const last = (await x.data()) as Float32Array;
+  const first = new Float32Array(last.length);
+  const voxels = product(l.size);
+  for (let v = 0; v < voxels; v++)
+    for (let c = 0; c < l.cin; c++) first[c * voxels + v] = last[v * l.cin + c] as number;
+  await writeFile(join(folder, 'input.f32'), first);
+  const task = {
+    packages: peerPackages,
+    model: join(folder, 'model.onnx'),
+    input: join(folder, 'input.f32'),
+    shape: [1, l.cin, ...l.size],
+    threads: threads(),
+  };
+  const program = join(here, 'peers', 'onnxruntime.js');
+  return new Contestant('onnxruntime', process.execPath, [
+    '--expose-gc',
+    program,
+    JSON.stringify(task),
+  ]);
+}
+
+/** How far the last call's result is from the peer's. @throws Error where it is another function */
+async function checked(name: string, once: Call, peer: Contestant, path: string): Promise<number> {
+  const [y, ...others] = once();
+  for (const other of others) other?.dispose();
+  await writeFile(path, (await (y as Tensor).data()) as Float32Array);
+  (y as Tensor).dispose();
+  const difference = await peer.compare(path);
+  if (!(difference <= TOLERANCE))
+    throw new Error(`${name}: ours and onnxruntime differ by ${difference} (relative RMS)`);
+  return difference;
+}
+
+async function measureLayer(
+  cpu: Device,
+  l: Layer,
+  folder: string,
+  version: string | undefined,
+  options: BenchOptions,
+): Promise<Row[]> {
+  const made = callsOf(cpu, l);
+  const calls = Object.entries(made.calls) as [string, Call][];
+  const peer = version === undefined ? undefined : await peerOf(l, folder, made);
+  try {
+    await peer?.warmUp(options.patience);
+    cpu.resetPeak();
+    const { turns, ceilings } = await takeTurns(
+      cpu,
+      calls.map(([, once]) => once),
+      { samples: options.samples, ceilings: ['fma', l.memory], peer },
+    );
+    const peak = cpu.memory.peak / 2 ** 20;
+    const facts = await peer?.facts();
+    const best = (of: readonly Turn[]) => Math.min(...of.map((turn) => turn.cpu as number));
+    const rows: Row[] = [];
+    for (const [i, [algorithm, once]] of calls.entries()) {
+      const own = turns[i] as Turn[];
+      const difference = peer ? await checked(l.name, once, peer, join(folder, 'result')) : null;
+      const row = rowOf({
+        name: algorithm === 'plain' ? l.name : `${l.name} ${algorithm}`,
+        ...{ why: l.why, threads: threads(), flops: l.flops, bytes: l.bytes, ceilings },
+        // Of a layer that both algorithms can do, the goal is the direct one's.
+        goal: l.goal !== undefined && i === 0 ? { share: l.goal } : undefined,
+        own: { turns: own, rssMb: null },
+        peer: peer && {
+          name: `onnxruntime-node ${version}`,
+          turns: peer.turns,
+          rssMb: facts?.rss_mb ?? null,
+        },
+        more: {
+          isa: call((addon) => addon.instructionSet()),
+          device_peak_mb: peak,
+          worst_difference: difference,
+          speedup: i > 0 ? best(turns[0] as Turn[]) / best(own) : null,
+        },
+      });
+      rows.push(row);
+    }
+    return rows;
+  } finally {
+    await peer?.close();
+    for (const tensor of [made.x, made.weight]) tensor?.dispose();
+  }
+}
+
+export function bench(options: BenchOptions): AsyncGenerator<Row> {
+  return withFiles({}, async function* (folder) {
+    const version = await findPeer('onnxruntime', options);
+    using cpu = device('cpu');
+    for (const l of CASES) {
+      yield* await measureLayer(cpu, l, folder, version, options);
+      cpu.releaseCache();
+    }
+  });
 }

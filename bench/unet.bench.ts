@@ -1,17 +1,38 @@
 /**
- * The study's U-Net (16 to 256 channels, two classes) over a volume of 128^3: time of a forward pass and the most memory that the process
- * was resident with, each in a process of its own, by the plan for inference and by the eager form.
+ * The study's U-Net (16 to 256 channels, two classes) over a volume of 128^3 against onnxruntime-node, in processes of their own: time of a
+ * forward pass, share of the multiply-add peak (above 1: Winograd needs fewer multiplications than the definition), and the most memory.
  */
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-import type { Row } from './row.js';
+import { measureNetwork, type NetworkCase } from './networks/versus-onnxruntime.js';
+import type { BenchOptions, Row } from './row.js';
 
-const program = fileURLToPath(new URL('unet-forward.js', import.meta.url));
+const config = { inputChannels: 1, classes: 2, channels: [16, 32, 64, 128, 256] };
+const size = [128, 128, 128] as const;
+const CASES: readonly NetworkCase[] = [
+  {
+    name: 'unet/128^3 16..256 instance norm',
+    why: "the study's network and volume, by the plan for inference",
+    architecture: { kind: 'unet3d', config },
+    size,
+    goal: { ratio: 0.25, rss: 0.5 },
+  },
+  {
+    name: 'unet/128^3 16..256 batch norm folded',
+    why: 'no statistics to wait for: what is left is convolution',
+    architecture: { kind: 'unet3d', config: { ...config, norm: 'batch' } },
+    size,
+    goal: { ratio: 0.25, rss: 0.5 },
+  },
+  {
+    name: 'unet/128^3 16..256 instance norm, eager',
+    why: 'the form that training runs: a pass for each norm, all skips held',
+    architecture: { kind: 'unet3d', config },
+    size,
+    form: 'forward',
+    goal: {},
+  },
+];
 
-export async function* bench(): AsyncIterable<Row> {
-  for (const form of ['infer', 'forward']) {
-    const { stdout } = await promisify(execFile)(process.execPath, [program, form]);
-    yield { name: `unet/128^3 16..256 ${form}`, ...(JSON.parse(stdout) as Record<string, number>) };
-  }
+export async function* bench(options: BenchOptions): AsyncGenerator<Row> {
+  for (const c of CASES)
+    yield* measureNetwork(c, c.form === 'forward' ? { ...options, peer: 'none' } : options);
 }

@@ -1,5 +1,6 @@
-// `npm run bench:results -- NAME`: runs `npm run bench -- NAME --json` and keeps it in bench/results/NAME-DATE.json and, as a table, .md, with machine,
-// load, date and commit. Environment variables of the bench (RENVOX_BENCH_ROUNDS, RENVOX_DATA) are passed on and those of the bench named.
+// `npm run bench:results [-- NAME ... OPTIONS]`: runs `npm run bench -- NAME ... OPTIONS --json`, all benches without a NAME, and keeps the rows in
+// bench/results/NAME-DATE.json (all-DATE.json) and, as tables, .md, with machine, load, date and commit. RENVOX_ISA, RENVOX_THREADS and RENVOX_PYTHON are passed
+// on and named.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
@@ -7,15 +8,15 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const [name, ...more] = process.argv.slice(2);
-if (!name || more.length > 0) {
-  console.error('Expected one bench: npm run bench:results -- metrics');
-  process.exit(2);
-}
+const args = process.argv.slice(2);
+const options = args.findIndex((arg) => arg.startsWith('--'));
+const names = options < 0 ? args : args.slice(0, options);
+const name = names.length > 0 ? names.join('-') : 'all';
 const load = () => Number(loadavg()[0]?.toFixed(2));
 const date = new Date().toISOString().slice(0, 10);
 const loadBefore = load();
-const child = spawnSync('npm', ['run', '--silent', 'bench', '--', name, '--json'], {
+const told = args.length > 0 ? ` -- ${args.join(' ')}` : '';
+const child = spawnSync('npm', ['run', '--silent', 'bench', '--', ...args, '--json'], {
   cwd: root,
   encoding: 'utf8',
   maxBuffer: 2 ** 28,
@@ -32,7 +33,9 @@ if (rows.length === 0) {
 }
 const { commit } = JSON.parse(readFileSync(join(root, 'dist', 'commit.json'), 'utf8'));
 const settings = Object.fromEntries(
-  Object.entries(process.env).filter(([key]) => key.startsWith('RENVOX_BENCH_')),
+  ['RENVOX_ISA', 'RENVOX_THREADS', 'RENVOX_PYTHON']
+    .filter((key) => process.env[key] !== undefined)
+    .map((key) => [key, process.env[key]]),
 );
 const machine = {
   processor: cpus()[0]?.model ?? 'unknown',
@@ -43,7 +46,16 @@ const machine = {
 // A result should say which native code it is of: that of RENVOX_PREBUILD need not be of this commit.
 const addon = process.env.RENVOX_PREBUILD ? 'from RENVOX_PREBUILD' : "the checkout's";
 const averages = { before: loadBefore, after: load() };
-const facts = { bench: name, date, commit, addon, machine, load: averages, settings };
+const facts = {
+  bench: name,
+  command: `npm run bench:results${told}`,
+  date,
+  commit,
+  addon,
+  machine,
+  load: averages,
+  settings,
+};
 
 /** Three figures, without an exponent where a reader can do without. */
 function text(value) {
@@ -54,20 +66,43 @@ function text(value) {
     : `${+value.toPrecision(3)}`;
 }
 
-const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))].filter((key) =>
-  rows.some((row) => row[key] !== null && row[key] !== undefined),
-);
+/** What only the JSON has, so that tables can be read. */
+const DETAILS = new Set([
+  ...['why', 'samples', 'ceiling', 'peak_gflops', 'read_gbps', 'copy_gbps', 'bytes'],
+  ...['flops_per_byte', 'peer_samples', 'peer_spread', 'peer_cpu_s', 'share_of_peak_cpu'],
+]);
+
+/** The rows of one bench: a table of the figures that any of them has, and the reason for each shape. */
+function section(bench, group) {
+  const keys = [...new Set(group.flatMap((row) => Object.keys(row)))];
+  const there = (key) => group.some((row) => row[key] !== null && row[key] !== undefined);
+  const columns = keys.filter((key) => !DETAILS.has(key) && there(key));
+  return [
+    `## ${bench}`,
+    '',
+    `| ${columns.join(' | ')} |`,
+    `|${columns.map(() => ' --- |').join('')}`,
+    ...group.map((row) => `| ${columns.map((key) => text(row[key])).join(' | ')} |`),
+    '',
+    ...group.filter((row) => row.why).map((row) => `- ${row.name}: ${row.why}`),
+    '',
+  ];
+}
+
+const benches = [...new Set(rows.map((row) => row.name.split('/')[0]))];
 const set = Object.entries(settings).map(([key, value]) => `${key}=${value} `);
 const markdown = [
   `# bench ${name}, ${date}`,
   '',
-  `\`${set.join('')}npm run bench:results -- ${name}\` at commit ${commit}: ${machine.processor}, ${machine.threads} threads, ${machine.memory_gb} GB, Node ${machine.node}.`,
-  `Addon: ${addon}. Load averages (1 minute) before and after: ${averages.before}, ${averages.after}; of an idle machine the first is near 0. What the columns mean: \`bench/${name}.bench.ts\`.`,
+  `\`${set.join('')}npm run bench:results${told}\` at commit ${commit}: ${machine.processor}, ${machine.threads} threads, ${machine.memory_gb} GB, Node ${machine.node}.`,
+  `Addon: ${addon}. Load averages (1 minute) before and after: ${averages.before}, ${averages.after}; of an idle machine the first is near 0. What the columns mean: [docs/benchmarks.md](../../docs/benchmarks.md).`,
   '',
-  `| ${columns.join(' | ')} |`,
-  `|${columns.map(() => ' --- |').join('')}`,
-  ...rows.map((row) => `| ${columns.map((key) => text(row[key])).join(' | ')} |`),
-  '',
+  ...benches.flatMap((bench) =>
+    section(
+      bench,
+      rows.filter((row) => row.name.split('/')[0] === bench),
+    ),
+  ),
 ].join('\n');
 const path = join(root, 'bench', 'results', `${name}-${date}`);
 mkdirSync(dirname(path), { recursive: true });

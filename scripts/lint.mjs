@@ -19,10 +19,15 @@ function check(name, program, args) {
 }
 
 function nativeSources() {
-  const entries = readdirSync(join(root, 'native'), { recursive: true, withFileTypes: true });
+  // What bench/node_modules holds is not ours.
+  const folders = ['native', 'bench/kernels'].map((folder) => join(root, folder));
+  const entries = folders.flatMap((folder) =>
+    readdirSync(folder, { recursive: true, withFileTypes: true }),
+  );
   return entries
     .filter((entry) => entry.isFile() && /\.(cpp|h|cu|cuh)$/.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name))
+    .concat(join(root, 'bench', 'bandwidth.cpp'))
     .sort();
 }
 
@@ -32,10 +37,11 @@ const clangMode = write ? ['-i'] : ['--dry-run', '-Werror'];
 if (!check('clang-format', 'clang-format', [...clangMode, ...nativeSources()])) {
   console.log('clang-format is not installed: the format of the C++ sources was not checked');
 }
-if (readFileSync(join(root, 'package-lock.json'), 'utf8').includes('"resolved"')) {
-  console.log('package-lock.json names a registry host: run node scripts/complete-lock.mjs');
-  failures.push('lock file');
-}
+for (const lock of ['package-lock.json', 'bench/package-lock.json'])
+  if (readFileSync(join(root, lock), 'utf8').includes('"resolved"')) {
+    console.log(`${lock} names a registry host: run node scripts/complete-lock.mjs`);
+    failures.push('lock file');
+  }
 
 console.log(failures.length > 0 ? `lint: ${failures.join(', ')} failed` : 'lint: nothing found');
 process.exitCode = failures.length > 0 ? 1 : 0;

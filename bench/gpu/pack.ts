@@ -127,7 +127,10 @@ export async function pack(root: string, folder: string, options: PackOptions): 
     join(folder, 'dist-test'),
     (path) => path.endsWith('.js') && hasSource(root, relative(tests, path)),
   );
-  copy(join(root, 'dist-bench'), join(folder, 'dist-bench'), program);
+  // Of the benches the check's own, and what these import.
+  copy(join(root, 'dist-bench', 'gpu'), join(folder, 'dist-bench', 'gpu'), program);
+  for (const file of ['kernel-layers.js', 'label-maps.js'])
+    copy(join(root, 'dist-bench', file), join(folder, 'dist-bench', file));
   copy(join(root, 'native'), join(folder, 'native'));
   copy(join(root, 'weights'), join(folder, 'weights'));
   copy(join(root, 'test', 'fixtures'), join(folder, 'test', 'fixtures'));

@@ -78,7 +78,10 @@ export interface ForwardOptions {
   training?: boolean;
   /** Seed of dropout. */
   seed?: number;
-  /** Of the convolutions' products, forward and backward; what is stored stays f32. Default fp32. */
+  /**
+   * Of the convolutions' products, forward and backward. Where a U-Net has instance norm, activations and their gradients are stored in the
+   * same type, elsewhere in f32. Logits, weights and the weights' gradients are f32. Default fp32.
+   */
   precision?: Precision | undefined;
   /** Of the convolutions in fp32 on the CPU, as conv3d's. Default `auto`. */
   algorithm?: 'auto' | 'direct' | undefined;

@@ -1,6 +1,7 @@
 /**
  * Layers that pass raw convolution outputs on: the norm and activation of a convolution's output are applied when the next layer loads it, so
- * neither inference nor training stores an activation. Training keeps the raw outputs alone and rebuilds activations on load.
+ * neither inference nor training stores an activation. Training keeps the raw outputs alone and rebuilds activations on load. Raw outputs and
+ * their gradients are stored in the type of the products, f32, bf16 or f16; statistics and the gradients of weights are f32.
  *
  * On the tape a {@link Raw}'s tensor stands for the activation that it is loaded as: layers hand the gradient of the activation to it, and the
  * convolution that made it turns that into the gradient of its raw output, once for all who loaded it. So raw tensors of a normed layer must
@@ -18,15 +19,12 @@ export interface Raw {
   shift?: Tensor;
 }
 
-/** How products are formed, and the type that is stored: by default that of the products. */
-export type RawProducts = Products & { out?: 'f32' | undefined };
-
 export interface RawLayer {
   weight: Tensor;
   bias?: Tensor | undefined;
   /** LeakyReLU's, of what is loaded. */
   slope: number;
-  products: RawProducts;
+  products: Products;
 }
 
 export interface RawNorm {
@@ -48,7 +46,7 @@ export function rawConvolution(
 ): Raw {
   const { gamma, beta, eps } = layer.norm;
   const conv = layerOf(from, layer, ONE, layer.second);
-  const [tensor, sums] = convolve(conv, layer, true) as [Tensor, Tensor];
+  const [tensor, sums] = convolve(conv, { statistics: true, out: '' }) as [Tensor, Tensor];
   const { device } = tensor;
   const [, d, h, w] = tensor.shape as [number, number, number, number];
   const fields = { sums, gamma, beta, count: d * h * w, eps, wantStatistics: recording() };
@@ -77,10 +75,10 @@ export function rawConvolution(
   return { tensor, scale, shift };
 }
 
-/** 1x1x1 convolution without a norm: a head. The result is a tensor like any other. */
+/** 1x1x1 convolution without a norm: a head. The result is an f32 tensor like any other. */
 export function rawHead(from: Raw, layer: RawLayer): Tensor {
   const conv = layerOf(from, layer, NONE);
-  const [y] = convolve(conv, layer, false) as [Tensor];
+  const [y] = convolve(conv, { statistics: false, out: 'f32' }) as [Tensor];
   differentiable('rawHead', conv3dInputs(conv), [y], ([dy], wants) =>
     dy ? conv3dGradients(conv, dy, wants) : [],
   );
@@ -90,13 +88,13 @@ export function rawHead(from: Raw, layer: RawLayer): Tensor {
 /** Transposed convolution with kernel and stride 2, without a norm. */
 export function rawUp(from: Raw, { weight, bias, slope, products }: RawLayer): Tensor {
   const { tensor: x, scale, shift } = from;
-  const { precision = 'fp32', out = '' } = products;
+  const { precision = 'fp32' } = products;
   const load = { scale, shift, slope };
-  const fields = { x, weight, bias, ...load, precision, out };
+  const fields = { x, weight, bias, ...load, precision, out: '' };
   const [y] = x.device.run('convTranspose3d', fields) as [Tensor];
   differentiable('rawUp', [x, weight, ...(bias ? [bias] : [])], [y], ([dy], wants) => {
     if (!dy) return [];
-    const type = { precision, out: 'f32' };
+    const type = { precision, out: x.dtype };
     const run = (name: string, given: object) => x.device.run(name, { ...given, ...type });
     const dx = wants[0] ? run('convTranspose3dGradInput', { dy, weight })[0] : undefined;
     const [dw, db] = run('convTranspose3dGradWeight', { x, dy, ...load }) as [Tensor, Tensor];
@@ -137,8 +135,7 @@ function layerOf(
   };
 }
 
-function convolve(conv: Conv3dLayer, { products }: RawLayer, statistics: boolean) {
+function convolve(conv: Conv3dLayer, result: { statistics: boolean; out: 'f32' | '' }) {
   const { load, geometry, ...rest } = conv;
-  const fields = { ...rest, ...load, ...geometry, statistics, out: products.out ?? '' };
-  return conv.x.device.run('conv3d', fields);
+  return conv.x.device.run('conv3d', { ...rest, ...load, ...geometry, ...result });
 }

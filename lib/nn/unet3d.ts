@@ -11,8 +11,9 @@ import {
   type InferOptions,
   Network,
   type NetworkOptions,
+  type Products,
 } from './network.js';
-import { type Raw, type RawProducts, rawConvolution, rawHead, rawPool, rawUp } from './raw.js';
+import { type Raw, rawConvolution, rawHead, rawPool, rawUp } from './raw.js';
 
 /** What a {@link UNet3D} is made of: plain data. */
 export interface UNet3DConfig {
@@ -50,10 +51,12 @@ export class UNet3D extends Network<Complete> {
 
   override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
     const { training = false, precision, algorithm } = options;
-    const type = { precision, algorithm, out: 'f32' as const };
+    const products = { precision, algorithm };
     this.#check(x);
-    if (this.config.norm === 'batch') return this.#eager(x, training, type);
-    return recording() ? this.#plan(x, type, false) : scope(() => this.#plan(x, type, true));
+    if (this.config.norm === 'batch') return this.#eager(x, training, products);
+    return recording()
+      ? this.#plan(x, products, false)
+      : scope(() => this.#plan(x, products, true));
   }
 
   /**
@@ -71,7 +74,7 @@ export class UNet3D extends Network<Complete> {
   }
 
   /** By raw tensors (raw.ts). Without `frees` they are left to the tape, whose gradient needs them. */
-  #plan(x: Tensor, products: RawProducts, frees: boolean): Tensor {
+  #plan(x: Tensor, products: Products, frees: boolean): Tensor {
     const { channels, convolutions, slope } = this.config;
     const layer = (name: string) => ({
       ...{ weight: this.tensor(`${name}.weight`), bias: this.tensor(`${name}.bias`) },
@@ -98,18 +101,19 @@ export class UNet3D extends Network<Complete> {
       raw = next(`decoder.${k}.0`, { tensor: up }, skips.pop());
       for (let i = 1; i < convolutions.decoder; i++) raw = next(`decoder.${k}.${i}`, raw);
     }
-    return rawHead(raw, { ...layer('head'), products: { ...products, out: 'f32' } });
+    return rawHead(raw, layer('head'));
   }
 
   /** The eager form, for what trains by the statistics of its batch. */
-  #eager(x: Tensor, training: boolean, type: RawProducts): Tensor {
+  #eager(x: Tensor, training: boolean, products: Products): Tensor {
     const { channels, convolutions } = this.config;
+    const type = { ...products, out: 'f32' as const };
     const skips: Tensor[] = [];
     let y = x;
     for (let level = 0; level < channels.length; level++) {
       if (level > 0) y = maxPool3d(y, { kernel: 2, stride: 2 });
       for (let i = 0; i < convolutions.encoder; i++)
-        y = this.#block(`encoder.${level}.${i}`, y, training, type);
+        y = this.#block(`encoder.${level}.${i}`, y, training, products);
       skips.push(y);
     }
     for (let k = 0; k < channels.length - 1; k++) {
@@ -117,13 +121,13 @@ export class UNet3D extends Network<Complete> {
       y = convTranspose3d(y, this.tensor(`up.${k}.weight`), { bias, ...type });
       const skip = skips[channels.length - 2 - k];
       for (let i = 0; i < convolutions.decoder; i++)
-        y = this.#block(`decoder.${k}.${i}`, y, training, type, i === 0 ? skip : undefined);
+        y = this.#block(`decoder.${k}.${i}`, y, training, products, i === 0 ? skip : undefined);
     }
     return conv3d(y, this.tensor('head.weight'), { bias: this.tensor('head.bias'), ...type });
   }
 
   /** Convolution, batch norm, activation: of the eager form. */
-  #block(name: string, x: Tensor, training: boolean, type: RawProducts, second?: Tensor): Tensor {
+  #block(name: string, x: Tensor, training: boolean, type: Products, second?: Tensor): Tensor {
     const weight = this.tensor(`${name}.conv.weight`);
     const y = conv3d(x, weight, { ...this.#bias(name), padding: 1, second, ...type });
     const { gamma, beta } = this.#norm(name);
@@ -133,7 +137,7 @@ export class UNet3D extends Network<Complete> {
   }
 
   /** The convolution alone, with the norm and activation of its input on load and the coefficients of its own norm beside it. */
-  #rawBlock(name: string, from: Raw, products: RawProducts, second?: Raw): Raw {
+  #rawBlock(name: string, from: Raw, products: Products, second?: Raw): Raw {
     const { slope, norm } = this.config;
     const weight = this.tensor(`${name}.conv.weight`);
     const { gamma, beta } = this.#norm(name);

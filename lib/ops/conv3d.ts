@@ -138,7 +138,8 @@ export function conv3dGradients(
   wants: readonly boolean[],
 ): (Tensor | undefined)[] {
   const { device } = x;
-  const type = { precision, out: 'f32' };
+  // Gradients of images are of the images' type.
+  const type = { precision, out: x.dtype };
   const size = x.shape.slice(1, 4);
   const gradInput = (first: number, channels: number) => {
     const fields = { dy, weight, size, first, channels, ...geometry, ...type, algorithm };

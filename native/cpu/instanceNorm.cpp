@@ -1,5 +1,6 @@
-// instanceNorm, its gradient, and its coefficients for a convolution's load; see cpu/norm.cpp.
+// instanceNorm, its gradient (other types than f32 as rounded.h says), and its coefficients for a convolution's load; see cpu/norm.cpp.
 #include "cpu/norm.h"
+#include "cpu/rounded.h"
 #include "math/norm.h"
 #include "ops/ops.h"
 
@@ -22,10 +23,12 @@ void run(const InstanceNorm& op, Context& cx) {
 
 template <>
 void run(const InstanceNormGrad& op, Context& cx) {
-  normGradient(
-      {op.x.data(), op.dy.data(), op.statistics.data(), op.gamma.data(), op.beta.data(),
-       static_cast<float>(op.slope), false, op.dx.data(), op.dgamma.data(), op.dbeta.data()},
-      perSample(op.x.shape()), cx);
+  const Rounded x(op.x, DType::f32, cx), dy(op.dy, DType::f32, cx);
+  RoundedResult dx(op.dx, cx);
+  normGradient({x.data(), dy.data(), op.statistics.data(), op.gamma.data(), op.beta.data(),
+                static_cast<float>(op.slope), false, dx.data(), op.dgamma.data(), op.dbeta.data()},
+               perSample(op.x.shape()), cx);
+  dx.finish();
 }
 
 template <>

@@ -36,20 +36,23 @@ void run(const MaxPool3d& op, Context& cx) {
 }
 
 template <>
-void run(const MaxPool3dGrad& op, Context&) {
+void run(const MaxPool3dGrad& op, Context& cx) {
   const Shape &out = op.dy.shape(), &in = op.dx.shape;
   const int64_t channels = in[4], sample = out[1] * out[2] * out[3] * channels;
+  const Rounded dy(op.dy, DType::f32, cx);
+  RoundedResult dx(op.dx, cx);
   parallelFor(in[0] * in[1] * in[2], [&](int64_t row) {
     const int64_t n = row / (in[1] * in[2]);
     PoolGradRow r{};
-    r.dy = op.dy.data() + n * sample;
+    r.dy = dy.data() + n * sample;
     r.indices = op.indices.data<uint8_t>() + n * sample;
     r.depth = out[1], r.height = out[2], r.width = out[3], r.channels = channels;
     r.kernel = op.kernel, r.stride = op.stride, r.padding = op.padding;
     r.d = row / in[2] % in[1], r.h = row % in[2], r.columns = in[3];
-    r.dx = op.dx.data() + row * in[3] * channels;
+    r.dx = dx.data() + row * in[3] * channels;
     RVX_ISA_CALL(maxPoolGradRow)(r);
   });
+  dx.finish();
 }
 
 }  // namespace rvx::cpu

@@ -11,6 +11,7 @@
 
 #include "cuda/launch.h"
 #include "cuda/packet.h"
+#include "cuda/stored.h"
 
 namespace rvx::cuda {
 
@@ -84,28 +85,33 @@ struct WalkPlace {
 };
 
 // B packets of a thread from `at` on; zeros beyond the end.
-template <int N, int B>
-RVX_DEVICE void loadPackets(const float* x, int64_t at, int64_t stride, int64_t end,
+template <int N, int B, class T>
+RVX_DEVICE void loadPackets(const T* x, int64_t at, int64_t stride, int64_t end,
                             Packet<float, N> (&v)[B]) {
   RVX_UNROLL
   for (int k = 0; k < B; ++k) {
     const int64_t p = at + k * stride;
     if (p + N <= end) {
-      v[k] = ldPacket<N>(x + p);
+      const Packet<T, N> stored = ldPacket<N>(x + p);
+      RVX_UNROLL
+      for (int i = 0; i < N; ++i) v[k].value[i] = asFloat(stored.value[i]);
     } else {
       RVX_UNROLL
-      for (int i = 0; i < N; ++i) v[k].value[i] = p + i < end ? ld(x + p + i) : 0.0f;
+      for (int i = 0; i < N; ++i) v[k].value[i] = p + i < end ? asFloat(ld(x + p + i)) : 0.0f;
     }
   }
 }
-template <int N>
-RVX_DEVICE void storePacket(float* y, int64_t at, int64_t end, const Packet<float, N>& v) {
+template <int N, class T>
+RVX_DEVICE void storePacket(T* y, int64_t at, int64_t end, const Packet<float, N>& v) {
   if (at + N <= end) {
-    stPacket(y + at, v);
+    Packet<T, N> stored;
+    RVX_UNROLL
+    for (int i = 0; i < N; ++i) stored.value[i] = asStored<T>(v.value[i]);
+    stPacket(y + at, stored);
   } else {
     RVX_UNROLL
     for (int i = 0; i < N; ++i)
-      if (at + i < end) st(y + at + i, v.value[i]);
+      if (at + i < end) st(y + at + i, asStored<T>(v.value[i]));
   }
 }
 

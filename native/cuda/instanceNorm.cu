@@ -40,7 +40,7 @@ template <>
 void run(const InstanceNormGrad& op, Context& cx) {
   normGradient("instanceNormGrad",
                {op.x, op.dy, op.gamma, op.beta, op.statistics, op.x.shape()[0], op.slope, false,
-                op.dx.data(), op.dgamma.data(), op.dbeta.data()},
+                op.dx.data<void>(), op.dgamma.data(), op.dbeta.data()},
                cx);
 }
 

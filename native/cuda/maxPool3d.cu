@@ -10,6 +10,7 @@
 
 #include "cuda/launch.h"
 #include "cuda/packet.h"
+#include "cuda/stored.h"
 #include "math/activation.h"
 #include "math/convert.h"
 #include "math/maximum.h"
@@ -60,16 +61,6 @@ RVX_DEVICE void ldFloats(const float* p, float (&v)[N]) {
   }
 }
 
-// The chip's conversion of f16, which takes fewer registers than the portable one; they differ in the digits of NaN alone.
-template <class T>
-RVX_DEVICE float loadQuickly(T x) {
-  return load(x);
-}
-template <>
-RVX_DEVICE float loadQuickly(F16 x) {
-  return halfToFloat(x.bits);
-}
-
 // N channels' best values so far, and the taps that they are from.
 template <int N>
 struct Best {
@@ -90,7 +81,7 @@ struct Best {
   RVX_DEVICE void meet(const Packet<T, N>& x, bool norm, int from) {
     RVX_UNROLL
     for (int i = 0; i < N; ++i) {
-      float v = loadQuickly(x.value[i]);
+      float v = asFloat(x.value[i]);
       if (norm) v = leakyRelu(v * scale[i] + shift[i], slope);
       const bool more = replacesMaximum(v, value[i]);
       value[i] = more ? v : value[i];
@@ -156,9 +147,9 @@ struct Windows {
         to(smaller((i + p.padding) / p.stride + 1, outputs)) {}
 };
 
-template <int N>
+template <class T, int N>
 RVX_KERNEL(kThreads)
-maxPoolGradient(Pool p, const float* dy, const uint8_t* indices, float* dx) {
+maxPoolGradient(Pool p, const T* dy, const uint8_t* indices, T* dx) {
   const PoolPlace<N> place(p, p.width);
   if (!place.inside) return;
   const int n = place.plane / p.depth, d = place.plane - n * p.depth;
@@ -177,12 +168,16 @@ maxPoolGradient(Pool p, const float* dy, const uint8_t* indices, float* dx) {
         const auto passed = ldPacket<N>(dy + at);
         const auto chosen = ldPacket<N>(indices + at);
         RVX_UNROLL
-        for (int i = 0; i < N; ++i) sum.value[i] += chosen.value[i] == tap ? passed.value[i] : 0.0f;
+        for (int i = 0; i < N; ++i)
+          sum.value[i] += chosen.value[i] == tap ? asFloat(passed.value[i]) : 0.0f;
       }
   const int64_t to =
       ((int64_t{place.plane} * p.height + place.row) * p.width + place.column) * p.channels +
       place.c;
-  stPacket(dx + to, sum);
+  Packet<T, N> result;
+  RVX_UNROLL
+  for (int i = 0; i < N; ++i) result.value[i] = asStored<T>(sum.value[i]);
+  stPacket(dx + to, result);
 }
 
 int checked(int64_t n, const Shape& shape) {
@@ -249,9 +244,12 @@ void run(const MaxPool3dGrad& op, Context& cx) {
   if (x.size() == 0) return;
   const int packet = x[4] % 4 == 0 ? 4 : 1;
   const Pool p = poolOf(op, x, y, x, packet);
-  launch(cx, "maxPool3dGrad", poolBlocks(p, x), kThreads, 0,
-         packet == 4 ? &maxPoolGradient<4> : &maxPoolGradient<1>, p, op.dy.data(),
-         op.indices.data<uint8_t>(), op.dx.data());
+  withStoredType(op.dx.dtype, [&](auto* stored) {
+    using T = std::remove_pointer_t<decltype(stored)>;
+    launch(cx, "maxPool3dGrad", poolBlocks(p, x), kThreads, 0,
+           packet == 4 ? &maxPoolGradient<T, 4> : &maxPoolGradient<T, 1>, p, op.dy.data<T>(),
+           op.indices.data<uint8_t>(), op.dx.data<T>());
+  });
 }
 
 }  // namespace rvx::cuda

@@ -101,9 +101,9 @@ size_t tableBytes(const Input& x, int64_t groups, size_t entryBytes) {
 
 // ---- gradient
 
-template <int N>
+template <class T, int N>
 RVX_KERNEL(kWalkThreads)
-chunkGradients(const float* x, const float* dy, ChannelWalk w, const float4* table, float slope,
+chunkGradients(const T* x, const T* dy, ChannelWalk w, const float4* table, float slope,
                double* parts) {
   constexpr int kB = 4;
   const WalkPlace<N> place(w);
@@ -173,10 +173,10 @@ addGroups(const double* sums, int64_t groups, int channels, float* dgamma, float
   st(dgamma + c, static_cast<float>(second));
 }
 
-template <int N>
+template <class T, int N>
 RVX_KERNEL(kWalkThreads)
-applyGradient(const float* x, const float* dy, ChannelWalk w, const float4* table,
-              const float2* rates, float slope, float* dx) {
+applyGradient(const T* x, const T* dy, ChannelWalk w, const float4* table, const float2* rates,
+              float slope, T* dx) {
   constexpr int kB = kGradientBatch;
   const WalkPlace<N> place(w);
   float4 k[N];
@@ -229,10 +229,13 @@ void normGradient(const char* name, const NormGradient& n, Context& cx) {
   const auto slope = static_cast<float>(n.slope);
   launch(cx, name, blocksFor(count, kWalkThreads), kWalkThreads, 0, &normTable, n.statistics.data(),
          n.gamma.data(), n.beta.data(), count, w.channels, table.data<float4>());
-  launch(cx, name, w.blocks(), w.threads(),
-         static_cast<size_t>(w.active * w.packet) * 2 * sizeof(float),
-         w.packet == 4 ? &chunkGradients<4> : &chunkGradients<1>, n.x.data(), n.dy.data(), w,
-         table.data<float4>(), slope, parts.data<double>());
+  withStoredType(n.x.dtype(), [&](auto* stored) {
+    using T = std::remove_pointer_t<decltype(stored)>;
+    launch(cx, name, w.blocks(), w.threads(),
+           static_cast<size_t>(w.active * w.packet) * 2 * sizeof(float),
+           w.packet == 4 ? &chunkGradients<T, 4> : &chunkGradients<T, 1>, n.x.data<T>(),
+           n.dy.data<T>(), w, table.data<float4>(), slope, parts.data<double>());
+  });
   launchMerge<MergeSums>(
       cx, name, parts.data<double>(), w,
       FinishGradient{n.statistics.data(), n.gamma.data(), n.beta.data(), sums.data<double>(),
@@ -240,9 +243,13 @@ void normGradient(const char* name, const NormGradient& n, Context& cx) {
   launch(cx, name, blocksFor(w.channels, kWalkThreads), kWalkThreads, 0, &addGroups,
          sums.data<double>(), n.groups, w.channels, n.dgamma, n.dbeta);
   const ChannelWalk applied(n.x.shape(), n.groups, kGradientBatch, kApplyRounds);
-  launch(cx, name, applied.blocks(), applied.threads(), 0,
-         applied.packet == 4 ? &applyGradient<4> : &applyGradient<1>, n.x.data(), n.dy.data(),
-         applied, table.data<float4>(), rates.data<float2>(), slope, n.dx);
+  withStoredType(n.x.dtype(), [&](auto* stored) {
+    using T = std::remove_pointer_t<decltype(stored)>;
+    launch(cx, name, applied.blocks(), applied.threads(), 0,
+           applied.packet == 4 ? &applyGradient<T, 4> : &applyGradient<T, 1>, n.x.data<T>(),
+           n.dy.data<T>(), applied, table.data<float4>(), rates.data<float2>(), slope,
+           static_cast<T*>(n.dx));
+  });
 }
 
 }  // namespace rvx::cuda

@@ -23,7 +23,8 @@ struct NormGradient {
   int64_t groups;
   double slope;
   bool constantStatistics;
-  float *dx, *dgamma, *dbeta;
+  void* dx;  // of x's type, as dy
+  float *dgamma, *dbeta;
 };
 void normGradient(const char* name, const NormGradient& norm, Context& cx);
 

@@ -58,14 +58,6 @@ inline void requireAlgorithm(const std::string& name, const Input& x, const Inpu
           w.text());
 }
 
-// Images of convolutions may be stored as f32, bf16 or f16; weights and channel vectors are f32.
-inline void requireFloat(const Input& x, const char* what) {
-  require(x.dtype() == DType::f32 || x.dtype() == DType::bf16 || x.dtype() == DType::f16,
-          "DtypeMismatch",
-          std::string("Expected f32, bf16 or f16 for tensor ") + what + " but received " +
-              nameOf(x.dtype()));
-}
-
 // A norm on load: both of its tensors, or neither.
 inline void requireLoad(const OptionalInput& scale, const OptionalInput& shift,
                         const Shape& shape) {

@@ -46,7 +46,7 @@ struct Fill {
   }
 };
 
-// y = a + b, same shapes.
+// y = a + b, same shapes, of one type: f32, bf16 or f16.
 struct Add {
   static constexpr const char* name = "add";
   Input a, b;
@@ -57,8 +57,8 @@ struct Add {
     v(a, "a"), v(b, "b"), v(y, "y");
   }
   void infer() {
-    requireType(a, DType::f32, "a");
-    requireType(b, DType::f32, "b");
+    requireFloat(a, "a");
+    requireType(b, a.dtype(), "b");
     requireShape(b.shape(), a.shape(), "b");
     y.like(a);
   }

@@ -11,7 +11,6 @@ namespace rvx {
 
 // Checks x [N, ..., C] and its two channel vectors.
 inline void requireNormInputs(const Input& x, const Input& gamma, const Input& beta) {
-  requireType(x, DType::f32, "x");
   require(
       x.shape().rank >= 2 && x.shape().size() > 0, "ShapeMismatch",
       "Expected samples, space and channels for tensor x but received shape " + x.shape().text());
@@ -35,6 +34,7 @@ struct InstanceNorm {
         v(eps, "eps"), v(slope, "slope");
   }
   void infer() {
+    requireType(x, DType::f32, "x");
     requireNormInputs(x, gamma, beta);
     y.like(x);
     statistics.is({x.shape()[0], x.shape()[-1], 3});
@@ -42,7 +42,7 @@ struct InstanceNorm {
 };
 
 // With xhat = (x - mean) rstd, g = dy leaky'(gamma xhat + beta):
-// dbeta = sum g, dgamma = sum g xhat, dx = gamma rstd (g - mean(g) - xhat mean(g xhat)).
+// dbeta = sum g, dgamma = sum g xhat, dx = gamma rstd (g - mean(g) - xhat mean(g xhat)). x, dy and dx are of one type, f32, bf16 or f16.
 struct InstanceNormGrad {
   static constexpr const char* name = "instanceNormGrad";
   Input x, dy, gamma, beta, statistics;
@@ -55,6 +55,8 @@ struct InstanceNormGrad {
         v(dx, "dx"), v(dgamma, "dgamma"), v(dbeta, "dbeta"), v(slope, "slope");
   }
   void infer() {
+    requireFloat(x, "x");
+    requireType(dy, x.dtype(), "dy");
     requireNormInputs(x, gamma, beta);
     requireShape(dy.shape(), x.shape(), "dy");
     requireShape(statistics.shape(), {x.shape()[0], x.shape()[-1], 3}, "statistics");
@@ -110,6 +112,7 @@ struct BatchNorm {
         v(training, "training"), v(momentum, "momentum"), v(eps, "eps"), v(slope, "slope");
   }
   void infer() {
+    requireType(x, DType::f32, "x");
     requireNormInputs(x, gamma, beta);
     requireShape(runningMean.shape(), gamma.shape(), "runningMean");
     requireShape(runningVar.shape(), gamma.shape(), "runningVar");
@@ -134,6 +137,8 @@ struct BatchNormGrad {
         v(slope, "slope");
   }
   void infer() {
+    requireType(x, DType::f32, "x");
+    requireType(dy, DType::f32, "dy");
     requireNormInputs(x, gamma, beta);
     requireShape(dy.shape(), x.shape(), "dy");
     requireShape(statistics.shape(), {1, x.shape()[-1], 3}, "statistics");

@@ -50,7 +50,7 @@ struct MaxPool3d {
   }
 };
 
-// dx[n,i,c] = sum over the windows o that hold i, in order, of dy[n,o,c] where indices[n,o,c] is i.
+// dx[n,i,c] = sum over the windows o that hold i, in order, of dy[n,o,c] where indices[n,o,c] is i; of the type of dy.
 // `size` is the spatial size of x.
 struct MaxPool3dGrad {
   static constexpr const char* name = "maxPool3dGrad";
@@ -65,12 +65,13 @@ struct MaxPool3dGrad {
         v(stride, "stride"), v(padding, "padding");
   }
   void infer() {
+    requireFloat(dy, "dy");
     requireRank(dy, 5, "dy");
     requireType(indices, DType::u8, "indices");
     requireShape(indices.shape(), dy.shape(), "indices");
     const Shape s{dy.shape()[0], size[0], size[1], size[2], dy.shape()[4]};
     requirePooling(s, dy.shape(), kernel, stride, padding);
-    dx.is(s);
+    dx.is(s, dy.dtype());
   }
 };
 

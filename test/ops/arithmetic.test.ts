@@ -134,6 +134,12 @@ onEveryDevice(t, 'elementwise, by sizes', async (t, device) => {
       a0.map((x, i) => x + at(b0, i)),
       'add',
     );
+    for (const dtype of ['bf16', 'f16'] as const) {
+      const [p, q] = [ops.cast(a, dtype), ops.cast(b, dtype)];
+      const expected = ops.cast(ops.add(ops.cast(p, 'f32'), ops.cast(q, 'f32')), dtype);
+      const sum = await ops.add(p, q).data();
+      sameBits(t, sum, await expected.data(), `add of ${n} ${dtype}`);
+    }
     await same(
       ops.multiply(a, b),
       a0.map((x, i) => x * at(b0, i)),

@@ -182,6 +182,35 @@ onEveryDevice(t, 'norms of random shapes', async (t, device) => {
   }
 });
 
+onEveryDevice(t, 'the gradient of an instance norm of 16-bit values', async (t, device) => {
+  for (const [seed, shape] of [
+    [1, 2, 3, 5, 16],
+    [2, 3, 4, 5, 7],
+    [3, 1, 1, 9, 4],
+    [1, 5, 6, 7, 33],
+  ].entries())
+    for (const type of ['bf16', 'f16'] as const) {
+      const draw = (shape: readonly number[], stream: number) =>
+        ops.randomNormal(device, { shape, seed, stream });
+      const [n, c] = [shape[0] as number, shape.at(-1) as number];
+      const [x, dy] = [ops.cast(draw(shape, 1), type), ops.cast(draw(shape, 2), type)];
+      const given = { gamma: draw([c], 3), beta: draw([c], 4), slope: 0.1 };
+      const statistics = device.run('instanceNorm', { x: ops.cast(x, 'f32'), ...given })[1];
+      const run = (of: { x: Tensor; dy: Tensor }) => {
+        const fields = { ...of, ...given, statistics: statistics as Tensor };
+        return device.run('instanceNormGrad', fields) as Tensor[];
+      };
+      const own = run({ x, dy });
+      const [dx, ...rest] = run({ x: ops.cast(x, 'f32'), dy: ops.cast(dy, 'f32') }) as [Tensor];
+      t.equal((own[0] as Tensor).dtype, type);
+      const expected = [ops.cast(dx, type), ...(rest as Tensor[])];
+      for (const [i, name] of ['dx', 'dgamma', 'dbeta'].entries()) {
+        const [a, b] = [own[i], expected[i]] as [Tensor, Tensor];
+        sameBits(t, await a.data(), await b.data(), `${type} [${shape}] of ${n} samples: ${name}`);
+      }
+    }
+});
+
 onEveryDevice(t, 'statistics far from zero', async (t, device) => {
   const shape = [1, 24, 25, 26, 2];
   const x = randomArray(product(shape), 5).map((v) => 1e4 + Math.sqrt(3) * v);

@@ -168,6 +168,18 @@ onEveryDevice(t, 'maxPool3d of 16-bit values', async (t, device) => {
         const what = `${type} [${shape}] kernel ${kernel}${load ? ', norm on load' : ''}`;
         sameBits(t, await y.data(), await expected.data(), what);
       }
+      const window = { kernel, stride, padding };
+      const chosen = device.run('maxPool3d', { x, ...window, wantIndices: true });
+      const [y, indices] = chosen as [Tensor, Tensor];
+      const dy = ops.cast(ops.randomNormal(device, { shape: y.shape, seed }), type);
+      const back = (of: Tensor) => {
+        const fields = { dy: of, indices, size: shape.slice(1, 4), ...window };
+        return device.run('maxPool3dGrad', fields)[0] as Tensor;
+      };
+      const dx = back(dy);
+      t.equal(dx.dtype, type);
+      const expected = ops.cast(back(ops.cast(dy, 'f32')), type);
+      sameBits(t, await dx.data(), await expected.data(), `${type} [${shape}]: gradient`);
     }
   const halves = ops.cast(device.tensor([1, 2, Number.NaN, 3, 0, 0, 9, 1]), 'f16');
   const holed = ops.maxPool3d(ops.reshape(halves, [1, 2, 2, 2, 1]));

@@ -1,0 +1,40 @@
+/**
+ * MedicalNet's ResNet-10 in both geometries against onnxruntime-node, batch norm folded, in processes of their own: time of a forward pass, share
+ * of the multiply-add peak, and the most memory.
+ */
+import { measureNetwork, type NetworkCase } from './networks/versus-onnxruntime.js';
+import type { BenchOptions, Row } from './row.js';
+
+const widths = [64, 128, 256, 512];
+const network = (geometry: 'dilated' | 'strided') =>
+  ({ kind: 'resnet3d', config: { classes: 3, widths, geometry } }) as const;
+const CASES: readonly NetworkCase[] = [
+  {
+    name: 'resnet/128^3 64..512 dilated',
+    why: "MedicalNet's own geometry: dilated convolutions of 256 and 512 channels at 16^3 are most of it",
+    architecture: network('dilated'),
+    size: [128, 128, 128],
+    goal: { ratio: 0.5 },
+  },
+  {
+    name: 'resnet/128^3 64..512 strided',
+    why: "MONAI's geometry: the 7x7x7 layer of stride 2 is most of it, and the deep layers have few voxels a weight",
+    architecture: network('strided'),
+    size: [128, 128, 128],
+    goal: { ratio: 0.5 },
+  },
+  {
+    name: 'resnet/32^3 16..128 strided',
+    why: 'the shipped classifier: a call of milliseconds, where what a call costs by itself shows',
+    architecture: {
+      kind: 'resnet3d',
+      config: { classes: 3, widths: [16, 32, 64, 128], geometry: 'strided', hidden: 64 },
+    },
+    size: [32, 32, 32],
+    goal: { ratio: 0.5 },
+  },
+];
+
+export async function* bench(options: BenchOptions): AsyncGenerator<Row> {
+  for (const c of CASES) yield* measureNetwork(c, options);
+}
