@@ -12,7 +12,10 @@ export function convFlops(out: Size, cin: number, cout: number, kernel: number):
 }
 
 /** Of a U-Net's forward pass on a volume of `size`. */
-export function unetFlops(config: Required<UNet3DConfig>, size: Size): number {
+export function unetFlops(
+  config: Required<Omit<UNet3DConfig, 'deepSupervision'>>,
+  size: Size,
+): number {
   const { channels, convolutions, inputChannels, classes } = config;
   const on = (level: number) => shrunk(size, 2 ** level);
   let width = inputChannels;

@@ -3,7 +3,7 @@
  * fsync of the folder.
  */
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, mkdir, open, rename, unlink } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { RenvoxError } from './errors.js';
 
@@ -92,16 +92,27 @@ function failure(path: string, error: unknown): RenvoxError {
 /**
  * Makes a folder and those above it. Not Node's own recursive form, which never returns where a file system refuses new folders without
  * saying so (/proc).
+ * @throws WriteFailed with the cause
  */
 export async function makeFolder(path: string): Promise<void> {
-  try {
-    await mkdir(path);
-  } catch (error) {
-    const { code } = error as { code?: unknown };
-    if (code === 'EEXIST') return;
-    const parent = dirname(path);
-    if (code !== 'ENOENT' || parent === path) throw error;
-    await makeFolder(parent);
-    await mkdir(path);
-  }
+  const make = async (folder: string): Promise<void> => {
+    try {
+      await mkdir(folder);
+    } catch (error) {
+      const { code } = error as { code?: unknown };
+      if (code === 'EEXIST' && (await stat(folder)).isDirectory()) return;
+      const parent = dirname(folder);
+      if (code !== 'ENOENT' || parent === folder) throw error;
+      await make(parent);
+      await mkdir(folder);
+    }
+  };
+  await make(path).catch((cause: NodeJS.ErrnoException) => {
+    throw new RenvoxError(
+      'WriteFailed',
+      `Cannot make the folder ${path}: ${cause.message}`,
+      { path, systemCode: cause.code },
+      { cause },
+    );
+  });
 }

@@ -79,6 +79,15 @@ export function invalidArgument(
   );
 }
 
+/** The same where what was received is told in words. */
+export function unfitArgument(parameter: string, expected: string, received: string): RenvoxError {
+  return new RenvoxError(
+    'InvalidArgument',
+    `Expected ${expected} for parameter ${parameter} but received ${received}`,
+    { parameter, expected, received },
+  );
+}
+
 function describe(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (ArrayBuffer.isView(value)) return `${value.constructor.name} of ${value.byteLength} bytes`;

@@ -205,6 +205,10 @@ export function cases(d: Device, size: Size): Case[] {
     const x = image(24, 1);
     return both([x], () => ops.globalAveragePool(x));
   });
+  add('gradCamPlusPlus', () => {
+    const [activations, gradient] = [image(24, 1), image(24, 2)];
+    return () => [ops.gradCamPlusPlus(activations, gradient)];
+  });
   add('linear', () => {
     const [x, weight, bias] = [random([5, 96], 1), random([33, 96], 2), random([33], 3)];
     return both([x, weight, bias], () => ops.linear(x, weight, bias));
@@ -319,6 +323,11 @@ export function cases(d: Device, size: Size): Case[] {
     const x = image(2, 1);
     return both([x], () => ops.crop(x, { start: [-1, 1, -2], size }));
   });
+  add('adjustIntensity', () => {
+    const x = image(2, 1);
+    const change = { brightness: 1.1, contrast: 1.2, gamma: 0.8, range: [-1, 1] } as const;
+    return () => [ops.adjustIntensity(x, change)];
+  });
   add('gaussianBlur', () => {
     const x = image(2, 1);
     return () => [ops.gaussianBlur(x, [0.7, 1, 1.5])];
@@ -386,6 +395,15 @@ export function cases(d: Device, size: Size): Case[] {
   add('measureLabels', () => {
     const map = labels();
     return () => [ops.measureLabels(map, { spacing: [3, 0.75, 0.75], labels: 3 })];
+  });
+  add('labelHistograms', () => {
+    const map = labels();
+    const [image, minus] = [random([1, ...size, 1], 1), random([1, ...size, 1], 2)];
+    const options = { labels: 3, low: -8, bins: 16 };
+    return () => [
+      ops.labelHistograms(map, image, options),
+      ops.labelHistograms(map, image, { ...options, minus, interior: true }),
+    ];
   });
   add('distanceTransform', () => {
     const map = labels();

@@ -1,7 +1,9 @@
 /** `renvox analyze`: a CT in, label map, report and preview out. */
 import { stat } from 'node:fs/promises';
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { invalidArgument } from '../errors.js';
+import type { GradCamMethod } from '../nn/index.js';
+import type { PhaseName } from '../pipeline/index.js';
 import { EXIT, interruptSignal } from './exit.js';
 
 interface Options {
@@ -9,6 +11,9 @@ interface Options {
   weights?: string;
   device: 'auto' | 'cpu' | 'cuda';
   precision?: 'fp32' | 'bf16' | 'fp16';
+  phase?: { name: PhaseName; path: string };
+  gradCam?: boolean | GradCamMethod;
+  gradCamLayer?: string;
   dryRun?: boolean;
   json?: boolean;
   quiet?: boolean;
@@ -22,7 +27,7 @@ export function register(program: Command): void {
       'find kidneys and masses on an abdominal CT and name each mass (not a medical device)',
     )
     .argument('<input>', 'CT as .nii or .nii.gz')
-    .option('--out <dir>', 'folder for labels.nii.gz, report.json and preview.png')
+    .option('--out <dir>', 'folder for labels.nii.gz, report.json, preview.png')
     .option(
       '--weights <dir>',
       'folder with kidney, mass and class.safetensors (default: the shipped ones)',
@@ -38,6 +43,17 @@ export function register(program: Command): void {
         "of the networks' convolutions (default: fp32 on the CPU, bf16 on a GPU)",
       ).choices(['fp32', 'bf16', 'fp16']),
     )
+    .option(
+      '--phase <name=file>',
+      'a second phase of the same patient, for enhancement: unenhanced, cmp, np or excretory',
+      phaseOf,
+    )
+    .addOption(
+      new Option('--grad-cam [method]', 'also write gradcam.nii.gz: where the classifier looked')
+        .choices(['grad-cam', 'grad-cam++'])
+        .preset('grad-cam'),
+    )
+    .option('--grad-cam-layer <name>', 'of the classifier, layer2 say (default: its last)')
     .option('--dry-run', 'say what would be done and the memory it would take')
     .option('--json', 'the report on stdout, and nothing else there')
     .option('--quiet', 'no progress')
@@ -50,7 +66,10 @@ async function run(input: string, options: Options, command: Command): Promise<v
   };
   const pipeline = await import('../pipeline/index.js');
   if (options.dryRun) {
-    const plan = await pipeline.planAnalysis(input);
+    const plan = await pipeline.planAnalysis(input, {
+      phase: options.phase?.path,
+      gradCam: requestOf(options) !== undefined,
+    });
     console.log(options.json ? JSON.stringify(plan, null, 2) : planText(plan));
     return;
   }
@@ -69,7 +88,13 @@ async function run(input: string, options: Options, command: Command): Promise<v
     const ct = await readVolume(input, { signal });
     if (ct.affineSource === 'pixdim')
       say('warning: the file has no affine, so left and right are an assumption');
+    const second = options.phase && {
+      name: options.phase.name,
+      ct: await readVolume(options.phase.path, { signal }),
+    };
     const finding = await pipeline.analyze(ct, {
+      phase: second,
+      gradCam: requestOf(options),
       device: gpu,
       signal,
       precision: options.precision,
@@ -81,11 +106,28 @@ async function run(input: string, options: Options, command: Command): Promise<v
     if (options.json) console.log(JSON.stringify(report, null, 2));
     else console.log(pipeline.reportText(report));
     say(
-      `wrote ${pipeline.OUTPUT_FILES.join(', ')} to ${out}; the analysis took ${report.timings_s.total.toFixed(1)} s`,
+      `wrote ${pipeline.filesOf(finding).join(', ')} to ${out}; the analysis took ${report.timings_s.total.toFixed(1)} s`,
     );
   } finally {
     gpu.dispose();
   }
+}
+
+const phases: readonly PhaseName[] = ['unenhanced', 'cmp', 'np', 'excretory'];
+
+function phaseOf(text: string): NonNullable<Options['phase']> {
+  const at = text.indexOf('=');
+  const name = phases.find((p) => p === text.slice(0, at));
+  const path = text.slice(at + 1);
+  if (at < 0 || name === undefined || path === '')
+    throw new InvalidArgumentError(`Expected NAME=FILE with ${phases.join(', ')} as NAME.`);
+  return { name, path };
+}
+
+function requestOf({ gradCam, gradCamLayer: layer }: Options) {
+  if (gradCam === undefined && layer === undefined) return undefined;
+  const method = gradCam === 'grad-cam++' ? gradCam : 'grad-cam';
+  return { method, ...(layer === undefined ? {} : { layer }) } as const;
 }
 
 function planText(

@@ -60,9 +60,13 @@ export async function compareCommand(
 
 /** Voxels that are no labels: for the API a bad argument, here a bad file. */
 function notLabels(truth: string, prediction: string, cause: RenvoxError): RenvoxError {
+  const { parameter, expected, received } = cause.details;
+  const file = { truth, prediction }[String(parameter)];
   return new RenvoxError(
     'InvalidFile',
-    `Expected label maps but ${truth} or ${prediction} is none: ${cause.message}`,
+    file === undefined
+      ? `Expected label maps but ${truth} or ${prediction} is none: ${cause.message}`
+      : `Expected ${expected} in ${file} but found ${String(received)}`,
     { truth, prediction },
     { cause },
   );

@@ -30,6 +30,7 @@ const commands: Record<string, () => Promise<{ register(program: Command): void 
   analyze: () => import('./analyze.js'),
   phantom: () => import('./phantom.js'),
   train: () => import('./train.js'),
+  weights: () => import('./weights.js'),
   compare: () => import('./compare.js'),
   classify: () => import('./classify.js'),
   evaluate: () => import('./evaluate.js'),

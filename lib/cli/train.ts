@@ -1,16 +1,29 @@
 /** `renvox train`: a network from a preset, on phantoms or on a folder of labelled CTs. */
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { makeFolder, writeFileAtomic } from '../atomic-write.js';
+import type { Device } from '../device.js';
 import { RenvoxError } from '../errors.js';
-import type { Preset, TrainProgress } from '../train/index.js';
+import type { FolderOptions, Preset, Sampler, Split, TrainProgress } from '../train/index.js';
 import { interruptSignal } from './exit.js';
+import { softwareVersion } from './version.js';
 
 interface Options {
   preset: string;
   data: string;
-  out: string;
+  out?: string;
   steps?: number;
   resume?: boolean;
+  init?: string;
+  manifest?: string;
+  folds?: number;
+  fold?: number;
+  cache?: string;
+  allowEmpty?: boolean;
+  check?: boolean;
+  preview?: boolean;
+  findRate?: boolean;
   device: 'auto' | 'cpu' | 'cuda';
   quiet?: boolean;
 }
@@ -20,11 +33,26 @@ export function register(program: Command): void {
   program
     .command('train')
     .description('train a network and keep its weights, log and checkpoints in a folder')
-    .requiredOption('--preset <file|name>', 'kidney, mass, class, paper, or a JSON file like them')
-    .requiredOption('--data <dir|phantom>', 'phantom, or a folder of case_*/{ct,labels}.nii.gz')
-    .requiredOption('--out <run>', 'folder for preset.json, log.jsonl, checkpoints and weights')
+    .requiredOption(
+      '--preset <file|name>',
+      'kidney, mass, class, demo, paper-kidney, paper-mass, paper-one-stage, paper-classifier (each with -literal), nnunet, or a JSON file',
+    )
+    .requiredOption(
+      '--data <dir|phantom>',
+      'phantom, or a folder in the layout of nnU-Net, KiTS or renvox phantom',
+    )
+    .option('--out <run>', 'folder for config, log, curves, checkpoints and weights')
     .option('--steps <n>', "steps to train for, instead of the preset's", wholeNumber)
     .option('--resume', 'go on from the checkpoint in the folder, if there is one')
+    .option('--init <weights>', 'weights of the same architecture to begin with')
+    .option('--manifest <csv>', 'columns case, patient: all cases of a patient on one side')
+    .option('--folds <n>', 'patients in this many folds instead of 8:1:1', wholeNumber)
+    .option('--fold <k>', 'which fold validates, from 0', Number, 0)
+    .option('--cache <dir>', 'keeps preprocessed cases for later runs')
+    .option('--allow-empty', 'cases without any label are no problem')
+    .option('--check', 'reads and checks the data set, trains nothing')
+    .option('--preview', 'writes a picture of augmented samples (preview.png), trains nothing')
+    .option('--find-rate', 'raises the learning rate, writes rates.json, trains nothing')
     .addOption(
       new Option('--device <kind>', 'where to compute')
         .choices(['auto', 'cpu', 'cuda'])
@@ -36,34 +64,114 @@ export function register(program: Command): void {
 
 async function run(options: Options): Promise<void> {
   const { device } = await import('../device.js');
-  const { folderSampler, phantomSampler, train } = await import('../train/index.js');
+  const { classNames, train } = await import('../train/index.js');
   const signal = interruptSignal();
   const say = (line: string) => {
     if (!options.quiet) process.stderr.write(`${line}\n`);
   };
   const named = await presetOf(options.preset);
-  const preset = { ...named, steps: options.steps ?? named.steps };
+  const preset = await forChannels({ ...named, steps: options.steps ?? named.steps }, options.data);
+  if (options.check) return check(preset, options, signal);
+  const { out } = options;
+  if (out === undefined)
+    throw new RenvoxError('InvalidArgument', 'Expected --out RUN, or --check', {});
   const d = device(options.device);
   try {
-    const onCase = (name: string) => say(`read ${name}`);
-    const sampler =
-      options.data === 'phantom'
-        ? phantomSampler(preset)
-        : await folderSampler(preset, options.data, { device: d, signal, onCase });
+    const sampler = await samplerOf(preset, options, d, signal, say);
+    if (options.preview) return await preview(preset, sampler, d, out);
+    if (options.findRate) return await rates(preset, sampler, d, { ...options, out }, signal, say);
     say(
       `training ${preset.name} on ${sampler.source}, ${d.kind}; Ctrl-C stops and keeps a checkpoint`,
     );
-    const live = new Progress(preset, !options.quiet);
+    const live = new Progress(preset, classNames(preset), !options.quiet);
     const result = await train(preset, {
-      ...{ out: options.out, sampler, device: d, signal },
-      resume: options.resume ?? false,
+      ...{ out, sampler, device: d, signal, software: softwareVersion() },
+      ...{ resume: options.resume ?? false, init: options.init },
       onProgress: (progress) => live.show(progress),
     }).finally(() => live.end());
     console.log(`${result.weights}`);
-    say(`${result.steps} steps, ${figures(preset, result.validation.perClass)}`);
+    const early = result.stoppedEarly ? ' (stopped early)' : '';
+    say(
+      `${result.steps} steps${early}, ${figures(preset, classNames(preset), result.validation.perClass)}`,
+    );
   } finally {
     d.dispose();
   }
+}
+
+async function samplerOf(
+  preset: Preset,
+  options: Options,
+  device: Device,
+  signal: AbortSignal,
+  say: (line: string) => void,
+): Promise<Sampler> {
+  const { folderSampler, phantomSampler } = await import('../train/index.js');
+  if (options.data === 'phantom') return phantomSampler(preset);
+  const split: Split | undefined =
+    options.folds === undefined ? undefined : { folds: options.folds, fold: options.fold ?? 0 };
+  const settings: FolderOptions = {
+    ...{ device, signal, split, manifest: options.manifest, allowEmpty: options.allowEmpty },
+    onCase: (name) => say(`read ${name}`),
+    cache: options.cache === undefined ? undefined : { folder: options.cache },
+  };
+  return folderSampler(preset, options.data, settings);
+}
+
+/** A preset's network with as many input channels as the data set has. */
+async function forChannels(preset: Preset, data: string): Promise<Preset> {
+  if (data === 'phantom') return preset;
+  const { findDataSet } = await import('../train/index.js');
+  const { channels } = await findDataSet(data);
+  const inputChannels = channels.length + (preset.task === 'mass' ? 1 : 0);
+  const { architecture } = preset;
+  if ((architecture.config.inputChannels ?? 1) === inputChannels) return preset;
+  const config = { ...architecture.config, inputChannels };
+  return { ...preset, architecture: { ...architecture, config } as Preset['architecture'] };
+}
+
+async function check(preset: Preset, options: Options, signal: AbortSignal): Promise<void> {
+  const { checkFolder } = await import('../train/index.js');
+  if (options.data === 'phantom')
+    throw new RenvoxError('InvalidArgument', '--check needs a folder as --data', {});
+  const { manifest, allowEmpty } = options;
+  const { layout, channels, cases } = await checkFolder(preset, options.data, {
+    ...{ signal, manifest, allowEmpty },
+  });
+  console.log(`${cases.length} cases, layout ${layout}, channels ${channels.join(', ')}: sound`);
+}
+
+async function preview(
+  preset: Preset,
+  sampler: Sampler,
+  device: Device,
+  out: string,
+): Promise<void> {
+  const { previewSamples } = await import('../train/index.js');
+  const png = await previewSamples(preset, sampler, device);
+  await makeFolder(out);
+  const path = join(out, 'preview.png');
+  await writeFileAtomic(path, [png]);
+  console.log(path);
+}
+
+async function rates(
+  preset: Preset,
+  sampler: Sampler,
+  device: Device,
+  { out, steps }: Options & { out: string },
+  signal: AbortSignal,
+  say: (line: string) => void,
+): Promise<void> {
+  const { findRate } = await import('../train/index.js');
+  const curve = await findRate(preset, { sampler, device, signal, ...(steps ? { steps } : {}) });
+  await makeFolder(out);
+  const path = join(out, 'rates.json');
+  await writeFileAtomic(path, [Buffer.from(`${JSON.stringify(curve)}\n`)]);
+  console.log(path);
+  say(
+    `suggested learning rate: ${curve.suggestion.toPrecision(2)} (preset: ${preset.optimiser.learningRate})`,
+  );
 }
 
 /** A preset of the package by its name, else one from a file. */
@@ -101,6 +209,7 @@ class Progress {
 
   constructor(
     readonly preset: Preset,
+    readonly names: readonly string[],
     readonly wanted: boolean,
   ) {
     this.#live = wanted && process.stderr.isTTY === true;
@@ -108,10 +217,10 @@ class Progress {
 
   show(progress: TrainProgress): void {
     if (!this.wanted) return;
-    const { done, total, loss, validation, stepsPerSecond, secondsLeft } = progress;
-    if (validation) this.#figures = `  ${figures(this.preset, validation.perClass)}`;
+    const { done, total, loss, validation, samplesPerSecond, secondsLeft } = progress;
+    if (validation) this.#figures = `  ${figures(this.preset, this.names, validation.perClass)}`;
     const left = secondsLeft > 0 ? `  ${clock(secondsLeft)} left` : '';
-    const line = `step ${done}/${total}  loss ${loss.toFixed(4)}${this.#figures}  ${stepsPerSecond.toFixed(2)} steps/s${left}`;
+    const line = `step ${done}/${total}  loss ${loss.toFixed(4)}${this.#figures}  ${samplesPerSecond.toFixed(2)} samples/s${left}`;
     const now = performance.now();
     if (this.#live) {
       process.stderr.write(`\r${line.padEnd(this.#width)}${validation ? '\n' : ''}`);
@@ -128,14 +237,13 @@ class Progress {
   }
 }
 
-function figures({ task }: Preset, perClass: readonly (number | null)[]): string {
-  const names = {
-    kidney: ['kidney'],
-    mass: ['kidney', 'mass'],
-    class: ['aml', 'cystic', 'solid'],
-  }[task];
+function figures(
+  preset: Preset,
+  names: readonly string[],
+  perClass: readonly (number | null)[],
+): string {
   const list = perClass.map((v, i) => `${names[i] ?? i + 1} ${v === null ? '-' : v.toFixed(3)}`);
-  return `${task === 'class' ? 'recall' : 'Dice'} ${list.join(', ')}`;
+  return `${preset.task === 'class' ? 'recall' : 'Dice'} ${list.join(', ')}`;
 }
 
 function clock(seconds: number): string {

@@ -1,5 +1,6 @@
 /** KiTS annotations, a mask per instance and annotator, made into label maps by the official rule. */
 import { RenvoxError } from '../errors.js';
+import { gridDifference } from '../metrics/grid-difference.js';
 import { readVolume, sameGrid, type Triple, type Volume } from '../volume/index.js';
 import { list } from './find-cases.js';
 import { annotatedInstances, type KitsKind, PAINTED } from './references.js';
@@ -46,7 +47,7 @@ export async function readAnnotations(folder: string): Promise<AnnotatedCase> {
         if (!sameGrid(first, volume))
           throw new RenvoxError(
             'ShapeMismatch',
-            `Expected the annotations of ${folder} on one grid but ${path} has [${volume.shape.join(', ')}] voxels and affine [${volume.affine.slice(0, 12).join(', ')}], not [${first.shape.join(', ')}] and [${first.affine.slice(0, 12).join(', ')}]`,
+            `Expected the annotations of ${folder} on one grid but of ${path} and the first of them ${gridDifference(volume, first)}`,
             { folder, file: path, shape: volume.shape, expected: first.shape },
           );
         const { data } = volume;

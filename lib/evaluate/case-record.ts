@@ -30,8 +30,10 @@ export interface CaseRecord {
   readonly inputs: CaseHashes;
   /** What made the record; another means it is made again. */
   readonly settings: string;
-  /** Which plane parts left from right where labels do not. */
-  readonly midPlane: 'body' | 'image';
+  /** What looks wrong of it. */
+  readonly warnings?: readonly string[];
+  /** Which plane parts left from right where labels do not; labels: they do. */
+  readonly midPlane: 'body' | 'image' | 'labels';
   /** Kidney: with its masses. */
   readonly regions: Readonly<Record<Region, Readonly<Record<Side, RegionFigures>>>>;
   readonly lesions: readonly Lesion[];

@@ -10,7 +10,7 @@ import { kitsFigures, kitsTables } from './kits-figures.js';
 import { lesionTables } from './lesion-tables.js';
 import { formatLesions, type Lesion } from './lesions.js';
 import type { ManifestEntry } from './manifest.js';
-import type { FailedCase } from './pair-cases.js';
+import type { CaseWarning, FailedCase } from './pair-cases.js';
 import { phaseFigures, phasesOf, phaseTables } from './phase-figures.js';
 import { DISCLAIMER, type Software, type Summary, summaryFigure } from './report.js';
 import { segmentationFigures, segmentationTable } from './segmentation-tables.js';
@@ -32,13 +32,19 @@ export interface CohortReport {
   ): Summary;
 }
 
-/** @param paired - cases that were to be measured */
+/** What is known of a cohort when it is measured. */
+export interface MeasuredCohort {
+  readonly records: readonly CaseRecord[];
+  /** Cases that were to be measured. */
+  readonly paired: number;
+  readonly manifest: ReadonlyMap<string, ManifestEntry>;
+  readonly failed: readonly FailedCase[];
+  readonly warnings: readonly CaseWarning[];
+  readonly protocol: Protocol;
+}
+
 export function cohortReport(
-  records: readonly CaseRecord[],
-  paired: number,
-  manifest: ReadonlyMap<string, ManifestEntry>,
-  failed: readonly FailedCase[],
-  protocol: Protocol,
+  { records, paired, manifest, failed, warnings, protocol }: MeasuredCohort,
   bootstrap: BootstrapOptions,
 ): CohortReport {
   const lesions = records.flatMap((record) => record.lesions);
@@ -53,7 +59,7 @@ export function cohortReport(
     ...phaseFigures(phases, bootstrap),
   ]);
   const tables = [
-    caseTable(paired, records.length, failed),
+    caseTable(paired, records.length, failed, warnings),
     cohortTable(records, manifest),
     ...kitsTables(records, figures, protocol),
     segmentationTable(records, figures),
@@ -86,7 +92,7 @@ export function cohortReport(
           masses: sum(({ masses }) => masses),
           components: sum(({ components }) => components),
         },
-        failed,
+        ...{ failed, warnings },
       },
       inputs,
       figures: Object.fromEntries([...figures].map(([path, e]) => [path, summaryFigure(e)])),
@@ -94,12 +100,20 @@ export function cohortReport(
   };
 }
 
-function caseTable(paired: number, measured: number, failed: readonly FailedCase[]): Table {
+function caseTable(
+  paired: number,
+  measured: number,
+  failed: readonly FailedCase[],
+  warnings: readonly CaseWarning[],
+): Table {
   return {
     id: 'cases',
     title: 'Cases',
-    note: `${measured} of ${paired} pairs measured; ${failed.length} cases are in no figure below.`,
+    note: `${measured} of ${paired} pairs measured; ${failed.length} cases are in no figure below; ${warnings.length} warnings.`,
     columns: ['case', 'status', 'reason'],
-    rows: failed.map(({ case: id, status, reason }) => [id, status, reason]),
+    rows: [
+      ...failed.map(({ case: id, status, reason }) => [id, status, reason]),
+      ...warnings.map(({ case: id, text }) => [id ?? 'all', 'warning', text]),
+    ],
   };
 }

@@ -1,8 +1,9 @@
 /** Two systems on the same cases, side by side: one-stage against two-stage and the like. */
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { invalidArgument, RenvoxError } from '../errors.js';
+import { RenvoxError, unfitArgument } from '../errors.js';
 import type { BootstrapOptions } from '../metrics/index.js';
+import { bootstrapOptions, checkNames } from './bootstrap-options.js';
 import { sha256Of } from './case-input.js';
 import type { CaseRecord } from './case-record.js';
 import {
@@ -12,6 +13,7 @@ import {
   segmentationComparison,
 } from './compare-tables.js';
 import { parseCsv } from './csv.js';
+import { checkOutput, withOutput } from './output-folder.js';
 import {
   DISCLAIMER,
   type Software,
@@ -37,7 +39,8 @@ export interface SystemComparison {
  * that both have, with KiTS' ranking where both have its scores. Paired: Wilcoxon's signed rank test over patients' means, adjusted by Holm over
  * the table; intervals by patient.
  * @throws RenvoxError FileNotFound; InvalidFile where a record is damaged; InvalidArgument where the truths or the rules (IoU, diameter,
- * true labels) differ or no case is in both
+ * true labels) differ, cases are of other patients, no case is in both, or `out` is one of the two, holds results of another kind or is written
+ * into by another run
  */
 export async function compareSystems(
   folderA: string,
@@ -45,11 +48,14 @@ export async function compareSystems(
   out: string,
   options: SystemComparisonOptions = {},
 ): Promise<SystemComparison> {
-  const { signal, replicates = 2000, seed = 1, level = 0.95 } = options;
+  checkNames(options, ['replicates', 'seed', 'level', 'software', 'signal']);
+  const bootstrap = bootstrapOptions(options);
+  const { signal } = options;
+  await checkOutput(out, 'comparison', [folderA, folderB]);
   const [systemA, systemB] = [await readSystem(folderA), await readSystem(folderB)];
   for (const [name, own] of Object.entries(systemA.rules))
     if (systemB.rules[name] !== undefined && systemB.rules[name] !== own)
-      throw invalidArgument(
+      throw unfitArgument(
         'the two evaluations',
         `one setting of ${name}`,
         `${folderA}: ${own}, ${folderB}: ${systemB.rules[name]}`,
@@ -59,17 +65,17 @@ export async function compareSystems(
     const b = systemB.records.get(id);
     if (!b) continue;
     if (a.inputs.truth !== b.inputs.truth)
-      throw invalidArgument(
+      throw unfitArgument(
         'the two evaluations',
         `the same truth for case ${id}`,
         `${folderA}: ${a.inputs.truth}, ${folderB}: ${b.inputs.truth}`,
       );
     pairs.push({ a, b });
   }
+  samePatients(pairs, folderA, folderB);
   if (pairs.length === 0)
-    throw invalidArgument('the two evaluations', 'cases that both have', `${folderA}, ${folderB}`);
+    throw unfitArgument('the two evaluations', 'cases that both have', `${folderA}, ${folderB}`);
   const alone = systemA.records.size + systemB.records.size - 2 * pairs.length;
-  const bootstrap = { replicates, seed, level };
   const figures: Record<string, SummaryFigure> = {};
   const context = { pairs, names: namesOf(folderA, folderB), bootstrap, figures };
   const tables = [
@@ -91,8 +97,31 @@ export async function compareSystems(
   // Loaded here, for drawing brings a tenth of a second of modules.
   const { comparisonPlots } = await import('./plots.js');
   const plots = comparisonPlots(pairs, context.names);
-  await writeReport(out, { summary, tables, plots, files: {} }, { signal });
+  await withOutput(out, () => writeReport(out, { summary, tables, plots, files: {} }, { signal }));
   return { summary, tables };
+}
+
+/**
+ * Both must put the same cases together as one patient's, whatever they call the patient: intervals and tests are by patient.
+ * @throws RenvoxError InvalidArgument
+ */
+function samePatients(pairs: readonly Pair[], folderA: string, folderB: string): void {
+  for (const [from, to] of [
+    ['a', 'b'],
+    ['b', 'a'],
+  ] as const) {
+    const first = new Map<string, Pair>();
+    for (const pair of pairs) {
+      const other = first.get(pair[from].patient);
+      if (other === undefined) first.set(pair[from].patient, pair);
+      else if (other[to].patient !== pair[to].patient)
+        throw unfitArgument(
+          'the two evaluations',
+          'cases of the same patients (evaluate both with one --manifest)',
+          `${other.a.case} and ${pair.a.case} of one patient in ${from === 'a' ? folderA : folderB}, of two in ${from === 'a' ? folderB : folderA}`,
+        );
+    }
+  }
 }
 
 /** What the two are called: the names of their folders, told apart where these are one. */

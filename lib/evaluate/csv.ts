@@ -22,7 +22,7 @@ export function parseCsv(text: string, file: string, required: readonly string[]
   if (missing.length > 0)
     throw fail(
       1,
-      `expected the columns ${required.join(',')} but ${missing.join(',')} are missing`,
+      `expected the columns ${required.join(',')} but ${missing.join(',')} are missing; found ${foundColumns(names)}`,
     );
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice !== undefined) throw fail(1, `the column ${twice} is named twice`);
@@ -31,6 +31,20 @@ export function parseCsv(text: string, file: string, required: readonly string[]
       throw fail(line, `expected ${names.length} fields but found ${fields.length}`);
     return { line, fields: Object.fromEntries(names.map((n, i) => [n, fields[i] as string])) };
   });
+}
+
+/** What a header has, with the likely reason for its not being what is wanted. */
+function foundColumns(names: readonly string[]): string {
+  if (names.length === 0) return 'an empty file';
+  const list = names.slice(0, 12).join(',');
+  const [only = ''] = names;
+  const between = names.length === 1 && /[;\t]/.exec(only)?.[0];
+  const why = between
+    ? ` (${between === ';' ? 'semicolons' : 'tabs'} between, commas are expected)`
+    : names.some((name) => name !== name.toLowerCase())
+      ? ' (names are in lower case)'
+      : '';
+  return `${list}${names.length > 12 ? ',…' : ''}${why}`;
 }
 
 type Failure = (line: number, message: string) => RenvoxError;

@@ -1,100 +1,54 @@
 /** A cohort: folders of true and predicted label maps in, every table out. */
 import { createHash } from 'node:crypto';
-import { type Device, defaultDevice } from '../device.js';
-import { invalidArgument, isRenvoxError } from '../errors.js';
-import { checkDiameter, type DiameterName } from '../metrics/diameter.js';
-import type { BootstrapOptions } from '../metrics/index.js';
+import { defaultDevice } from '../device.js';
+import { isRenvoxError } from '../errors.js';
 import { type CaseInput, sha256Of } from './case-input.js';
-import { type CaseRecord, PROTOCOLS, type Protocol } from './case-record.js';
+import type { CaseRecord } from './case-record.js';
+import { type CohortOptions, type CohortProgress, cohortOptions } from './cohort-options.js';
 import { cohortReport } from './cohort-report.js';
 import { openJournal } from './journal.js';
 import { type ManifestEntry, readManifest } from './manifest.js';
 import { type CaseSettings, measureCase } from './measure-case.js';
-import { type FailedCase, pairCases } from './pair-cases.js';
+import { checkOutput, withOutput } from './output-folder.js';
+import { type CaseWarning, type FailedCase, pairCases } from './pair-cases.js';
 import { worstPictures } from './pictures.js';
 import { readInput } from './read-input.js';
-import { type Software, type Summary, writeReport } from './report.js';
-import { type LabelScheme, SCHEMES } from './scheme.js';
+import { type Summary, writeReport } from './report.js';
 import type { Table } from './table.js';
-
-export interface CohortOptions extends BootstrapOptions {
-  /** Folder of the true label maps, with kits21 of the references. */
-  truth: string;
-  /** Folder of the predicted ones; a report.json of `renvox analyze` beside one gives its masses' probabilities. */
-  prediction: string;
-  /** Folder of label maps that say what the true masses are called on their true contours. */
-  onTruth?: string | undefined;
-  /** Folder of the CTs: for the pictures of the worst, and for the body's mid-plane where labels name no sides. */
-  images?: string | undefined;
-  /** What the values mean in all label maps, or in the true ones. Default {@link SCHEMES}.renvox, with a protocol of KiTS {@link SCHEMES}.kits. */
-  labels?: LabelScheme | undefined;
-  /** What the values of predictions and of labels on true contours mean, where that is something else. */
-  predictionLabels?: LabelScheme | undefined;
-  /** CSV of case, patient, sex, age, phase. */
-  manifest?: string | undefined;
-  /** Goes on where an earlier run into the same folder ended. */
-  resume?: boolean | undefined;
-  /** `kits21`, `kits23`: the official scores too, evaluation.csv; label values are those of KiTS. Default renvox. */
-  protocol?: Protocol | undefined;
-  /** From this IoU on a mass counts as found. Default 0: any voxel shared. */
-  iou?: number | undefined;
-  /** What a mass's average diameter is, by name. Default sphere. */
-  diameter?: DiameterName | undefined;
-  /** Pictures of so many of the worst masses, and half as many kidneys. Default 8. */
-  pictures?: number | undefined;
-  /** Default: {@link defaultDevice}. */
-  device?: Device | undefined;
-  /** Said in the summary. */
-  software?: Software | undefined;
-  signal?: AbortSignal | undefined;
-  onProgress?: ((progress: CohortProgress) => void) | undefined;
-}
-
-export interface CohortProgress {
-  readonly case: string;
-  readonly done: number;
-  readonly of: number;
-  /** Why the case is a failed row. */
-  readonly error?: string | undefined;
-  /** Taken from an earlier run. */
-  readonly resumed?: boolean | undefined;
-}
 
 export interface CohortEvaluation {
   readonly summary: Summary;
   readonly tables: readonly Table[];
   readonly failed: readonly FailedCase[];
+  /** What was measured though something looks wrong, or done without a file that was given. */
+  readonly warnings: readonly CaseWarning[];
 }
 
 /** Of a record's meaning: another one makes records of older versions be made again. */
-const RECORD_VERSION = 3;
+const RECORD_VERSION = 4;
 /** Cases in memory at a time: one is read while another is measured. */
 const AT_ONCE = 2;
 
 /**
  * Measures every case that both folders have and writes OUT/cases/ID.json for each as it is done, then cases.csv, lesions.csv,
  * summary.json, tables.md, report.html and pictures in worst/. A case that cannot be measured is one failed row with its reason.
- * @throws RenvoxError FileNotFound; InvalidArgument where OUT has records and `resume` is not asked for; InvalidFile for a bad manifest
- * or where no case is in both folders; WriteFailed, AbortError (what was measured stays for `resume`)
+ * @throws RenvoxError FileNotFound; InvalidArgument for options, and where OUT has records and `resume` is not asked for, is one of the inputs,
+ * holds results of another kind or is written into by another run; InvalidFile for a bad manifest or where no case is in both folders;
+ * WriteFailed, AbortError (what was measured stays for `resume`)
  */
 export async function evaluateCohort(
   out: string,
   options: CohortOptions,
 ): Promise<CohortEvaluation> {
-  const { protocol = 'renvox', iou = 0, pictures: most = 8, signal } = options;
-  const { replicates = 2000, seed = 1, level = 0.95, diameter = 'sphere' } = options;
-  checkDiameter(diameter);
-  if (!PROTOCOLS.includes(protocol))
-    throw invalidArgument('protocol', PROTOCOLS.join(' or '), protocol);
-  if (!(iou >= 0 && iou <= 1)) throw invalidArgument('iou', 'a number from 0 to 1', iou);
-  if (!(Number.isInteger(most) && most >= 0))
-    throw invalidArgument('pictures', 'an integer of at least 0', most);
-  const scheme = options.labels ?? (protocol === 'renvox' ? SCHEMES.renvox : SCHEMES.kits);
+  const asked = cohortOptions(options);
+  const { protocol, iou, diameter, labels: scheme, predictionLabels: predictionScheme } = asked;
+  const { truth, prediction, onTruth, images, signal } = options;
+  await checkOutput(out, 'label maps', [truth, prediction, onTruth, images, options.manifest]);
   const manifest: ReadonlyMap<string, ManifestEntry> = options.manifest
     ? await readManifest(options.manifest)
     : new Map();
-  const predictionScheme = options.predictionLabels ?? scheme;
-  const { inputs, unpaired } = await pairCases(options, protocol === 'kits21', manifest);
+  const paired = await pairCases(options, protocol, manifest);
+  const { inputs, unpaired } = paired;
   const settings: CaseSettings = {
     ...{ protocol, scheme, predictionScheme, iou, diameter, signal },
     device: options.device ?? defaultDevice(),
@@ -111,39 +65,51 @@ export async function evaluateCohort(
       )
       .digest('hex'),
   };
-  const { records, failed } = await measureAll(out, inputs, settings, options);
-  failed.push(...unpaired);
-  failed.sort((a, b) => (a.case < b.case ? -1 : 1));
-  const bootstrap = { replicates, seed, level };
-  const report = cohortReport(records, inputs.length, manifest, failed, protocol, bootstrap);
-  const { truth, prediction, onTruth, images } = options;
-  const summary = report.summary(
-    {
-      source: 'label maps',
-      ...{ truth, prediction, on_truth: onTruth ?? null, images: images ?? null },
-      manifest: options.manifest ?? null,
-      ...{ protocol, iou, diameter, pictures: most },
-      device: settings.device.kind,
-      labels: Object.fromEntries(scheme),
-      prediction_labels: Object.fromEntries(predictionScheme),
-    },
-    {
-      ...fileHashes(records, inputs),
-      ...(options.manifest && { [options.manifest]: sha256Of(await readInput(options.manifest)) }),
-    },
-    options.software ?? null,
-  );
-  // Loaded here, for drawing brings a tenth of a second of modules.
-  const { casePlots, lesionPlots } = await import('./plots.js');
-  const plots = new Map([
-    ...casePlots(records),
-    ...lesionPlots(report.lesions, report.caseLesions),
-  ]);
-  const byId = new Map(inputs.map((input) => [input.case, input]));
-  const pictures = await worstPictures(records, byId, settings, most);
-  const { tables, files } = report;
-  await writeReport(out, { summary, tables, plots, pictures, files }, { signal });
-  return { summary, tables, failed };
+  return withOutput(out, async () => {
+    const { records, failed } = await measureAll(out, inputs, settings, options);
+    failed.push(...unpaired);
+    failed.sort((a, b) => (a.case < b.case ? -1 : 1));
+    const warnings = [
+      ...paired.warnings,
+      ...records.flatMap((own) => (own.warnings ?? []).map((text) => ({ case: own.case, text }))),
+    ];
+    const { bootstrap } = asked;
+    options.onStage?.(`intervals of ${records.length} cases, ${bootstrap.replicates} replicates`);
+    const report = cohortReport(
+      { records, paired: inputs.length, manifest, failed, warnings, protocol },
+      bootstrap,
+    );
+    const summary = report.summary(
+      {
+        source: 'label maps',
+        ...{ truth, prediction, on_truth: onTruth ?? null, images: images ?? null },
+        manifest: options.manifest ?? null,
+        ...{ protocol, iou, diameter, pictures: asked.pictures },
+        device: settings.device.kind,
+        labels: Object.fromEntries(scheme),
+        prediction_labels: Object.fromEntries(predictionScheme),
+      },
+      {
+        ...fileHashes(records, inputs),
+        ...(options.manifest && {
+          [options.manifest]: sha256Of(await readInput(options.manifest)),
+        }),
+      },
+      options.software ?? null,
+    );
+    options.onStage?.('plots and pictures');
+    // Loaded here, for drawing brings a tenth of a second of modules.
+    const { casePlots, lesionPlots } = await import('./plots.js');
+    const plots = new Map([
+      ...casePlots(records),
+      ...lesionPlots(report.lesions, report.caseLesions),
+    ]);
+    const byId = new Map(inputs.map((input) => [input.case, input]));
+    const pictures = await worstPictures(records, byId, settings, asked.pictures);
+    const { tables, files } = report;
+    await writeReport(out, { summary, tables, plots, pictures, files }, { signal });
+    return { summary, tables, failed, warnings };
+  });
 }
 
 /** Records in the order of the inputs, taken from the journal or measured. */

@@ -1,9 +1,9 @@
 /** Which files of a folder are label maps of which case. */
 import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { RenvoxError } from '../errors.js';
 
-/** Names that a label map has in a case's own folder, the first that is there counts: renvox, KiTS, nnU-Net raw data, others. */
+/** Names that a label map has in a case's own folder, one of them: renvox, KiTS, nnU-Net raw data, others. */
 const IN_A_FOLDER = ['labels', 'segmentation', 'aggregated_MAJ_seg', 'prediction', 'seg'];
 const FILE = /^(.+?)\.nii(\.gz)?$/;
 
@@ -58,13 +58,21 @@ export async function list(folder: string) {
   });
 }
 
+/** @throws RenvoxError InvalidFile where there are several: which of them is meant would be a guess */
 async function labelMapIn(folder: string): Promise<string | undefined> {
+  const files: string[] = [];
   for (const name of IN_A_FOLDER)
     for (const extension of ['.nii.gz', '.nii']) {
       const path = join(folder, name + extension);
-      if (await isFile(path)) return path;
+      if (await isFile(path)) files.push(path);
     }
-  return undefined;
+  if (files.length > 1)
+    throw new RenvoxError(
+      'InvalidFile',
+      `The folder of case ${caseId(basename(folder))} has ${files.length} label maps: ${files.join(' and ')}`,
+      { case: caseId(basename(folder)), files },
+    );
+  return files[0];
 }
 
 export async function isFile(path: string): Promise<boolean> {

@@ -2,7 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolder, writeFileAtomic } from '../atomic-write.js';
-import { invalidArgument } from '../errors.js';
+import { unfitArgument } from '../errors.js';
 import { type CaseInput, hashesOf } from './case-input.js';
 import type { CaseRecord } from './case-record.js';
 import type { CaseSettings } from './measure-case.js';
@@ -21,7 +21,7 @@ export async function openJournal(out: string, resume: boolean): Promise<Journal
   await makeFolder(folder);
   const before = (await readdir(folder)).filter((name) => name.endsWith('.json'));
   if (before.length > 0 && !resume)
-    throw invalidArgument(
+    throw unfitArgument(
       'out',
       'a folder without records of an earlier run, or --resume',
       `${out} with ${before.length} records`,

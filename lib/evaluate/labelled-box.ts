@@ -1,6 +1,7 @@
 /** Two label maps with their schemes, cut to where either has something. */
 import { RenvoxError } from '../errors.js';
-import { boxOf, type SortedLabels, UNEXPECTED, WANTED } from '../metrics/label-box.js';
+import { gridDifference } from '../metrics/grid-difference.js';
+import { boxOf, LEFT_OUT, type SortedLabels, UNEXPECTED, WANTED } from '../metrics/label-box.js';
 import { sameGrid, type Triple, type Volume } from '../volume/index.js';
 import type { LabelScheme } from './scheme.js';
 
@@ -39,14 +40,9 @@ function differing(
   prediction: Volume,
   files: { truth: string; prediction: string },
 ): RenvoxError {
-  const text = (v: Volume) =>
-    `shape ${v.shape.join('x')}, spacing ${v.spacing.map((s) => s.toFixed(4)).join('x')} mm, affine [${v.affine
-      .slice(0, 12)
-      .map((x) => Number(x.toFixed(4)))
-      .join(', ')}]`;
   return new RenvoxError(
     'ShapeMismatch',
-    `${files.truth} and ${files.prediction} do not lie on one grid: ${text(truth)} against ${text(prediction)}`,
+    `${files.truth} and ${files.prediction} do not lie on one grid: their ${gridDifference(truth, prediction)}`,
     { files, shapes: [truth.shape, prediction.shape], affines: [truth.affine, prediction.affine] },
   );
 }
@@ -65,7 +61,8 @@ export function requireUnscaled({ slope, inter }: Volume, file: string): void {
 function sortedLabels(volume: Volume, scheme: LabelScheme, file: string): SortedLabels {
   requireUnscaled(volume, file);
   const values = new Uint8Array(256).fill(UNEXPECTED);
-  for (const value of scheme.keys()) values[value] = WANTED;
+  for (const [value, { structure }] of scheme)
+    values[value] = structure === 'ignore' ? LEFT_OUT : WANTED;
   const refuse = (others: ReadonlyMap<number, number>): never => {
     const list = [...others].slice(0, 5).map(([value, n]) => `${value} (${n} voxels)`);
     throw new RenvoxError(

@@ -39,12 +39,19 @@ export const ON_TRUTH_COLUMN = 'class_on_truth';
 /** One more where detectors' scores are known. */
 export const SCORE_COLUMN = 'score';
 
+/** Whether probabilities of the classes with this sum are such: to 0.02, for files round them to two digits. */
+export function sumsToOne(sum: number): boolean {
+  return Math.abs(sum - 1) <= 0.02;
+}
+
 /**
  * Lesions of a CSV file's text.
- * @throws RenvoxError InvalidFile naming every row that is wrong, with its line and what was expected
+ * @throws RenvoxError InvalidFile naming every row that is wrong, with its line and what was expected; also for what cannot be: a FN or FP with a
+ * Dice, a FN with probabilities, probabilities that do not add up to 1, one case of two patients
  */
 export function parseLesions(text: string, file: string): Lesion[] {
   const faults: string[] = [];
+  const patients = new Map<string, string>();
   const lesions = parseCsv(text, file, LESION_COLUMNS).map(({ line, fields }) => {
     const fault = (name: string, expected: string) => {
       faults.push(`line ${line}: expected ${expected} for ${name} but found "${fields[name]}"`);
@@ -77,15 +84,29 @@ export function parseLesions(text: string, file: string): Lesion[] {
     if (status === 'FP' && onTruth) fault(ON_TRUTH_COLUMN, 'nothing (the row is a FP)');
     if (status === 'FP' && truthClass) fault('truth_class', 'nothing (the row is a FP)');
     if (status === 'FN' && predictedClass) fault('predicted_class', 'nothing (the row is a FN)');
+    const dice = share('dice');
+    if (status !== 'TP' && status !== null && dice !== null)
+      fault('dice', `nothing (the row is a ${status})`);
+    if (known.length === 3) {
+      if (status === 'FN') fault('p_aml', 'nothing (the row is a FN)');
+      const sum = known.reduce((a, b) => a + b, 0);
+      if (!sumsToOne(sum))
+        faults.push(`line ${line}: expected probabilities that add up to 1 but found ${sum}`);
+    }
+    const patient = (fields.patient ?? '').trim() || name;
+    const before = patients.get(name);
+    if (before !== undefined && before !== patient)
+      faults.push(`line ${line}: case ${name} is of patient ${patient} here and ${before} before`);
+    patients.set(name, before ?? patient);
     return {
       case: name,
-      patient: (fields.patient ?? '').trim() || name,
+      patient,
       side: word('side', ['left', 'right'] as const),
       status: status ?? 'FN',
       truthClass,
       predictedClass,
       averageDiameterMm: number('average_diameter_mm', 0, Number.MAX_VALUE, 'a number of mm'),
-      dice: share('dice'),
+      dice,
       probabilities: known.length === 3 ? (known as [number, number, number]) : null,
       ...(onTruth !== null && { classOnTruth: onTruth === 'none' ? null : onTruth }),
       ...(score !== null && { score }),

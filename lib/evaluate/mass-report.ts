@@ -4,7 +4,7 @@ import { RenvoxError } from '../errors.js';
 import { type Grid, type Triple, toIndex, toWorld, type Volume } from '../volume/index.js';
 import { caseId, isFile } from './find-cases.js';
 import type { Instances } from './instances.js';
-import { MASS_CLASSES, type MassClass } from './lesions.js';
+import { MASS_CLASSES, type MassClass, sumsToOne } from './lesions.js';
 import { readInput } from './read-input.js';
 import type { LabelScheme } from './scheme.js';
 
@@ -65,8 +65,13 @@ function reportedMass(
   if (!MASS_CLASSES.includes(name)) throw fail(`${where}.class is ${String(name)}`);
   const p = mass.probabilities as Record<string, unknown> | undefined;
   const probabilities = MASS_CLASSES.map((c) => p?.[c] as number);
-  if (!probabilities.every((v) => v >= 0 && v <= 1))
-    throw fail(`${where}.probabilities are ${JSON.stringify(p)}`);
+  const possible =
+    probabilities.every((v) => typeof v === 'number' && v >= 0 && v <= 1) &&
+    sumsToOne(probabilities.reduce((a, b) => a + b, 0));
+  if (!possible)
+    throw fail(
+      `${where}.probabilities are ${JSON.stringify(p)}, not three numbers that add up to 1`,
+    );
   const centroid = mass.centroid_lps_mm;
   if (!(Array.isArray(centroid) && centroid.length === 3 && centroid.every(Number.isFinite)))
     throw fail(`${where}.centroid_lps_mm is ${JSON.stringify(centroid)}`);

@@ -25,7 +25,7 @@ import { classesOnTruth } from './on-truth.js';
 import { placesOf } from './places.js';
 import { readLabels } from './read-labels.js';
 import { kitsLabels, type LabelScheme } from './scheme.js';
-import { kidneySideMap, massSides } from './sides.js';
+import { kidneySideMap, massSides, misplacedKidneys } from './sides.js';
 
 export interface CaseSettings {
   readonly scheme: LabelScheme;
@@ -85,6 +85,15 @@ export async function measureCase(input: CaseInput, settings: CaseSettings): Pro
   const onTruth = input.onTruth
     ? await classesOnTruth(input.onTruth, truth, a.masses, box, predictionScheme, { signal })
     : undefined;
+  const warnings = [
+    ...(plane.warning ? [plane.warning] : []),
+    ...[a, b].flatMap(({ misplaced }, i) =>
+      misplaced.map(
+        ({ label, side, share }) =>
+          `${[input.truth ?? input.case, input.prediction][i]}: ${(100 * share).toFixed(0)} % of label ${label}, the ${side} kidney, lies on the other side of the image's middle; are these the values of the map?`,
+      ),
+    ),
+  ];
   const kidneys = placesOf(a.kidney, b.kidney, 2, box, axis, grid);
   const found = lesionsOf(input, a, b, scheme, settings.iou, calls, onTruth?.classes);
   return {
@@ -96,6 +105,7 @@ export async function measureCase(input: CaseInput, settings: CaseSettings): Pro
       ...(plane.sha256 && { image: plane.sha256 }),
     },
     midPlane: plane.of,
+    ...(warnings.length > 0 && { warnings }),
     lesions: found.lesions,
     sweep: found.sweep,
     places: {
@@ -124,6 +134,7 @@ interface Anatomy {
   /** Average diameters of the masses, mm. */
   readonly diameters: readonly number[];
   readonly sides: readonly Side[];
+  readonly misplaced: ReturnType<typeof misplacedKidneys>;
 }
 
 async function anatomy(
@@ -146,7 +157,8 @@ async function anatomy(
   const mass = codedVoxels(masses.map, [0, ...sides.map((side) => (side === 'left' ? 1 : 2))]);
   for (let at = 0; at < mass.length; at++) if (mass[at]) kidney[at] = mass[at] as number;
   const diameters = averageDiameters(masses, size.diameter, geometry, size.axialAxis);
-  return { kidney, mass, masses, diameters, sides };
+  const misplaced = misplacedKidneys(kidneys, scheme, left);
+  return { kidney, mass, masses, diameters, sides, misplaced };
 }
 
 function lesionsOf(

@@ -1,5 +1,6 @@
 /** The plane between the patient's sides: the body's where a CT shows it, else the image's. */
 import { isRenvoxError } from '../errors.js';
+import { gridDifference } from '../metrics/grid-difference.js';
 import { bodyCentre } from '../pipeline/body.js';
 import {
   gridOf,
@@ -16,9 +17,12 @@ import { leftOfMiddle } from './sides.js';
 export interface MidPlane {
   /** How far to the patient's left of the plane a voxel index [d, h, w] lies, mm. */
   readonly left: (index: Triple) => number;
-  readonly of: 'body' | 'image';
+  /** labels: kidneys have sides of their own, and the image's plane is for what has none. */
+  readonly of: 'body' | 'image' | 'labels';
   /** Of the CT, where one was asked. */
   readonly sha256?: string;
+  /** Why a CT that was given did not decide. */
+  readonly warning?: string;
 }
 
 /** Whether sides are decided by where kidneys lie: some label of a kidney names none. */
@@ -39,16 +43,21 @@ export async function midPlane(
   options: { signal?: AbortSignal | undefined },
 ): Promise<MidPlane> {
   const plane: MidPlane = { left: leftOfMiddle(truth.affine, truth.shape), of: 'image' };
-  if (image === undefined || !sidesByPlace(schemes)) return plane;
+  if (!sidesByPlace(schemes)) return { ...plane, of: 'labels' };
+  if (image === undefined) return plane;
   try {
     const ct = await readVolume(image, options);
     const sha256 = ct.sha256 as string;
-    if (!sameGrid(ct, truth)) return { ...plane, sha256 };
+    if (!sameGrid(ct, truth)) {
+      const warning = `sides by the image's middle: of the CT ${image} and the truth ${gridDifference(ct, truth)}`;
+      return { ...plane, sha256, warning };
+    }
     const [middle] = bodyCentre(ct);
     const grid = gridOf(ct);
     return { left: (index) => toWorld(grid, index)[0] - middle, of: 'body', sha256 };
   } catch (error) {
     if (!isRenvoxError(error) || error.code === 'AbortError') throw error;
-    return { ...plane, sha256: await sha256OfFile(image) };
+    const warning = `sides by the image's middle: ${error.message}`;
+    return { ...plane, sha256: await sha256OfFile(image), warning };
   }
 }

@@ -14,9 +14,9 @@ import {
   type Figures,
   INTERVAL,
   percentWithInterval,
+  pointsWithInterval,
   SIZE_NAMES,
   type Table,
-  withInterval,
 } from './table.js';
 
 /** A true mass of a known class that was classified on its true contours, found or not. */
@@ -65,7 +65,7 @@ export function onTruthTables(lesions: readonly Lesion[], figures: Figures): Tab
     {
       id: 'on-truth',
       title: 'Class on true contours against class on predicted components: accuracy',
-      note: `Over the same true masses on both sides, ${known.length} with a class; a missed one (FN) is wrong on predicted components. The difference is what segmentation costs. ${INTERVAL}`,
+      note: `Over the same true masses on both sides, ${known.length} with a class; a missed one (FN) is wrong on predicted components. The difference, in percentage points, is what segmentation costs. ${INTERVAL}`,
       columns: [
         ...['size', 'n', 'on true contours', 'on predicted components', 'difference'],
         ...MASS_CLASSES.map((name) => `${name}: recall on true contours`),
@@ -76,9 +76,11 @@ export function onTruthTables(lesions: readonly Lesion[], figures: Figures): Tab
         return [
           ...[SIZE_NAMES[size], `${figures.get(`${path}.accuracy`)?.n ?? 0}`],
           ...[of(`${path}.accuracy`), of(`${path}.end_to_end_accuracy`)],
-          withInterval(figures.get(`${path}.loss.accuracy`)),
+          pointsWithInterval(figures.get(`${path}.loss.accuracy`)),
           ...MASS_CLASSES.map((name) => of(`${path}.${name}.recall`)),
-          ...MASS_CLASSES.map((name) => withInterval(figures.get(`${path}.loss.${name}.recall`))),
+          ...MASS_CLASSES.map((name) =>
+            pointsWithInterval(figures.get(`${path}.loss.${name}.recall`)),
+          ),
         ];
       }),
     },

@@ -1,5 +1,6 @@
 /** What a classifier calls the true masses when it is given their true contours. */
 import { RenvoxError } from '../errors.js';
+import { gridDifference } from '../metrics/grid-difference.js';
 import { readVolume, sameGrid, type Volume } from '../volume/index.js';
 import type { Instances } from './instances.js';
 import type { LabelledBox } from './labelled-box.js';
@@ -23,7 +24,7 @@ export async function classesOnTruth(
   if (!sameGrid(volume, truth))
     throw new RenvoxError(
       'ShapeMismatch',
-      `${path} does not lie on the grid of the truth: shape ${volume.shape.join('x')} against ${truth.shape.join('x')}, or another affine`,
+      `${path} does not lie on the grid of the truth: their ${gridDifference(volume, truth)}`,
       { path, shapes: [volume.shape, truth.shape], affines: [volume.affine, truth.affine] },
     );
   const votes = masses.list.map(() => new Map<MassClass, number>());

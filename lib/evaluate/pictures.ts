@@ -28,6 +28,7 @@ const CAPTION = 20;
 const GAP = 4;
 const INK: Colour = [235, 235, 240];
 const PAPER: Colour = [24, 24, 28];
+const FRAME: Colour = [255, 214, 60];
 const ABDOMEN: HuWindow = { level: 40, width: 400 };
 /** Kidney, mass: values of what is drawn here. */
 const TRUTH: ReadonlyMap<number, Outline> = new Map([
@@ -47,6 +48,8 @@ interface Subject {
   readonly record: CaseRecord;
   readonly place: Triple;
   readonly captions: readonly [string, string];
+  /** Of a mass, mm: it is framed, for others may be beside it. */
+  readonly diameter: number | null;
 }
 
 /**
@@ -115,6 +118,7 @@ function masses(records: readonly CaseRecord[], most: number): Subject[] {
     return [
       {
         ...{ name: `mass-${number}-${fileName(record.case)}`, table: 'worst', record, place },
+        diameter: averageDiameterMm ?? 0,
         captions: [
           `${record.case}, ${lesion.side ?? 'no side'}, ${status}, ${text(averageDiameterMm, 1)} mm`,
           `true ${truthClass ?? '-'}, called ${predictedClass ?? '-'}${dice === null ? '' : `, Dice ${dice.toFixed(3)}`}`,
@@ -132,7 +136,7 @@ function kidneys(records: readonly CaseRecord[], most: number): Subject[] {
     return [
       {
         ...{ name: `kidney-${number}-${fileName(record.case)}-${side}`, table: 'worst-kidneys' },
-        ...{ record, place },
+        ...{ record, place, diameter: null },
         captions: [
           `${record.case}, ${side} kidney with masses`,
           `Dice ${dice.toFixed(3)}`,
@@ -147,7 +151,8 @@ const fileName = (id: string) => id.replace(/[^\w.-]+/g, '_');
 /** 1 kidney, 2 mass, of every voxel. */
 function anatomy({ data }: Volume, scheme: LabelScheme): Uint8Array {
   const codes = new Uint8Array(256);
-  for (const [value, { structure }] of scheme) codes[value] = structure === 'kidney' ? 1 : 2;
+  const drawn = { ignore: 0, kidney: 1, mass: 2 } as const;
+  for (const [value, { structure }] of scheme) codes[value] = drawn[structure];
   return codedVoxels(data, codes);
 }
 
@@ -170,18 +175,39 @@ function draw(
   };
   // Grey values of a label map are what they are; a CT has its window.
   const window = ct ? ABDOMEN : { level: 127.5, width: 255 };
-  const panel = (x: number, view: PatientView, outlines: ReadonlyMap<number, Outline>) => {
-    drawCut(canvas, { x, y: CAPTION, width: PANEL, height: PANEL }, view, cut, window, outlines);
-  };
-  panel(0, truth, TRUTH);
-  panel(PANEL + GAP, prediction, PREDICTION);
   const style = { colour: INK, size: 1 };
+  const panel = (x: number, name: string, view: PatientView, outlines: typeof TRUTH) => {
+    drawCut(canvas, { x, y: CAPTION, width: PANEL, height: PANEL }, view, cut, window, outlines);
+    if (subject.diameter !== null) corners(canvas, x + PANEL / 2, subject.diameter);
+    // Radiological: the patient's right is on the left.
+    const middle = CAPTION + PANEL / 2;
+    canvas.text('R', x + 4, middle, style);
+    canvas.text('L', x + PANEL - 4, middle, { ...style, align: 'right' });
+    canvas.shade(x, CAPTION + PANEL - 17, PANEL, 17, 0.7);
+    let at = x + 4;
+    for (const [words, colour] of [
+      [`${name}: `, INK],
+      ['kidney ', outlines.get(1)?.colour],
+      ['mass', outlines.get(2)?.colour],
+    ] as [string, Colour][])
+      at = canvas.text(words, at, CAPTION + PANEL - 6, { colour, size: 1 });
+  };
+  panel(0, 'truth', truth, TRUTH);
+  panel(PANEL + GAP, 'prediction', prediction, PREDICTION);
   canvas.text(subject.captions[0], 4, 13, style);
   canvas.text(subject.captions[1], PANEL + GAP + 4, 13, style);
-  const low = CAPTION + PANEL - 6;
-  canvas.text('truth', 4, low, { colour: TRUTH.get(2)?.colour as Colour, size: 1 });
-  canvas.text('prediction', PANEL + GAP + 4, low, {
-    ...{ colour: PREDICTION.get(2)?.colour as Colour, size: 1 },
-  });
   return encodePng(canvas.width, canvas.height, canvas.rgb);
+}
+
+/** The four corners of a frame about the middle of a panel, where the mass of this picture is. */
+function corners(canvas: Canvas, x: number, diameterMm: number): void {
+  const half = Math.round(Math.min(PANEL / 2 - 12, 12 + (0.75 * diameterMm * PANEL) / FIELD_MM));
+  const y = CAPTION + PANEL / 2;
+  const length = 10;
+  for (const sx of [-1, 1])
+    for (const sy of [-1, 1]) {
+      const [cx, cy] = [x + sx * half, y + sy * half];
+      canvas.rectangle(Math.min(cx, cx - sx * length), cy, length, 1, FRAME);
+      canvas.rectangle(cx, Math.min(cy, cy - sy * length), 1, length, FRAME);
+    }
 }

@@ -27,6 +27,8 @@ function svg(options: PlotOptions): string {
     : text.replace('<svg', '<svg xmlns="http://www.w3.org/2000/svg"');
 }
 
+/** An axis's name in its middle, where it stands under no tick. */
+const MIDDLE = { labelAnchor: 'center', labelArrow: 'none' } as const;
 const size = { width: 460, height: 320, marginLeft: 50 };
 
 /** Plots that lesions alone give; none where there is nothing to draw. */
@@ -101,21 +103,33 @@ export function lesionPlots(
   for (const sizeName of SIZES) {
     const cells = confusionCells(lesions.filter((l) => ofSize(l, sizeName)));
     add(`confusion-${sizeName}`, cells.some((c) => c.n > 0) ? cells : [], () => ({
-      marginLeft: 70,
-      x: { label: 'called', domain: [...CONFUSION_COLUMNS] },
-      y: { label: 'true', domain: [...CONFUSION_ROWS] },
-      color: { scheme: 'blues' },
+      ...{ marginLeft: 70, marginBottom: 45 },
+      x: { ...MIDDLE, label: 'called', domain: [...CONFUSION_COLUMNS] },
+      y: { ...MIDDLE, label: 'true', domain: [...CONFUSION_ROWS] },
+      color: { scheme: 'blues', domain: [0, 1] },
       marks: [
         Plot.cell(cells, { x: 'called', y: 'truth', fill: 'share', inset: 1 }),
-        Plot.text(cells, { x: 'called', y: 'truth', text: (c: Cell) => `${c.n}` }),
+        Plot.text(cells, {
+          ...{ x: 'called', y: 'truth', text: (c: Cell) => `${c.n}`, fontSize: 12 },
+          fill: (c: Cell) => (c.share > 0.5 ? 'white' : 'black'),
+        }),
       ],
     }));
   }
   const points = frocPoints(cases);
+  const end = points.slice(-1);
+  const most = Math.max(1, end[0]?.falsePositivesPerCase ?? 0);
   add('froc', points, () => ({
-    x: { label: 'false positives per case', grid: true },
+    x: { label: 'false positives per case', grid: true, domain: [0, 1.1 * most] },
     y: { domain: [0, 1], label: 'sensitivity', grid: true },
     marks: [
+      Plot.dot(end, { x: 'falsePositivesPerCase', y: 'sensitivity', fill: 'black', r: 3 }),
+      Plot.text(end, {
+        ...{ x: 'falsePositivesPerCase', y: 'sensitivity', text: () => 'all predictions' },
+        ...((end[0]?.falsePositivesPerCase ?? 0) > most / 2
+          ? { dy: 12, textAnchor: 'end' as const }
+          : { dx: 7, textAnchor: 'start' as const }),
+      }),
       Plot.line(points, { x: 'falsePositivesPerCase', y: 'sensitivity', curve: 'step-after' }),
     ],
   }));
@@ -179,25 +193,52 @@ export function casePlots(records: readonly CaseRecord[]): Map<string, string> {
   const limits = REGIONS.flatMap((region) => {
     const own = volumes.filter((v) => v.region === region).map((v) => v.difference);
     const half = 1.96 * Math.sqrt(variance(own));
-    return [mean(own) - half, mean(own), mean(own) + half]
-      .filter(Number.isFinite)
-      .map((value) => ({ region, value }));
+    const lines: [string, number][] = [
+      ['- 1.96 SD', mean(own) - half],
+      ['mean', mean(own)],
+      ['+ 1.96 SD', mean(own) + half],
+    ];
+    return lines
+      .filter(([, value]) => Number.isFinite(value))
+      .map(([name, value]) => ({ region, value, text: `${region}: ${name} ${value.toFixed(1)}` }));
   });
   plots.set(
     'volumes',
     svg({
       ...size,
-      x: { label: 'mean of true and predicted volume (mL); blue kidney, red mass' },
+      ...{ width: 560, marginRight: 130, inset: 8 },
+      x: { label: 'mean of true and predicted volume (mL); blue kidney, red mass', ...MIDDLE },
       color: { domain: [...REGIONS], range: ['#2b78c5', '#b0322b'] },
       y: { label: 'predicted - true (mL)', grid: true },
       marks: [
         Plot.ruleY([0]),
         Plot.ruleY(limits, { y: 'value', stroke: 'region', strokeDasharray: '4,3' }),
         Plot.dot(volumes, { x: 'mean', y: 'difference', stroke: 'region', r: 3 }),
+        Plot.text(namesApart(limits, volumes), {
+          ...{ y: 'at', text: 'text', fill: 'region', dx: 12 },
+          ...{ frameAnchor: 'right' as const, textAnchor: 'start' as const },
+        }),
       ],
     }),
   );
   return plots;
+}
+
+/** Names of lines beside the plot: those of near lines are moved up, so that all can be read. */
+function namesApart<T extends { readonly value: number }>(
+  lines: readonly T[],
+  points: readonly { readonly difference: number }[],
+): (T & { at: number })[] {
+  const all = [...lines.map((l) => l.value), ...points.map((p) => p.difference), 0];
+  // A line of text in the plot's height, without its margins.
+  const least = ((Math.max(...all) - Math.min(...all)) * 13) / (size.height - 66);
+  let last = Number.NEGATIVE_INFINITY;
+  return [...lines]
+    .sort((a, b) => a.value - b.value)
+    .map((line) => {
+      last = Math.max(line.value, last + least);
+      return { ...line, at: last };
+    });
 }
 
 /** Dice of two systems against each other, a point a side. */

@@ -76,10 +76,45 @@ export async function writeReport(
   for (const [name, text] of Object.entries(files))
     if (text === null) await rm(join(folder, name), { force: true });
     else await write(name, text);
-  await write('tables.md', [`> ${DISCLAIMER}`, '', ...tables.map(markdownOf)].join('\n'));
+  const about = aboutLines(summary);
+  await write(
+    'tables.md',
+    [
+      ...[`> ${DISCLAIMER}`, '', ...about.map(([name, text]) => `- ${name}: ${text}`), ''],
+      ...tables.map(markdownOf),
+    ].join('\n'),
+  );
   await writePictures(join(folder, PICTURES), pictures, options);
-  await write('report.html', page(tables, plots, pictures));
+  await write('report.html', page(about, tables, plots, pictures));
   await write('summary.json', `${JSON.stringify(summary, null, 2)}\n`);
+}
+
+/** What a report is of, by name: its settings that matter to a reader, from the summary. */
+export function aboutLines({ settings, software }: Summary): [string, string][] {
+  const said = (value: unknown): string => {
+    if (typeof value !== 'object' || value === null) return String(value);
+    return Object.entries(value)
+      .map(([name, own]) =>
+        typeof own === 'object' && own !== null
+          ? `${name} ${Object.values(own).map(String).join(' ')}`
+          : `${name} ${String(own)}`,
+      )
+      .join(', ');
+  };
+  const names = [
+    ...['source', 'truth', 'prediction', 'on_truth', 'images', 'manifest', 'a', 'b', 'file'],
+    ...['protocol', 'labels', 'prediction_labels', 'iou', 'diameter', 'rules', 'cases'],
+    ...['lesions', 'patients', 'bootstrap'],
+  ];
+  const lines = names.flatMap((name): [string, string][] => {
+    const value = settings[name];
+    if (value === undefined || value === null) return [];
+    if (name === 'prediction_labels' && said(value) === said(settings.labels)) return [];
+    return [[name.replaceAll('_', ' '), said(value)]];
+  });
+  const version = software ? `renvox ${software.version}` : 'renvox';
+  const commit = software?.commit ? ` (${software.commit})` : '';
+  return [...lines, ['made by', `${version}${commit}`]];
 }
 
 /** Pictures of an earlier run that are none of this one's are taken away. */
@@ -96,6 +131,7 @@ async function writePictures(
 }
 
 function page(
+  about: readonly (readonly [string, string])[],
   tables: readonly Table[],
   plots: ReadonlyMap<string, string>,
   pictures: readonly Picture[],
@@ -113,15 +149,33 @@ function page(
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem; color: #1b1b1f }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { padding: .3rem .7rem; border-bottom: 1px solid #d8d8de; text-align: left; white-space: nowrap }
-.pair { display: flex; flex-wrap: wrap; gap: 2rem; align-items: flex-start; overflow-x: auto }
+.pair { display: flex; flex-wrap: wrap; gap: 2rem; align-items: flex-start }
 figure { display: inline-block; margin: 1rem 1rem 0 0 }
+dl { display: grid; grid-template-columns: max-content auto; gap: .15rem 1.2rem }
+dt { font-weight: 600 } dd { margin: 0; overflow-wrap: anywhere }
 figcaption { max-width: 40rem; font-size: 13px }
 .warn { background: #fff3d6; padding: .6rem 1rem; border-radius: .4rem }
+.wide { overflow-x: auto; max-width: 100% }
+@page { size: A4 landscape; margin: 12mm }
+@media print {
+  body { max-width: none; margin: 0; padding: 0; font-size: 11px }
+  nav { display: none }
+  .pair { display: block; overflow: visible }
+  .wide { overflow: visible }
+  table { font-size: 9px; width: 100%; margin-bottom: 1rem }
+  th, td { white-space: normal; padding: .15rem .35rem }
+  tr, figure, svg { break-inside: avoid }
+  figure { width: 31%; margin: .3rem .5rem .3rem 0 } figure img { width: 100% }
+  h2 { break-after: avoid }
+}
 </style>
 </head>
 <body>
 <h1>renvox evaluation</h1>
 <p class="warn">${escapeHtml(DISCLAIMER)}</p>
+<dl>
+${about.map(([name, text]) => `<dt>${escapeHtml(name)}</dt><dd>${escapeHtml(text)}</dd>`).join('\n')}
+</dl>
 <nav><ul>${tables.map((t) => `<li><a href="#${escapeHtml(t.id)}">${escapeHtml(t.title)}</a></li>`).join('')}</ul></nav>
 ${tables.map(section).join('\n')}
 </body>

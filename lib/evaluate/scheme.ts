@@ -4,7 +4,8 @@ import { LABELS } from '../pipeline/finding.js';
 import { MASS_CLASSES, type MassClass, type Side } from './lesions.js';
 
 export interface LabelMeaning {
-  readonly structure: 'kidney' | 'mass';
+  /** `ignore`: background, where a map has more than is asked about. */
+  readonly structure: 'kidney' | 'mass' | 'ignore';
   /** Where the value stands for one side; without it sides come from where a voxel lies. */
   readonly side?: Side;
   /** Of a mass. */
@@ -43,15 +44,19 @@ export function kitsLabels(
   schemes: { truth: LabelScheme; prediction: LabelScheme },
 ): Uint8Array {
   const scheme = schemes.prediction;
-  if (scheme === schemes.truth) return labels;
+  const ignored = [...scheme].some(([, { structure }]) => structure === 'ignore');
+  if (scheme === schemes.truth && !ignored) return labels;
   const values = new Uint8Array(256);
-  for (const [value, { structure, class: name }] of scheme)
-    values[value] = structure === 'kidney' ? 1 : name === 'cystic' ? 3 : 2;
+  for (const [value, { structure, class: name }] of scheme) {
+    if (structure === 'ignore') continue;
+    const code = structure === 'kidney' ? 1 : name === 'cystic' ? 3 : 2;
+    values[value] = scheme === schemes.truth ? value : code;
+  }
   return labels.map((value) => values[value] as number);
 }
 
 /**
- * A scheme from JSON: {"1": {"structure": "kidney", "side": "left"}, "4": {"structure": "mass", "class": "cystic"}}.
+ * A scheme from JSON: {"1": {"structure": "kidney", "side": "left"}, "4": {"structure": "mass", "class": "cystic"}, "9": {"structure": "ignore"}}.
  * @throws RenvoxError InvalidArgument naming what is wrong
  */
 export function parseScheme(json: unknown): LabelScheme {
@@ -62,19 +67,23 @@ export function parseScheme(json: unknown): LabelScheme {
     const value = Number(key);
     if (!(Number.isInteger(value) && value >= 1 && value <= 255))
       throw invalidArgument('labels', 'values from 1 to 255', key);
-    const { structure, side, class: name, ...others } = meaning as Record<string, unknown>;
     const where = `labels["${key}"]`;
+    if (typeof meaning !== 'object' || meaning === null || Array.isArray(meaning))
+      throw invalidArgument(where, 'an object {structure, side?, class?}', meaning);
+    const { structure, side, class: name, ...others } = meaning as Record<string, unknown>;
     const unknown = Object.keys(others);
     if (unknown.length > 0)
       throw invalidArgument(where, 'structure, side and class alone', unknown.join(', '));
-    if (structure !== 'kidney' && structure !== 'mass')
-      throw invalidArgument(`${where}.structure`, 'kidney or mass', structure);
+    if (structure !== 'kidney' && structure !== 'mass' && structure !== 'ignore')
+      throw invalidArgument(`${where}.structure`, 'kidney or mass or ignore', structure);
+    if (structure === 'ignore' && side !== undefined)
+      throw invalidArgument(`${where}.side`, 'nothing: what is ignored has no side', side);
     if (side !== undefined && side !== 'left' && side !== 'right')
       throw invalidArgument(`${where}.side`, 'left or right', side);
     if (name !== undefined && !MASS_CLASSES.includes(name as MassClass))
       throw invalidArgument(`${where}.class`, MASS_CLASSES.join(' or '), name);
     if (name !== undefined && structure !== 'mass')
-      throw invalidArgument(`${where}.class`, 'nothing: a kidney has no class', name);
+      throw invalidArgument(`${where}.class`, 'nothing: only a mass has a class', name);
     found.set(value, {
       structure,
       ...(side !== undefined && { side }),
@@ -83,4 +92,15 @@ export function parseScheme(json: unknown): LabelScheme {
   }
   if (found.size === 0) throw invalidArgument('labels', 'at least one value', json);
   return found;
+}
+
+/** A scheme that was made by a program. @throws RenvoxError InvalidArgument naming what is wrong */
+export function checkScheme(parameter: string, scheme: unknown): asserts scheme is LabelScheme {
+  if (!(scheme instanceof Map))
+    throw invalidArgument(
+      parameter,
+      'a Map by label value, as SCHEMES.kits and parseScheme() are',
+      scheme,
+    );
+  parseScheme(Object.fromEntries(scheme));
 }

@@ -2,36 +2,74 @@
 import { type BootstrapOptions, type Estimate, type MaskState, mean } from '../metrics/index.js';
 import { median } from '../metrics/statistics/bootstrap.js';
 import { type CaseFigure, caseFigures } from './case-figures.js';
-import { type CaseRecord, REGION_SIDES, REGIONS, type Region } from './case-record.js';
+import {
+  type CaseRecord,
+  REGION_SIDES,
+  REGIONS,
+  type Region,
+  type RegionFigures,
+} from './case-record.js';
+import { once } from './figure.js';
 import type { Side } from './lesions.js';
 import { type Figures, type Table, withInterval } from './table.js';
 
-type Value = 'dice' | 'iou' | 'hausdorff_mm' | 'hd95_mm' | 'assd_mm';
+type Value = (typeof VALUES)[number];
 type Which = Side | 'overall';
+
+type BySide<T> = Readonly<Record<Which, T[]>>;
+
+/** What each side of a region has, in the order of the records; kept for the figures that are asked of one sample in turn. */
+function bySide<T>(region: Region, of: (figures: RegionFigures) => T | null) {
+  return once((records: readonly CaseRecord[]): BySide<T> => {
+    const found: BySide<T> = { overall: [], left: [], right: [] };
+    for (const { regions } of records)
+      for (const side of REGION_SIDES) {
+        const own = of(regions[region][side]);
+        if (own === null) continue;
+        found[side].push(own);
+        found.overall.push(own);
+      }
+    return found;
+  });
+}
+
+const VALUES = ['dice', 'iou', 'hausdorff_mm', 'hd95_mm', 'assd_mm'] as const;
+const collectors = Object.fromEntries(
+  REGIONS.map((region) => [
+    region,
+    {
+      states: bySide(region, ({ state }) => state),
+      values: Object.fromEntries(
+        VALUES.map((value) => [
+          value,
+          bySide(region, (f) => (f.state === 'both_empty' ? null : f[value])),
+        ]),
+      ) as Record<Value, (records: readonly CaseRecord[]) => BySide<number>>,
+    },
+  ]),
+) as Record<
+  Region,
+  {
+    states: (records: readonly CaseRecord[]) => BySide<MaskState>;
+    values: Record<Value, (records: readonly CaseRecord[]) => BySide<number>>;
+  }
+>;
 
 function valuesOf(
   records: readonly CaseRecord[],
   region: Region,
   which: Which,
   value: Value,
-): number[] {
-  const found: number[] = [];
-  for (const record of records)
-    for (const side of REGION_SIDES) {
-      if (which !== 'overall' && side !== which) continue;
-      const figures = record.regions[region][side];
-      const v = figures[value];
-      if (figures.state !== 'both_empty' && v !== null) found.push(v);
-    }
-  return found;
+): readonly number[] {
+  return collectors[region].values[value](records)[which];
 }
 
-function statesOf(records: readonly CaseRecord[], region: Region, which: Which): MaskState[] {
-  return records.flatMap((record) =>
-    REGION_SIDES.filter((side) => which === 'overall' || side === which).map(
-      (side) => record.regions[region][side].state,
-    ),
-  );
+function statesOf(
+  records: readonly CaseRecord[],
+  region: Region,
+  which: Which,
+): readonly MaskState[] {
+  return collectors[region].states(records)[which];
 }
 
 /** Names of the figures of each structure and side. */
@@ -114,11 +152,15 @@ export function segmentationTable(records: readonly CaseRecord[], figures: Figur
       ];
     }),
   );
-  const bodies = records.filter(({ midPlane }) => midPlane === 'body').length;
+  const parted = (by: CaseRecord['midPlane']) => records.filter((r) => r.midPlane === by).length;
+  const sides =
+    parted('body') + parted('image') === 0
+      ? ''
+      : ` Where labels name no side, it is that of the body's mid-plane (${parted('body')} cases) or the image's (${parted('image')}).`;
   return {
     id: 'segmentation',
     title: 'Segmentation of kidneys and masses, by side',
-    note: `Kidney: with its masses. Dice is 0 where one mask alone is empty (missed, false); where both are there is nothing to compare. Distances in mm, over the compared alone: where one mask is empty the distance is infinite and counted, never dropped. Values with 95 % intervals: percentile bootstrap by patient. Where labels name no side, it is that of the body's mid-plane (${bodies} cases) or the image's (${records.length - bodies}).`,
+    note: `Kidney: with its masses. Dice is 0 where one mask alone is empty (missed, false); where both are there is nothing to compare. Distances in mm, over the compared alone: where one mask is empty the distance is infinite and counted, never dropped. Values with 95 % intervals: percentile bootstrap by patient.${sides}`,
     columns: [
       ...['structure', 'side', 'compared', 'missed', 'false', 'neither'],
       ...['Dice, mean', 'Dice, median', 'Hausdorff, mean', 'Hausdorff, median'],

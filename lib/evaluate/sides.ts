@@ -36,6 +36,25 @@ export function kidneySideMap(
 }
 
 /**
+ * Labels of kidneys of a named side of which more than a quarter lies, by its components, on the other side of the mid-plane: most likely the map's
+ * values are not those of the scheme (KiTS' 1 is both kidneys).
+ */
+export function misplacedKidneys(
+  { list }: Instances,
+  scheme: LabelScheme,
+  left: (index: Triple) => number,
+): { label: number; side: Side; share: number }[] {
+  return [...scheme].flatMap(([label, { structure, side }]) => {
+    if (structure !== 'kidney' || side === undefined) return [];
+    const own = list.filter((component) => component.label === label);
+    const count = (of: typeof own) => of.reduce((sum, { voxels }) => sum + voxels, 0);
+    const across = own.filter(({ centroid }) => left(centroid) < 0 === (side === 'left'));
+    const share = count(across) / count(own);
+    return share > 0.25 ? [{ label, side, share }] : [];
+  });
+}
+
+/**
  * Side of each mass: that of its label; else of the nearer kidney, by the least distance between voxels; where there is no kidney, or both
  * are as near, by where its centroid lies.
  */

@@ -16,7 +16,8 @@ export interface Table {
   readonly rows: readonly (readonly string[])[];
 }
 
-export const INTERVAL = 'Values with 95 % intervals: percentile bootstrap by patient.';
+export const INTERVAL =
+  'Values with 95 % intervals: percentile bootstrap by patient; n/a of one patient alone.';
 
 /** Names of the sizes by average diameter. */
 export const SIZE_NAMES = { overall: 'all sizes', lt5mm: '< 5 mm', ge5mm: '≥ 5 mm' } as const;
@@ -26,24 +27,32 @@ export function text(value: number | null | undefined, digits: number): string {
   return typeof value === 'number' && Number.isFinite(value) ? value.toFixed(digits) : 'n/a';
 }
 
-/** "0.676 (0.58 to 0.77)", "n/a" where there is none. `digits` of the value; the interval has one less. */
+/** "0.676 (0.583 to 0.771)", "n/a" where there is none; of `digits`. */
 export function withInterval(estimate: Estimate | undefined, digits = 3): string {
-  if (!estimate || Number.isNaN(estimate.value)) return 'n/a';
-  const { value, low, high } = estimate;
-  const interval = Number.isNaN(low)
-    ? ''
-    : ` (${low.toFixed(digits - 1)} to ${high.toFixed(digits - 1)})`;
-  return `${value.toFixed(digits)}${interval}`;
+  return estimateText(estimate, digits, 1, '');
 }
 
-/** "67.77 % (58.1 to 77.0)". */
+/** "67.77 % (58.10 to 77.03)". */
 export function percentWithInterval(estimate: Estimate | undefined): string {
+  return estimateText(estimate, 2, 100, ' %');
+}
+
+/** A difference of shares: "-3.25 points (-6.01 to 0.44)". */
+export function pointsWithInterval(estimate: Estimate | undefined): string {
+  return estimateText(estimate, 2, 100, ' points');
+}
+
+function estimateText(
+  estimate: Estimate | undefined,
+  digits: number,
+  factor: number,
+  unit: string,
+): string {
   if (!estimate || Number.isNaN(estimate.value)) return 'n/a';
   const { value, low, high } = estimate;
-  const interval = Number.isNaN(low)
-    ? ''
-    : ` (${(100 * low).toFixed(1)} to ${(100 * high).toFixed(1)})`;
-  return `${(100 * value).toFixed(2)} %${interval}`;
+  const number = (x: number) => (factor * x).toFixed(digits);
+  const interval = Number.isNaN(low) ? 'n/a' : `${number(low)} to ${number(high)}`;
+  return `${number(value)}${unit} (${interval})`;
 }
 
 /** "p < 0.001", "p = 0.034", "n/a". */
@@ -65,10 +74,14 @@ export function markdownOf(table: Table): string {
     '',
     noteOf(table),
     '',
-    line(table.columns),
-    `|${table.columns.map(() => ' --- |').join('')}`,
-    ...table.rows.map(line),
-    '',
+    ...(table.rows.length === 0
+      ? []
+      : [
+          line(table.columns),
+          `|${table.columns.map(() => ' --- |').join('')}`,
+          ...table.rows.map(line),
+          '',
+        ]),
   ].join('\n');
 }
 
@@ -90,12 +103,20 @@ export function htmlOf(table: Table, plot = '', pictures = ''): string {
     `<section id="${escapeHtml(table.id)}">`,
     `<h2>${escapeHtml(table.title)}</h2>`,
     `<p>${escapeHtml(noteOf(table))}</p>`,
-    '<div class="pair">',
-    `<table><thead>${cells('th', table.columns)}</thead><tbody>`,
-    ...table.rows.map((row) => cells('td', row)),
-    '</tbody></table>',
-    plot,
-    '</div>',
+    ...(table.rows.length === 0 && plot === ''
+      ? []
+      : [
+          '<div class="pair">',
+          ...(table.rows.length === 0
+            ? []
+            : [
+                `<div class="wide"><table><thead>${cells('th', table.columns)}</thead><tbody>`,
+                ...table.rows.map((row) => cells('td', row)),
+                '</tbody></table></div>',
+              ]),
+          plot,
+          '</div>',
+        ]),
     pictures,
     '</section>',
   ].join('\n');

@@ -2,15 +2,18 @@
 import { type BootstrapOptions, type Estimate, mean, variance } from '../metrics/index.js';
 import { caseFigures } from './case-figures.js';
 import { type CaseRecord, REGION_SIDES, REGIONS, type Region } from './case-record.js';
+import { once } from './figure.js';
 import { type Figures, INTERVAL, type Table, withInterval } from './table.js';
 
 /** Predicted minus true volume, mL, of each side where either has any. */
 function differencesOf(records: readonly CaseRecord[], region: Region): number[] {
-  return records.flatMap((record) =>
-    REGION_SIDES.map((side) => record.regions[region][side])
-      .filter((f) => f.state !== 'both_empty')
-      .map((f) => f.prediction_ml - f.truth_ml),
-  );
+  const found: number[] = [];
+  for (const { regions } of records)
+    for (const side of REGION_SIDES) {
+      const own = regions[region][side];
+      if (own.state !== 'both_empty') found.push(own.prediction_ml - own.truth_ml);
+    }
+  return found;
 }
 
 const deviation = (values: readonly number[]) => Math.sqrt(variance(values));
@@ -25,13 +28,14 @@ export function volumeFigures(
   records: readonly CaseRecord[],
   options: BootstrapOptions,
 ): Map<string, Estimate> {
-  const list = REGIONS.flatMap((region) =>
-    FIGURES.map(([name, of]) => ({
+  const list = REGIONS.flatMap((region) => {
+    const differences = once((sample: readonly CaseRecord[]) => differencesOf(sample, region));
+    return FIGURES.map(([name, of]) => ({
       path: `volume.${region}.${name}`,
-      of: (sample: readonly CaseRecord[]) => of(differencesOf(sample, region)),
-      n: (sample: readonly CaseRecord[]) => differencesOf(sample, region).length,
-    })),
-  );
+      of: (sample: readonly CaseRecord[]) => of(differences(sample)),
+      n: (sample: readonly CaseRecord[]) => differences(sample).length,
+    }));
+  });
   return caseFigures(records, list, options);
 }
 

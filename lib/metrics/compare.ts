@@ -1,5 +1,5 @@
 import type { Device } from '../device.js';
-import { invalidArgument, RenvoxError } from '../errors.js';
+import { invalidArgument } from '../errors.js';
 import {
   overlapCounts,
   type SurfaceFigures,
@@ -18,6 +18,7 @@ import {
   maskState,
 } from './agreement.js';
 import { commonGeometry, deviceFor, type LabelSource, labelTensor } from './label-source.js';
+import { notLabels } from './not-labels.js';
 import { LABELS, OverlapTable } from './overlap-table.js';
 
 export interface CompareOptions {
@@ -66,12 +67,7 @@ export async function compare(
     const b = labelTensor('prediction', prediction, shape, device);
     const counted = device.under({ signal }, () => overlapCounts(a, b, { labels: LABELS }));
     const [counts, outside] = await download([counted.counts, counted.outside]);
-    if (outside[0] !== 0)
-      throw new RenvoxError(
-        'InvalidArgument',
-        `Expected labels from 0 to ${LABELS - 1} in truth and prediction but ${outside[0]} voxels have others`,
-        { parameter: 'truth or prediction', voxels: outside[0] },
-      );
+    if (outside[0] !== 0) throw await notLabels({ truth, prediction }, shape);
     const overlap = new OverlapTable(counts);
     const labels = wanted ?? overlap.present();
     const regions = labels.map((label) => [label]);

@@ -1,6 +1,7 @@
 /** The part of label maps where any has something: all that figures need, and far smaller than a CT. */
 import { invalidArgument } from '../errors.js';
 import type { Triple, VoxelArray } from '../volume/index.js';
+import { othersThanLabels } from './not-labels.js';
 
 export interface LabelBox {
   /** Voxels along [d, h, w]; at least one, also where all maps are empty. */
@@ -38,8 +39,7 @@ export function labelBox(
   const values = wantedLabels(labels);
   const sorted = Object.entries(maps).map(([name, data]): SortedLabels => {
     const refuse = (others: ReadonlyMap<number, number>): never => {
-      const voxels = [...others.values()].reduce((a, b) => a + b, 0);
-      throw invalidArgument(name, 'labels from 0 to 255', `${voxels} voxels with others`);
+      throw othersThanLabels(name, others);
     };
     return { data, values, refuse };
   });

@@ -3,6 +3,7 @@ import { type Device, defaultDevice } from '../device.js';
 import { invalidArgument, RenvoxError } from '../errors.js';
 import { Tensor } from '../tensor.js';
 import { sameGrid, type Triple, Volume, type VoxelArray } from '../volume/index.js';
+import { gridDifference } from './grid-difference.js';
 
 /** A label map with its geometry, as {@link Volume} is one. */
 export interface LabelVolume {
@@ -96,7 +97,7 @@ export function commonGeometry(
   if (truth instanceof Volume && prediction instanceof Volume && !sameGrid(truth, prediction))
     throw new RenvoxError(
       'ShapeMismatch',
-      `Expected truth and prediction on one grid but their affines differ: [${truth.affine.slice(0, 12).join(', ')}] (${truth.orientation}) and [${prediction.affine.slice(0, 12).join(', ')}] (${prediction.orientation})`,
+      `Expected truth and prediction on one grid but their ${gridDifference(truth, prediction)}`,
       { truth: truth.affine, prediction: prediction.affine },
     );
   return common;

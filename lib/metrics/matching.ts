@@ -177,19 +177,24 @@ export interface FrocPoint {
 
 /**
  * Free-response ROC: sensitivity against false positives per case as the threshold falls through the scores.
- * @param lesions - true instances in all cases
+ * @param detections - those without a score may have -Infinity: they come last
+ * @param lesions - true instances in all cases; of none the sensitivity is NaN
  * @param cases - number of cases, with and without lesions
+ * @throws RenvoxError InvalidArgument for a score that is NaN, more hits than lesions, no case
  */
 export function froc(
   detections: readonly ScoredDetection[],
   lesions: number,
   cases: number,
 ): FrocPoint[] {
+  checkDetections(detections, lesions);
+  if (!(Number.isInteger(cases) && cases >= 1))
+    throw invalidArgument('cases', 'an integer of at least 1', cases);
   const points: FrocPoint[] = [];
   walk(detections, (threshold, hits, misses) => {
     points.push({
       threshold,
-      sensitivity: hits / lesions,
+      sensitivity: lesions === 0 ? Number.NaN : hits / lesions,
       falsePositivesPerCase: misses / cases,
     });
   });
@@ -199,8 +204,10 @@ export function froc(
 /**
  * Average precision: area under the interpolated precision-recall curve, all points (Everingham et al. 2010, doi 10.1007/s11263-009-0275-4,
  * as of VOC 2010). NaN where there is nothing to find.
+ * @throws RenvoxError InvalidArgument for a score that is NaN, more hits than lesions
  */
 export function averagePrecision(detections: readonly ScoredDetection[], lesions: number): number {
+  checkDetections(detections, lesions);
   if (lesions === 0) return Number.NaN;
   const points: [number, number][] = [];
   walk(detections, (_, hits, misses) => {
@@ -214,6 +221,22 @@ export function averagePrecision(detections: readonly ScoredDetection[], lesions
     area += best * (recall - (points[i - 1]?.[0] ?? 0));
   }
   return area;
+}
+
+function checkDetections(detections: readonly ScoredDetection[], lesions: number): void {
+  if (!Array.isArray(detections))
+    throw invalidArgument('detections', 'an array of {score, hit}', detections);
+  if (!(Number.isInteger(lesions) && lesions >= 0))
+    throw invalidArgument('lesions', 'an integer of at least 0', lesions);
+  let hits = 0;
+  for (const [i, { score, hit }] of detections.entries()) {
+    if (typeof score !== 'number' || Number.isNaN(score))
+      throw invalidArgument(`detections[${i}].score`, 'a number', score);
+    if (hit) hits++;
+  }
+  // Each hit is a lesion of its own: matching is one-to-one.
+  if (lesions > 0 && hits > lesions)
+    throw invalidArgument('detections', `at most ${lesions} hits, one a lesion`, hits);
 }
 
 /** Visits the detections by falling score, those of one score together: a threshold cannot part them. */

@@ -21,6 +21,7 @@ import {
 } from './conventions.js';
 import { hostBox } from './device-box.js';
 import { commonGeometry, deviceFor, type LabelSource, labelTensor } from './label-source.js';
+import { notLabels } from './not-labels.js';
 import { LABELS, OverlapTable } from './overlap-table.js';
 import { type RegionSize, regionSize } from './region-sizes.js';
 import { quantile } from './statistics/bootstrap.js';
@@ -121,13 +122,7 @@ export async function measure(
     const b = labelTensor('prediction', prediction, shape, device);
     const counted = device.under({ signal }, () => overlapCounts(a, b, { labels: LABELS }));
     const [sums, outside] = await download([counted.counts, counted.outside]);
-    const n = outside[0] as number;
-    if (n !== 0)
-      throw invalidArgument(
-        'truth and prediction',
-        'labels from 0 to 255',
-        `${n} voxels with others`,
-      );
+    if (outside[0] !== 0) throw await notLabels({ truth, prediction }, shape);
     const table = new OverlapTable(sums);
     const labels = [0, ...table.present()];
     const regions = options.regions ?? Object.fromEntries(labels.slice(1).map((v) => [v, [v]]));

@@ -46,6 +46,12 @@ export interface ResNet3DConfig {
 type Complete = Required<ResNet3DConfig>;
 type FoldedOptions = Omit<Conv3dOptions, 'bias' | 'precision' | 'statistics'>;
 
+/** Options of {@link ResNet3D.forward}. */
+export interface ResNet3DForwardOptions extends ForwardOptions {
+  /** Called with the output of each of {@link ResNet3D.LAYERS}, in their order; the pass goes on with what it returns. */
+  tap?: ((layer: string, output: Tensor) => Tensor) | undefined;
+}
+
 const EPSILON = 1e-5;
 
 /**
@@ -54,6 +60,14 @@ const EPSILON = 1e-5;
  * linear. Input [N, D, H, W, inputChannels], logits [N, classes].
  */
 export class ResNet3D extends Network<Complete> {
+  /** The layers that can be looked at, by PyTorch's names, in order. `relu` is bn1 with its ReLU; `layerN` a whole stage. */
+  static readonly LAYERS: readonly string[] = [
+    ...['conv1', 'relu', 'maxpool'],
+    ...[1, 2, 3, 4].flatMap((n) => [
+      ...['conv1', 'relu', 'conv2', 'bn2'].map((part) => `layer${n}.0.${part}`),
+      `layer${n}`,
+    ]),
+  ];
   readonly kind = 'resnet3d';
 
   /** @throws RenvoxError InvalidArgument */
@@ -62,7 +76,7 @@ export class ResNet3D extends Network<Complete> {
     super(complete, blueprint(complete), options);
   }
 
-  override forward(x: Tensor, options: ForwardOptions = {}): Tensor {
+  override forward(x: Tensor, options: ResNet3DForwardOptions = {}): Tensor {
     return this.classify(this.features(x, options), options);
   }
 
@@ -81,7 +95,7 @@ export class ResNet3D extends Network<Complete> {
       first.dispose();
       for (let stage = 1; stage <= 4; stage++) {
         const name = `layer${stage}.0`;
-        const { stride, dilation } = strides(stage, this.config.geometry);
+        const { stride, dilation } = stageGeometry(stage, this.config.geometry);
         const load = this.#relu(y);
         const conv = (of: string, norm: string, from: Tensor, more: FoldedOptions) =>
           this.#folded(`${name}.${of}`, `${name}.${norm}`, from, products, more);
@@ -147,14 +161,31 @@ export class ResNet3D extends Network<Complete> {
   }
 
   /** The activations of the last stage [N, d, h, w, widths[3]], what Grad-CAM looks at. */
-  features(x: Tensor, options: ForwardOptions = {}): Tensor {
-    const { training = false, precision, algorithm } = options;
+  features(x: Tensor, options: ResNet3DForwardOptions = {}): Tensor {
+    const { training = false, precision, algorithm, tap = passed } = options;
     checkImage('ResNet3D', x, this.config.inputChannels, 1);
     const type = { precision, algorithm, out: 'f32' as const };
-    let y = conv3d(x, this.tensor('conv1.weight'), { stride: 2, padding: 3, ...type });
-    y = maxPool3d(this.#norm('bn1', y, training, 0), { kernel: 3, stride: 2, padding: 1 });
-    for (let stage = 1; stage <= 4; stage++) y = this.#basicBlock(stage, y, training, type);
+    const stem = conv3d(x, this.tensor('conv1.weight'), { stride: 2, padding: 3, ...type });
+    let y = tap('relu', this.#norm('bn1', tap('conv1', stem), training, 0));
+    y = tap('maxpool', maxPool3d(y, { kernel: 3, stride: 2, padding: 1 }));
+    for (let stage = 1; stage <= 4; stage++) y = this.#basicBlock(stage, y, training, type, tap);
     return y;
+  }
+
+  /**
+   * Voxels of the input from one voxel of a layer to the next, along each axis. The layer's voxel i looks at what lies round the input's voxel
+   * i times that.
+   * @throws RenvoxError InvalidArgument for what is none of {@link LAYERS}
+   */
+  layerStride(layer: string): number {
+    if (!ResNet3D.LAYERS.includes(layer))
+      throw invalidArgument('layer', `one of ${ResNet3D.LAYERS.join(', ')}`, layer);
+    if (layer === 'conv1' || layer === 'relu') return 2;
+    const last = Number(/^layer(\d)/.exec(layer)?.[1] ?? 0);
+    let stride = 4;
+    for (let stage = 1; stage <= last; stage++)
+      stride *= stageGeometry(stage, this.config.geometry).stride;
+    return stride;
   }
 
   #basicBlock(
@@ -162,22 +193,25 @@ export class ResNet3D extends Network<Complete> {
     x: Tensor,
     training: boolean,
     type: Products & { out: 'f32' },
+    tap: NonNullable<ResNet3DForwardOptions['tap']>,
   ): Tensor {
     const name = `layer${stage}.0`;
-    const { stride, dilation } = strides(stage, this.config.geometry);
+    const { stride, dilation } = stageGeometry(stage, this.config.geometry);
     let y = conv3d(x, this.tensor(`${name}.conv1.weight`), {
       ...{ stride, padding: dilation, dilation },
       ...type,
     });
-    y = this.#norm(`${name}.bn1`, y, training, 0);
+    y = this.#norm(`${name}.bn1`, tap(`${name}.conv1`, y), training, 0);
+    y = tap(`${name}.relu`, y);
     y = conv3d(y, this.tensor(`${name}.conv2.weight`), { padding: dilation, dilation, ...type });
-    y = this.#norm(`${name}.bn2`, y, training, 1);
+    y = this.#norm(`${name}.bn2`, tap(`${name}.conv2`, y), training, 1);
+    y = tap(`${name}.bn2`, y);
     let shortcut = x;
     if (stage > 1) {
       shortcut = conv3d(x, this.tensor(`${name}.downsample.0.weight`), { stride, ...type });
       shortcut = this.#norm(`${name}.downsample.1`, shortcut, training, 1);
     }
-    return relu(add(y, shortcut));
+    return tap(`layer${stage}`, relu(add(y, shortcut)));
   }
 
   #norm(name: string, x: Tensor, training: boolean, slope: number): Tensor {
@@ -192,7 +226,10 @@ export class ResNet3D extends Network<Complete> {
   }
 }
 
-function strides(
+const passed = (_layer: string, output: Tensor): Tensor => output;
+
+/** @internal How stage 1 to 4 moves and spreads its taps. */
+export function stageGeometry(
   stage: number,
   geometry: 'dilated' | 'strided',
 ): { stride: number; dilation: number } {

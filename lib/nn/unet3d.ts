@@ -29,9 +29,15 @@ export interface UNet3DConfig {
   slope?: number;
   /** Whether convolutions before a norm have a bias; a norm over space undoes it. Default true, as PyTorch's layers. */
   convolutionBias?: boolean;
+  /**
+   * How many coarser levels of the decoder have a 1x1x1 head of their own, `deep.0` at half the resolution and so on, which only
+   * {@link UNet3D.forwardDeep} uses: deep supervision. Default 0; with an instance norm only.
+   */
+  deepSupervision?: number;
 }
 
-type Complete = Required<UNet3DConfig>;
+type Complete = Required<Omit<UNet3DConfig, 'deepSupervision'>> &
+  Pick<UNet3DConfig, 'deepSupervision'>;
 
 const EPSILON = 1e-5;
 
@@ -54,9 +60,23 @@ export class UNet3D extends Network<Complete> {
     const products = { precision, algorithm };
     this.#check(x);
     if (this.config.norm === 'batch') return this.#eager(x, training, products);
-    return recording()
-      ? this.#plan(x, products, false)
-      : scope(() => this.#plan(x, products, true));
+    return this.#planned(x, products, 0)[0] as Tensor;
+  }
+
+  /**
+   * The logits of {@link forward} and, behind them, those of the heads for deep supervision: [N, D/2, H/2, W/2, classes] and so on.
+   */
+  forwardDeep(x: Tensor, options: ForwardOptions = {}): Tensor[] {
+    const { precision, algorithm } = options;
+    const heads = this.config.deepSupervision ?? 0;
+    if (heads === 0) return [this.forward(x, options)];
+    this.#check(x);
+    return this.#planned(x, { precision, algorithm }, heads);
+  }
+
+  #planned(x: Tensor, products: Products, heads: number): Tensor[] {
+    if (recording()) return this.#plan(x, products, false, heads);
+    return scope(() => this.#plan(x, products, true, heads));
   }
 
   /**
@@ -66,7 +86,7 @@ export class UNet3D extends Network<Complete> {
   override infer(x: Tensor, options: InferOptions = {}): Tensor {
     const products = { precision: this.precisionOf(options), algorithm: options.algorithm };
     this.#check(x);
-    return scope(() => this.#plan(x, products, true));
+    return scope(() => this.#plan(x, products, true, 0))[0] as Tensor;
   }
 
   #check(x: Tensor): void {
@@ -74,7 +94,7 @@ export class UNet3D extends Network<Complete> {
   }
 
   /** By raw tensors (raw.ts). Without `frees` they are left to the tape, whose gradient needs them. */
-  #plan(x: Tensor, products: Products, frees: boolean): Tensor {
+  #plan(x: Tensor, products: Products, frees: boolean, heads: number): Tensor[] {
     const { channels, convolutions, slope } = this.config;
     const layer = (name: string) => ({
       ...{ weight: this.tensor(`${name}.weight`), bias: this.tensor(`${name}.bias`) },
@@ -95,13 +115,16 @@ export class UNet3D extends Network<Complete> {
       skips.push(raw);
       raw = { tensor: rawPool(raw, slope) };
     }
+    const deep: Tensor[] = [];
     for (let k = 0; k < channels.length - 1; k++) {
       const up = rawUp(raw, layer(`up.${k}`));
       free(raw);
       raw = next(`decoder.${k}.0`, { tensor: up }, skips.pop());
       for (let i = 1; i < convolutions.decoder; i++) raw = next(`decoder.${k}.${i}`, raw);
+      const level = channels.length - 3 - k;
+      if (level >= 0 && level < heads) deep.unshift(rawHead(raw, layer(`deep.${level}`)));
     }
-    return rawHead(raw, layer('head'));
+    return [rawHead(raw, layer('head')), ...deep];
   }
 
   /** The eager form, for what trains by the statistics of its batch. */
@@ -206,6 +229,10 @@ function completed(config: UNet3DConfig): Complete {
   checkInteger('convolutions.decoder', complete.convolutions.decoder, 1, 8);
   if (complete.norm !== 'instance' && complete.norm !== 'batch')
     throw invalidArgument('norm', "'instance' or 'batch'", complete.norm);
+  if (complete.deepSupervision !== undefined) {
+    const most = complete.norm === 'instance' ? complete.channels.length - 2 : 0;
+    checkInteger('deepSupervision', complete.deepSupervision, 0, most);
+  }
   if (!(complete.slope >= 0 && complete.slope <= 1))
     throw invalidArgument('slope', 'a number from 0 to 1', complete.slope);
   return complete;
@@ -219,6 +246,7 @@ function blueprint({
   norm,
   slope,
   convolutionBias,
+  deepSupervision = 0,
 }: Complete): Blueprint {
   const b = new Blueprint();
   const gain = Math.sqrt(2 / (1 + slope * slope));
@@ -239,5 +267,8 @@ function blueprint({
       block(`decoder.${k}.${i}`, i === 0 ? 2 * c : c, c);
     width = c;
   });
-  return b.conv('head', width, classes, 1, true, 1);
+  b.conv('head', width, classes, 1, true, 1);
+  for (let level = 0; level < deepSupervision; level++)
+    b.conv(`deep.${level}`, channels[level + 1] as number, classes, 1, true, 1);
+  return b;
 }

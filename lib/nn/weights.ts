@@ -53,17 +53,7 @@ export async function loadNetwork(
   path: string,
   options: Omit<NetworkOptions, 'seed'> = {},
 ): Promise<LoadedNetwork> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await readFile(path);
-  } catch (error) {
-    throw new RenvoxError(
-      'FileNotFound',
-      `Cannot read the weights file ${path}`,
-      { path },
-      { cause: error },
-    );
-  }
+  const bytes = await readWeightsFile(path);
   const { tensors, metadata } = parseSafetensors(bytes);
   const described = describe(metadata, path);
   const device = options.device ?? defaultDevice();
@@ -75,6 +65,23 @@ export async function loadNetwork(
     throw error;
   }
   return { network, metadata: described, sha256: createHash('sha256').update(bytes).digest('hex') };
+}
+
+/**
+ * A weights file's bytes.
+ * @throws RenvoxError FileNotFound
+ */
+export async function readWeightsFile(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    throw new RenvoxError(
+      'FileNotFound',
+      `Cannot read the weights file ${path}`,
+      { path },
+      { cause: error },
+    );
+  }
 }
 
 /** The network that a file describes; a configuration that is none is the file's fault, not the caller's. */

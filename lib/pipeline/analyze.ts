@@ -6,6 +6,7 @@ import {
   argmax,
   composeFindings,
   instanceClasses,
+  labelHistograms,
   labelMeasures,
   measureLabels,
   reshape,
@@ -13,7 +14,8 @@ import {
 } from '../ops/index.js';
 import { scope } from '../scope.js';
 import { download, type Tensor } from '../tensor.js';
-import { gridOf, toWorld, Volume } from '../volume/index.js';
+import { gridOf, type Triple, toWorld, Volume } from '../volume/index.js';
+import { checkRequest, type ExplainedMass, explainMasses, type GradCamRequest } from './explain.js';
 import {
   type Finding,
   type KidneyFinding,
@@ -21,7 +23,10 @@ import {
   type MassFinding,
   type Timings,
 } from './finding.js';
+import { enhancement, Histogram, HU_RANGE, intensities } from './intensities.js';
 import { type CascadeNetworks, loadCascade } from './networks.js';
+import { checkPhase, covers, isEarlier, loadPhase, type SecondPhase } from './phase.js';
+import { secondOpinion } from './second-opinion.js';
 import {
   CAPACITY,
   classifyMasses,
@@ -34,7 +39,7 @@ import {
 
 /** What an analysis is doing. */
 export interface AnalyzeProgress {
-  stage: 'load' | 'kidneys' | 'masses' | 'classes' | 'compose' | 'done';
+  stage: 'load' | 'kidneys' | 'masses' | 'classes' | 'compose' | 'explain' | 'done';
   done: number;
   total: number;
 }
@@ -48,10 +53,16 @@ export interface AnalyzeOptions {
   precision?: Precision | undefined;
   /** Stops between operations; the device stays usable. */
   signal?: AbortSignal | undefined;
+  /** A second contrast phase, for enhancement. */
+  phase?: SecondPhase | undefined;
+  /** Also says where the classifier looked; true for the defaults. */
+  gradCam?: boolean | GradCamRequest | undefined;
   onProgress?: (progress: AnalyzeProgress) => void;
 }
 
-const STAGES = ['load', 'kidneys', 'masses', 'classes', 'compose', 'done'] as const;
+const STAGES = ['load', 'kidneys', 'masses', 'classes', 'compose', 'explain', 'done'] as const;
+/** Values of the map of instances: the two kidneys, then the masses of each side. */
+const INSTANCES = 2 + 2 * CAPACITY;
 
 /**
  * Finds the kidneys and their masses on an abdominal CT and names each mass AML, cystic or solid.
@@ -66,6 +77,7 @@ const STAGES = ['load', 'kidneys', 'masses', 'classes', 'compose', 'done'] as co
  */
 export async function analyze(ct: Volume, options: AnalyzeOptions = {}): Promise<Finding> {
   if (!(ct instanceof Volume)) throw invalidArgument('ct', 'a Volume', ct);
+  if (options.phase !== undefined) checkPhase(options.phase);
   const device = options.device ?? defaultDevice();
   const given = options.weights;
   const own = given === undefined || typeof given === 'string';
@@ -87,13 +99,16 @@ async function cascade(
   networks: CascadeNetworks,
   options: AnalyzeOptions,
 ): Promise<Finding> {
-  const { signal, onProgress } = options;
+  const { signal, onProgress, phase } = options;
+  const request = options.gradCam === true ? {} : options.gradCam || undefined;
+  if (request) checkRequest(networks.classifier.network, request);
+  const stages = STAGES.filter((name) => name !== 'explain' || request);
   const begun = performance.now();
   const timings: Record<string, number> = {};
   // Enqueues a stage and waits until the device has done it; nothing is read.
   const stage = async <T>(name: (typeof STAGES)[number], enqueue: () => T): Promise<T> => {
     checkAborted(signal);
-    onProgress?.({ stage: name, done: STAGES.indexOf(name), total: STAGES.length - 1 });
+    onProgress?.({ stage: name, done: stages.indexOf(name), total: stages.length - 1 });
     const from = performance.now();
     const result = device.under({ signal }, enqueue);
     await device.drain();
@@ -118,24 +133,45 @@ async function cascade(
   const result = await stage('compose', () => {
     const [left, right] = sides as [(typeof sides)[0], (typeof sides)[0]];
     const instances = composeFindings(left, right, { size: [...ct.shape], capacity: CAPACITY });
-    const measures = measureLabels(instances, {
-      spacing: ct.spacing,
-      labels: 2 + 2 * CAPACITY,
-    });
+    const measures = measureLabels(instances, { spacing: ct.spacing, labels: INSTANCES });
     const labels = instanceClasses(instances, reshape(argmax(probabilities), [2 * CAPACITY]), 3);
-    return { labels, measures, probabilities } satisfies Record<string, Tensor>;
+    return [labels, measures, probabilities, ...countHu(loaded, instances, phase)] as const;
   });
   checkAborted(signal);
-  const [labels, measures, named] = await download([
-    result.labels,
-    result.measures,
-    result.probabilities,
-  ]);
-  const figures = readFigures(ct, Float64Array.from(measures), Float32Array.from(named));
+  const [labels, measures, named, ...counts] = await download(result);
+  const figures = readFigures(
+    ct,
+    Float64Array.from(measures as ArrayLike<number>),
+    Float32Array.from(named as ArrayLike<number>),
+    { counts: counts as Int32Array[], phase },
+  );
+  const { masses, places, ...rest } = figures;
+  let gradCam: Finding['gradCam'];
+  if (request) {
+    const explained = masses.map((mass, i): ExplainedMass => {
+      const { side, index } = places[i] as (typeof places)[0];
+      const classIndex = MASS_CLASSES.indexOf(mass.class);
+      return { stage: sides[side] as (typeof sides)[0], index, classIndex };
+    });
+    checkAborted(signal);
+    onProgress?.({ stage: 'explain', done: stages.length - 2, total: stages.length - 1 });
+    const from = performance.now();
+    const all = await explainMasses(loaded, explained, networks, request, () =>
+      checkAborted(signal),
+    );
+    timings.explain = (performance.now() - from) / 1000;
+    all.masses.forEach((explanation, i) => {
+      (masses[i] as MassFinding).gradCam = explanation;
+    });
+    gradCam = all.gradCam;
+  }
   timings.total = (performance.now() - begun) / 1000;
-  onProgress?.({ stage: 'done', done: STAGES.length - 1, total: STAGES.length - 1 });
+  onProgress?.({ stage: 'done', done: stages.length - 1, total: stages.length - 1 });
   return {
-    ...figures,
+    ...rest,
+    masses,
+    ...(gradCam ? { gradCam } : {}),
+    phase: phase ? { name: phase.name, sha256: phase.ct.sha256 ?? null } : null,
     labels: ct.like(labels as Uint8Array),
     timings: timings as unknown as Timings,
     provenance: {
@@ -149,14 +185,65 @@ async function cascade(
   };
 }
 
-function readFigures(ct: Volume, table: ArrayLike<number>, probabilities: Float32Array) {
+/**
+ * Counts of whole HU of every instance, of all of it and of its interior; with a second phase also of the later phase less the earlier
+ * one, and of the second phase.
+ */
+function countHu(ct: LoadedCt, instances: Tensor, phase: SecondPhase | undefined): Tensor[] {
+  return scope(() => {
+    const both = (image: Tensor, minus?: Tensor) =>
+      [false, true].map((interior) =>
+        labelHistograms(instances, image, { labels: INSTANCES, ...HU_RANGE, minus, interior }),
+      );
+    const counts = both(ct.image);
+    if (!phase) return counts;
+    const other = loadPhase(ct, phase);
+    const change = isEarlier(phase.name) ? both(ct.image, other) : both(other, ct.image);
+    return [...counts, ...change, ...both(other)];
+  });
+}
+
+/** What {@link countHu} counted, and what of. */
+interface Counted {
+  counts: readonly Int32Array[];
+  phase: SecondPhase | undefined;
+}
+
+/** What the HU of an instance say; `covered`: whether all of it lies in the second phase's field of view. */
+function readHu({ counts, phase }: Counted, label: number, covered: boolean) {
+  const { low, bins } = HU_RANGE;
+  const [whole, core, change, coreChange, inPhase, coreInPhase] = counts.map(
+    (all) => new Histogram(all.subarray((label - 1) * bins, label * bins), low),
+  );
+  const hu = { whole: intensities(whole as Histogram), core: intensities(core as Histogram) };
+  const second = covered
+    ? { whole: intensities(inPhase as Histogram), core: intensities(coreInPhase as Histogram) }
+    : null;
+  const enhanced = second && {
+    ...{ whole: enhancement(change as Histogram), core: enhancement(coreChange as Histogram) },
+    unenhanced: phase?.name === 'unenhanced' ? second : null,
+  };
+  return {
+    ...{ intensities: hu.whole, coreIntensities: hu.core },
+    ...{ phaseIntensities: second?.whole ?? null, corePhaseIntensities: second?.core ?? null },
+    ...{ enhancement: enhanced?.whole ?? null, coreEnhancement: enhanced?.core ?? null },
+    secondOpinion: secondOpinion(hu, enhanced),
+  };
+}
+
+function readFigures(
+  ct: Volume,
+  table: ArrayLike<number>,
+  probabilities: Float32Array,
+  counted: Counted,
+) {
   const measures = labelMeasures(table);
   const grid = gridOf(ct);
   const measured = (label: number) => {
     const found = measures[label - 1];
     const voxels = found?.voxels ?? 0;
     return {
-      voxels,
+      ...{ voxels, box: found ? ([found.low, found.high] as const) : null },
       volumeMl: (voxels * ct.voxelVolume) / 1000,
       centroidLpsMm: found ? toWorld(grid, [...found.centroid]) : null,
       maxDiameterMm: found?.greatestDiameter ?? 0,
@@ -167,13 +254,20 @@ function readFigures(ct: Volume, table: ArrayLike<number>, probabilities: Float3
     return { voxels, volumeMl, centroidLpsMm };
   };
   const masses: MassFinding[] = [];
+  // Where the stages keep each mass of the list.
+  const places: { side: number; index: number }[] = [];
+  const { phase } = counted;
+  const inPhase = ([low, high]: readonly [Triple, Triple]) =>
+    phase !== undefined && covers(ct, phase, low, high);
   let truncated = false;
   SIDES.forEach((side, s) => {
-    const found: Omit<MassFinding, 'id'>[] = [];
+    const found: (Omit<MassFinding, 'id'> & { index: number })[] = [];
     for (let k = 0; k < CAPACITY; k++) {
-      const { voxels, volumeMl, centroidLpsMm, maxDiameterMm } = measured(3 + s * CAPACITY + k);
-      if (voxels === 0 || !centroidLpsMm) continue;
+      const label = 3 + s * CAPACITY + k;
+      const { voxels, volumeMl, centroidLpsMm, maxDiameterMm, box } = measured(label);
+      if (!box || !centroidLpsMm) continue;
       found.push({
+        index: k,
         side,
         ...named(probabilities.subarray((s * CAPACITY + k) * 3)),
         voxels,
@@ -181,15 +275,20 @@ function readFigures(ct: Volume, table: ArrayLike<number>, probabilities: Float3
         averageDiameterMm: sphereDiameterMm(volumeMl),
         maxDiameterMm,
         centroidLpsMm,
+        ...readHu(counted, label, inPhase(box)),
       });
     }
     truncated ||= found.length === CAPACITY;
     found.sort((a, b) => b.voxels - a.voxels);
-    for (const mass of found) masses.push({ id: masses.length + 1, ...mass });
+    for (const { index, ...mass } of found) {
+      masses.push({ id: masses.length + 1, ...mass });
+      places.push({ side: s, index });
+    }
   });
   return {
     kidneys: { left: kidney(1), right: kidney(2) } as Record<Side, KidneyFinding>,
     masses,
+    places,
     truncated,
   };
 }

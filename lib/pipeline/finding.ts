@@ -2,6 +2,10 @@
 import type { Device } from '../device.js';
 import type { Precision } from '../nn/index.js';
 import type { Volume } from '../volume/index.js';
+import type { GradCamFinding, MassExplanation } from './explain.js';
+import type { Enhancement, Intensities } from './intensities.js';
+import type { PhaseName } from './phase.js';
+import type { SecondOpinion } from './second-opinion.js';
 import type { Side } from './stages.js';
 
 /** The classes of masses, in the order of the networks' outputs and of the labels 3, 4, 5. */
@@ -32,6 +36,20 @@ export interface MassFinding {
   /** Feret diameter: the greatest distance between two of its voxels' centres. */
   maxDiameterMm: number;
   centroidLpsMm: [number, number, number];
+  /** HU of its voxels on the CT's grid. */
+  intensities: Intensities;
+  /** The same of what is left without its border: voxels whose six neighbours are of the mass. */
+  coreIntensities: Intensities;
+  /** HU in the second phase; null without one, or where the mass leaves its field of view. */
+  phaseIntensities: Intensities | null;
+  corePhaseIntensities: Intensities | null;
+  /** How the second phase differs; null likewise. */
+  enhancement: Enhancement | null;
+  coreEnhancement: Enhancement | null;
+  /** What a rule on these figures says, beside the network's class: see {@link SecondOpinion}. */
+  secondOpinion: SecondOpinion;
+  /** Where Grad-CAM was asked for. */
+  gradCam?: MassExplanation;
 }
 
 /** Seconds of each part. */
@@ -41,6 +59,8 @@ export interface Timings {
   masses: number;
   classes: number;
   compose: number;
+  /** Grad-CAM, where it was asked for. */
+  explain?: number;
   total: number;
 }
 
@@ -60,6 +80,10 @@ export interface Finding {
   truncated: boolean;
   /** u8 on the CT's own grid: see {@link LABELS}. */
   labels: Volume;
+  /** Where Grad-CAM was asked for. */
+  gradCam?: GradCamFinding;
+  /** The second phase, where there was one. */
+  phase: { name: PhaseName; sha256: string | null } | null;
   timings: Timings;
   provenance: Provenance;
 }

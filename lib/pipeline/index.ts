@@ -5,6 +5,7 @@ export {
   type ClassifyOptions,
   classifyContours,
 } from './classify-contours.js';
+export type { GradCamFinding, GradCamRequest, MassExplanation } from './explain.js';
 export {
   type Finding,
   type KidneyFinding,
@@ -15,10 +16,14 @@ export {
   type Provenance,
   type Timings,
 } from './finding.js';
+export type { Enhancement, Intensities, Spread } from './intensities.js';
 export { type CascadeNetworks, loadCascade, type Stage, shippedWeights } from './networks.js';
-export { OUTPUT_FILES, writeFinding } from './output.js';
+export { loadOneStage } from './one-stage.js';
+export { filesOf, OUTPUT_FILES, writeFinding } from './output.js';
+export { PHASES, type PhaseName, type SecondPhase } from './phase.js';
 export { type AnalysisPlan, planAnalysis } from './plan.js';
 export { encodePng } from './png.js';
 export { type PreviewMass, type PreviewOptions, previewPng } from './preview.js';
 export { DISCLAIMER, makeReport, REPORT_SCHEMA, type Report, reportText } from './report.js';
+export { type SecondOpinion, secondOpinion } from './second-opinion.js';
 export type { Side } from './stages.js';

@@ -46,39 +46,57 @@ export async function loadCascade(
   options: { precision?: Precision | undefined } = {},
 ): Promise<CascadeNetworks> {
   const loaded: { dispose(): void }[] = [];
+  const kept = <N extends { dispose(): void }>(stage: Stage<N>): Stage<N> => {
+    loaded.push(stage.network);
+    return stage;
+  };
+  const path = (name: string) => join(folder, `${name}.safetensors`);
   try {
-    const stage = async <N>(
-      file: string,
-      task: string,
-      type: abstract new (...args: never[]) => N,
-    ): Promise<Stage<N>> => {
-      const { network, metadata, sha256 } = await loadNetwork(join(folder, `${file}.safetensors`), {
-        ...options,
-        device,
-      });
-      loaded.push(network);
-      if (!(network instanceof type) || metadata.preprocessing.task !== task)
-        throw new RenvoxError(
-          'InvalidWeights',
-          `${file}.safetensors is a ${network.kind} for the task ${String(metadata.preprocessing.task)}, expected the task ${task}`,
-          {
-            file,
-          },
-        );
-      return { name: file, network, ...gridAndWindow(metadata.preprocessing, file), sha256 };
-    };
     const dispose = () => {
       for (const n of loaded) n.dispose();
     };
-    const kidney = await stage('kidney', 'kidney', UNet3D);
-    const mass = await stage('mass', 'mass', UNet3D);
-    const classifier = await stage('class', 'class', ResNet3D);
+    const kidney = kept(await loadStage.unet(device, path('kidney'), 'kidney', 'kidney', options));
+    const mass = kept(await loadStage.unet(device, path('mass'), 'mass', 'mass', options));
+    const classifier = kept(
+      await loadStage.resnet(device, path('class'), 'class', 'class', options),
+    );
     return { kidney, mass, classifier, dispose };
   } catch (error) {
     for (const n of loaded) n.dispose();
     throw error;
   }
 }
+
+type Load<N> = (
+  device: Device,
+  path: string,
+  name: string,
+  task: string,
+  options?: { precision?: Precision | undefined },
+) => Promise<Stage<N>>;
+
+function loader<N extends { dispose(): void }>(
+  type: abstract new (...args: never[]) => N,
+): Load<N> {
+  return async (device, path, name, task, options = {}) => {
+    const { network, metadata, sha256 } = await loadNetwork(path, { ...options, device });
+    try {
+      if (!(network instanceof type) || metadata.preprocessing.task !== task)
+        throw new RenvoxError(
+          'InvalidWeights',
+          `${name}.safetensors is a ${network.kind} for the task ${String(metadata.preprocessing.task)}, expected the task ${task}`,
+          { file: name },
+        );
+      return { name, network, ...gridAndWindow(metadata.preprocessing, name), sha256 };
+    } catch (error) {
+      network.dispose();
+      throw error;
+    }
+  };
+}
+
+/** Loads one stage of a system from its weights file, whose task must be the one given. */
+export const loadStage = { unet: loader(UNet3D), resnet: loader(ResNet3D) };
 
 /** The grid and window of a weights file, checked: a damaged file must not surface as nonsense later. */
 function gridAndWindow(

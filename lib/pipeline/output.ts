@@ -11,10 +11,17 @@ import type { Report } from './report.js';
 
 /** The files of an output folder. */
 export const OUTPUT_FILES = ['labels.nii.gz', 'report.json', 'preview.png'] as const;
+/** The further one, where Grad-CAM was asked for. */
+export const GRAD_CAM_FILE = 'gradcam.nii.gz';
+
+/** The files that a finding is written to. */
+export function filesOf(finding: Finding): string[] {
+  return [...OUTPUT_FILES, ...(finding.gradCam ? [GRAD_CAM_FILE] : [])];
+}
 
 /**
- * Writes labels.nii.gz, report.json and preview.png. A new folder appears with all three at once; in one that is there, each file
- * is replaced in one step, after all were written.
+ * Writes labels.nii.gz, report.json, preview.png and, if the finding has a map of Grad-CAM, gradcam.nii.gz. A new folder appears with all
+ * at once; in one that is there, each file is replaced in one step, after all were written, and the map of an earlier analysis goes.
  * @throws RenvoxError WriteFailed, AbortError
  */
 export async function writeFinding(
@@ -36,8 +43,10 @@ export async function writeFinding(
     );
     const picture = previewPng(ct, finding.labels.data as Uint8Array, finding.masses);
     await writeFileAtomic(join(temporary, OUTPUT_FILES[2]), [picture], options);
+    await finding.gradCam?.map.write(join(temporary, GRAD_CAM_FILE), options);
     if (await isFolder(target)) {
-      for (const name of OUTPUT_FILES) await rename(join(temporary, name), join(target, name));
+      for (const name of filesOf(finding)) await rename(join(temporary, name), join(target, name));
+      if (!finding.gradCam) await rm(join(target, GRAD_CAM_FILE), { force: true });
     } else await rename(temporary, target);
   } catch (error) {
     if (error instanceof RenvoxError) throw error;

@@ -27,6 +27,7 @@ import type { Tensor } from '../tensor.js';
 import { type Grid, gridToVolume, type Volume } from '../volume/index.js';
 import { abdomenTiles } from './body.js';
 import type { CascadeNetworks } from './networks.js';
+import { isOneStage, logitsOfSide } from './one-stage.js';
 
 /** Most masses that are told apart on one side. */
 export const CAPACITY = 16;
@@ -114,8 +115,9 @@ export function findMasses(
   ct: LoadedCt,
   kidneys: KidneyStage,
   side: Side,
-  { kidney, mass }: CascadeNetworks,
+  networks: CascadeNetworks,
 ): MassStage {
+  const { kidney, mass } = networks;
   const row = SIDES.indexOf(side);
   const { device } = ct.image;
   return device.under({ when: { counts: kidneys.table, index: row * 8 } }, () =>
@@ -134,19 +136,27 @@ export function findMasses(
         ...box,
         base: gridToVolume(kidneys.grid, ct.volume),
       });
-      const image = resample(ct.image, {
-        size: mass.shape,
-        affine,
-        outside: mass.window.low,
-        window: mass.window,
-      });
       const inKidney = resampleArgmax(kidneys.logits, {
         size: mass.shape,
         affine: toKidneyGrid,
         components: kidneys.sides,
       });
-      const mask = cast(maskEquals(inKidney, row + 1), 'f32');
-      const logits = mass.network.infer(concatChannels([image, reshape(mask, image.shape)]));
+      const seenByMassNetwork = (): Tensor => {
+        const image = resample(ct.image, {
+          size: mass.shape,
+          affine,
+          outside: mass.window.low,
+          window: mass.window,
+        });
+        const mask = cast(maskEquals(inKidney, row + 1), 'f32');
+        return mass.network.infer(concatChannels([image, reshape(mask, image.shape)]));
+      };
+      const logits = isOneStage(networks)
+        ? logitsOfSide(kidneys.logits, inKidney, row + 1, {
+            size: mass.shape,
+            affine: toKidneyGrid,
+          })
+        : seenByMassNetwork();
       const massMask = maskEquals(argmax(logits), 2);
       const components = connectedComponents(massMask, { connectivity: 26 });
       const voxel = (mass.spacing[0] * mass.spacing[1] * mass.spacing[2]) / 1000;
@@ -159,11 +169,50 @@ export function findMasses(
   );
 }
 
+/** The classifier's crop round the mass of place k of a side, as boxAffine takes it. */
+export function classifierBox({ mass, classifier }: CascadeNetworks, k: number) {
+  return {
+    row: k + 1,
+    size: classifier.shape,
+    spacing: mass.spacing,
+    step: classifier.spacing[0],
+    margin: MASS_MARGIN,
+  };
+}
+
+/** What the classifier sees of one mass, [1, D, H, W, 1]; it is where both masks, u8 [1, D, H, W], are 1. */
+export function massCrop(
+  ct: LoadedCt,
+  found: MassStage,
+  table: Tensor,
+  k: number,
+  networks: CascadeNetworks,
+): { image: Tensor; anyMass: Tensor; nearest: Tensor } {
+  const { classifier } = networks;
+  return scope(() => {
+    const box = classifierBox(networks, k);
+    const image = resample(ct.image, {
+      size: classifier.shape,
+      affine: boxAffine(table, { ...box, through: found.affine }),
+      outside: classifier.window.low,
+      window: classifier.window,
+    });
+    // The contour is where the interpolated logits change class, not the steps of the crop's voxels.
+    const here = { size: classifier.shape, affine: boxAffine(table, box) };
+    const anyMass = maskEquals(resampleArgmax(found.logits, here), 2);
+    const components = resampleArgmax(found.logits, { ...here, components: found.masses });
+    const nearest = maskEquals(components, k + 1);
+    const { low } = classifier.window;
+    const alone = maskOutside(maskOutside(image, anyMass, low), nearest, low);
+    return { image: alone, anyMass, nearest };
+  });
+}
+
 /** Probabilities [CAPACITY, 3] (aml, cystic, solid) of one side's masses; zeros where there is none. */
 export function classifyMasses(
   ct: LoadedCt,
   found: MassStage,
-  { mass, classifier }: CascadeNetworks,
+  networks: CascadeNetworks,
 ): Tensor[] {
   const { device } = ct.image;
   return scope(() => {
@@ -171,30 +220,8 @@ export function classifyMasses(
     return Array.from({ length: CAPACITY }, (_, k) =>
       device.under({ when: { counts: found.voxels, index: k } }, () =>
         scope(() => {
-          const box = {
-            row: k + 1,
-            size: classifier.shape,
-            spacing: mass.spacing,
-            step: classifier.spacing[0],
-            margin: MASS_MARGIN,
-          };
-          const image = resample(ct.image, {
-            size: classifier.shape,
-            affine: boxAffine(table, { ...box, through: found.affine }),
-            outside: classifier.window.low,
-            window: classifier.window,
-          });
-          // The contour is where the interpolated logits change class, not the steps of the crop's voxels.
-          const here = { size: classifier.shape, affine: boxAffine(table, box) };
-          const anyMass = maskEquals(resampleArgmax(found.logits, here), 2);
-          const nearest = resampleArgmax(found.logits, { ...here, components: found.masses });
-          const { low } = classifier.window;
-          const alone = maskOutside(
-            maskOutside(image, anyMass, low),
-            maskEquals(nearest, k + 1),
-            low,
-          );
-          return softmax(classifier.network.infer(alone));
+          const { image } = massCrop(ct, found, table, k, networks);
+          return softmax(networks.classifier.network.infer(image));
         }),
       ),
     );

@@ -1,93 +1,85 @@
 /** Training on a folder of labelled CTs. */
 import type { Device } from '../device.js';
-import { RenvoxError } from '../errors.js';
+import { isRenvoxError, RenvoxError } from '../errors.js';
 import {
-  add,
-  augmentationAffine,
   cast,
-  composeAffine,
   concatChannels,
-  connectedComponents,
   maskEquals,
   maskOutside,
   raggedMask,
-  randomAugmentation,
-  randomNormal,
-  resample,
   reshape,
 } from '../ops/index.js';
 import { Random } from '../phantom/random.js';
-import { bodyCentre } from '../pipeline/body.js';
 import { scope } from '../scope.js';
 import type { Tensor } from '../tensor.js';
-import { fixedGrid, type Grid, gridOf, gridToVolume, toWorld } from '../volume/index.js';
-import { type Case, forEachCase, LABELS } from './folder-cases.js';
-import { cropMargin, type Preset } from './preset.js';
+import { augment, augmentations, type View } from './augmentation.js';
+import { ItemCache } from './data/cache.js';
+import { type Item, itemsOf, RIM } from './data/items.js';
+import { type DataSet, findDataSet } from './data/layouts.js';
+import { readPatients, type Split, splitPatients, usualSplit } from './data/patients.js';
+import { readCase } from './data/read-case.js';
+import type { Preset } from './preset.js';
 import type { Sample, Sampler } from './sampler.js';
-import { type Box, cropGridOf, joined } from './samples/crop.js';
-
-/** What is kept of a case: a piece of it on the network's spacing, somewhat larger than the network sees. */
-interface Item {
-  case: string;
-  image: Float32Array;
-  /** 0 background, 1 kidney, 2 mass; for classification 0 or 1: the contour. */
-  labels: Uint8Array;
-  shape: [number, number, number];
-  /** For classification. */
-  class?: number;
-}
-
-/** Voxels kept on each side beyond what the network sees, so that turning and shifting bring in tissue, not air. */
-const RIM = 4;
-/** The study's augmentation: 10 degrees, a tenth of the extent, noise (models.md: Front. Oncol. 2023). */
-const augmentation = { rotation: [10, 10, 10], translation: [0.1, 0.1, 0.1] } as const;
-const NOISE = 0.05;
-/** Share of the cases that validation keeps, where there are enough. */
-const HELD_OUT = 0.1;
-const FEWEST_TO_SPLIT = 5;
-/** mm^3 below which a labelled component is no mass but a crumb. */
-const CRUMB = 30;
 
 export interface FolderOptions {
   device: Device;
   signal?: AbortSignal | undefined;
   onCase?: ((name: string) => void) | undefined;
+  /** A CSV with the columns case and patient: all cases of a patient lie on one side of the split. Without it each case is a patient. */
+  manifest?: string | undefined;
+  /** Default 8:1:1. */
+  split?: Split | undefined;
+  /** A folder that keeps preprocessed cases for later runs, and the most bytes it may hold (default 20 GB). */
+  cache?: { folder: string; bytes?: number | undefined } | undefined;
+  /** Bytes of samples that are held in memory; what is beyond them is read from the cache, if there is one, whenever it is drawn. Default 4 GB. */
+  memory?: number | undefined;
+  /** Cases without any labelled voxel are samples, not problems. Default false. */
+  allowEmpty?: boolean | undefined;
 }
 
+const MEMORY = 4e9;
+
 /**
- * Reads DIR/case_*\/{ct.nii.gz, labels.nii.gz} (labels of `renvox analyze`) once, keeps what the preset's task needs of them in memory, and draws
- * augmented samples from it. A tenth of the cases, at least one, is held out for validation; with fewer than five cases validation looks at
- * those that are trained on, and `source` says so.
- * @throws RenvoxError FileNotFound; InvalidFile listing every problem of the folder; InvalidArgument where nothing in it serves the task
+ * Reads a data set (nnU-Net's layout, KiTS's or that of `renvox phantom`, see docs/training.md) once, keeps what the preset's task needs of it in
+ * memory, and draws augmented samples from it. Everything is read and checked before the first sample. Patients are parted 8:1:1 into training,
+ * validation and test, by the preset's seed; with fewer than five, validation looks at those that are trained on, and `source` says so.
+ * @throws RenvoxError FileNotFound; InvalidFile listing every problem of the data set; InvalidArgument where nothing in it serves the task
  */
 export async function folderSampler(
   preset: Preset,
   folder: string,
   options: FolderOptions,
 ): Promise<Sampler> {
-  const items: Item[] = [];
-  const cases: string[] = [];
-  await forEachCase(
-    folder,
-    async (one) => {
-      cases.push(one.name);
-      items.push(...(await itemsOf(preset, one, options.device)));
-      options.onCase?.(one.name);
-    },
-    options,
-  );
-  const held = heldOut(cases, preset.seed);
-  const of = (wanted: boolean) => items.filter((i) => held.has(i.case) === wanted);
-  const [trained, seen] = held.size > 0 ? [of(false), of(true)] : [items, items];
+  const data = await findDataSet(folder);
+  const items = await readItems(preset, data, options);
+  const patients = options.manifest
+    ? await readPatients(options.manifest)
+    : new Map<string, string>();
+  const patientOf = (name: string) => patients.get(name) ?? name;
+  const names = data.cases.map(({ name }) => name);
+  const parts = splitPatients(names.map(patientOf), options.split ?? usualSplit, preset.seed);
+  const within = (part: readonly string[]) => names.filter((n) => part.includes(patientOf(n)));
+  const cases = {
+    training: within(parts.training),
+    validation: within(parts.validation),
+    test: within(parts.test),
+  };
+  const held = cases.validation.length > 0;
+  const of = (part: readonly string[]) => items.filter((item) => part.includes(item.case));
+  const trained = of(cases.training);
+  const seen = held ? of(cases.validation) : trained;
   if (trained.length === 0 || seen.length === 0)
     throw new RenvoxError(
       'InvalidArgument',
-      `${cases.length} cases hold ${trained.length} samples to train the task ${preset.task} on and ${seen.length} to validate; at least one of each is needed`,
+      `${names.length} cases hold ${trained.length} samples to train the task ${preset.task} on and ${seen.length} to validate; at least one of each is needed`,
       { folder, task: preset.task },
     );
-  const split = held.size > 0 ? `${held.size} held out` : 'validated on the cases trained on';
+  const split = held
+    ? `${cases.training.length} to train, ${cases.validation.length} to validate, ${cases.test.length} to test`
+    : 'validated on the cases trained on';
   return {
-    source: `${cases.length} labelled CTs (${split})`,
+    source: `${names.length} labelled CTs (${split})`,
+    cases,
     training(device, seed) {
       const r = new Random(seed, 'folder');
       return draw(preset, device, r.pick(trained), r);
@@ -97,45 +89,179 @@ export async function folderSampler(
   };
 }
 
-function heldOut(cases: readonly string[], seed: number): Set<string> {
-  if (cases.length < FEWEST_TO_SPLIT) return new Set();
-  const r = new Random(seed, 'held out');
-  const order = cases.map((name) => ({ name, key: r.bits() })).sort((a, b) => a.key - b.key);
-  const count = Math.max(1, Math.round(HELD_OUT * cases.length));
-  return new Set(order.slice(0, count).map(({ name }) => name));
+/**
+ * Reads and checks all cases without keeping anything: what `renvox train --check` does.
+ * @throws RenvoxError as {@link folderSampler}
+ */
+export async function checkFolder(
+  preset: Preset,
+  folder: string,
+  options: Omit<FolderOptions, 'device' | 'cache' | 'split'>,
+): Promise<DataSet> {
+  const data = await findDataSet(folder);
+  if (options.manifest) await readPatients(options.manifest);
+  await eachCase(preset, data, options, async () => undefined);
+  return data;
+}
+
+async function readItems(preset: Preset, data: DataSet, options: FolderOptions): Promise<Item[]> {
+  const { task, grid, window, sampling } = preset;
+  const { classes } = preset.architecture.config;
+  const meanings = [...data.meanings];
+  const recipe = { task, grid, window, patches: sampling !== undefined, classes, meanings };
+  const { cache: kept } = options;
+  const cache = kept && new ItemCache(kept.folder, recipe, kept.bytes);
+  const keys = new Map<string, string>();
+  const items: Item[] = [];
+  let held = 0;
+  const keepItems = (made: readonly Item[], key: string | undefined) => {
+    for (const [k, item] of made.entries()) {
+      const bytes = item.image.byteLength + item.labels.byteLength;
+      const fits = held + bytes <= (options.memory ?? MEMORY);
+      if (fits || !cache || !key) held += bytes;
+      items.push(fits || !cache || !key ? item : cache.lazy(key, k, item));
+    }
+  };
+  const known = new Set<string>();
+  if (cache)
+    for (const files of data.cases) {
+      const key = await cache.key(files);
+      if (key === undefined) continue;
+      keys.set(files.name, key);
+      const found = await cache.get(key, files.name);
+      if (!found) continue;
+      keepItems(found, key);
+      known.add(files.name);
+      options.onCase?.(files.name);
+    }
+  await eachCase(preset, data, { ...options, known }, async (one) => {
+    const made = await itemsOf(preset, one, options.device);
+    const key = keys.get(one.name);
+    if (cache && key) await cache.put(key, made);
+    keepItems(made, key);
+    options.onCase?.(one.name);
+  });
+  // Whether a case came from the cache must not matter.
+  const order = new Map(data.cases.map(({ name }, i) => [name, i]));
+  return items.sort((a, b) => (order.get(a.case) as number) - (order.get(b.case) as number));
+}
+
+/** Goes through all cases before it complains, so that one run shows every fault of a data set. */
+async function eachCase(
+  preset: Preset,
+  data: DataSet,
+  options: {
+    signal?: AbortSignal | undefined;
+    allowEmpty?: boolean | undefined;
+    known?: ReadonlySet<string>;
+  },
+  use: (one: NonNullable<Awaited<ReturnType<typeof readCase>>>) => Promise<void>,
+): Promise<void> {
+  const problems = [...data.problems];
+  const mask = preset.task === 'mass' ? 1 : 0;
+  const wanted = preset.architecture.config.inputChannels ?? 1;
+  if (wanted !== data.channels.length + mask)
+    problems.push(
+      `the data set has ${data.channels.length} channels (${data.channels.join(', ')})${mask ? ' and the kidney’s mask' : ''}, the preset ${preset.name} ${wanted}`,
+    );
+  for (const files of data.cases) {
+    if (options.known?.has(files.name)) continue;
+    try {
+      const { signal, allowEmpty = false } = options;
+      const one = await readCase(files, data.meanings, problems, { signal, allowEmpty });
+      // The rest is only looked at where something is wrong.
+      if (one && problems.length === 0) await use(one);
+    } catch (error) {
+      if (!isRenvoxError(error) || error.code === 'AbortError') throw error;
+      problems.push(`${files.name}: ${error.message}`);
+    }
+  }
+  if (problems.length > 0)
+    throw new RenvoxError(
+      'InvalidFile',
+      `${problems.length} problems in ${data.folder}:\n  ${problems.join('\n  ')}`,
+      { folder: data.folder, problems },
+    );
 }
 
 /** One sample, augmented where there is a generator. */
 function draw(preset: Preset, device: Device, item: Item, r?: Random): Sample {
   const { grid, task, window } = preset;
-  const { shape, spacing } = grid;
   return scope(() => {
-    const image = device.tensor(item.image, { shape: [1, ...item.shape, 1] });
-    const labels = device.tensor(item.labels, { shape: [1, ...item.shape] });
-    // Where the network's box begins in the item: in its middle, but anywhere along a body that is longer.
-    const room = shape.map((n, axis) => (item.shape[axis] as number) - n);
-    const start = room.map((free, axis) =>
-      r && axis === 0 && task === 'kidney' ? r.integer(0, free) : free / 2,
-    );
-    const offset = [1, 0, 0, start[0], 0, 1, 0, start[1], 0, 0, 1, start[2]] as number[];
-    const flips = task === 'class' ? ([0.5, 0.5, 0.5] as const) : ([0, 0, 0] as const);
-    const moved = r
-      ? randomAugmentation(r.bits(), { ...augmentation, flip: flips })
-      : { rotation: [0, 0, 0] as const };
-    const affine = composeAffine(offset, augmentationAffine({ size: shape, spacing, ...moved }));
-    const seen = resample(image, { size: shape, affine, outside: window.low });
-    const truth = resample(labels, { size: shape, affine, mode: 'nearest' });
-    const noisy = r ? add(seen, noise(device, seen.shape, r)) : seen;
+    const view: View = {
+      ...{ size: grid.shape, spacing: grid.spacing, low: window.low, high: window.high },
+      start: place(preset, item, r),
+    };
+    const settings = r ? (preset.augmentation ?? usualAugmentation(preset)) : {};
+    const { image, labels } = augment(device, item, view, settings, r?.bits());
     if (task === 'class')
       return {
-        image: maskOutside(noisy, truth, window.low),
+        image: maskOutside(image, labels, window.low),
         target: device.tensor(Int32Array.of(item.class ?? 0)),
       };
-    return { image: task === 'mass' ? withMask(noisy, truth, r) : noisy, target: truth };
+    return { image: task === 'mass' ? withMask(image, labels, r) : image, target: labels };
   });
 }
 
-/** The kidney's mask as second channel; in training its outline errs as a kidney network's does. */
+/** The study's; a mass has no side, so it is mirrored too. */
+function usualAugmentation({ task }: Preset) {
+  return task === 'class'
+    ? { ...augmentations.study, mirror: [0.5, 0.5, 0.5] as const }
+    : augmentations.study;
+}
+
+/**
+ * Where the network's box begins in the item: in its middle, in training anywhere along a body that is longer. Patches lie anywhere, a share of
+ * them round a labelled voxel.
+ */
+function place({ grid, task, sampling }: Preset, item: Item, r?: Random): View['start'] {
+  const room = grid.shape.map((n, axis) => (item.shape[axis] as number) - n) as [
+    number,
+    number,
+    number,
+  ];
+  const middle = room.map((free) => free / 2) as [number, number, number];
+  if (!r) return sampling ? (middle.map(Math.floor) as never) : middle;
+  if (!sampling) {
+    const along = task === 'kidney' || task === 'one-stage';
+    return [along ? r.integer(0, room[0]) : middle[0], middle[1], middle[2]];
+  }
+  if (!r.chance(sampling.foreground)) {
+    // The rim is there to be turned in, not to be seen.
+    const within = (free: number) => r.integer(RIM, Math.max(RIM, free - RIM));
+    return [within(room[0]), within(room[1]), within(room[2])];
+  }
+  const voxel = labelled(item, r);
+  const [, height, width] = item.shape;
+  const at = [
+    Math.floor(voxel / (height * width)),
+    Math.floor(voxel / width) % height,
+    voxel % width,
+  ];
+  const start = room.map((free, a) => {
+    const wanted = (at[a] as number) - Math.floor((grid.shape[a] as number) / 2);
+    return Math.min(Math.max(wanted, 0), free);
+  });
+  return start as [number, number, number];
+}
+
+/** A labelled voxel, each label as often as another; the middle where there is none. */
+function labelled({ labels }: Item, r: Random): number {
+  const counts = new Array<number>(256).fill(0);
+  for (const label of labels) counts[label] = (counts[label] as number) + 1;
+  const present = counts.flatMap((n, label) => (n > 0 && label > 0 ? [label] : []));
+  if (present.length === 0) return Math.floor(labels.length / 2);
+  const label = r.pick(present);
+  let left = r.integer(1, counts[label] as number);
+  let at = -1;
+  while (left > 0) {
+    at = labels.indexOf(label, at + 1);
+    left--;
+  }
+  return at;
+}
+
+/** The kidney's mask as last channel; in training its outline errs as a kidney network's does. */
 function withMask(image: Tensor, truth: Tensor, r?: Random): Tensor {
   const mask = r
     ? raggedMask(truth, {
@@ -146,157 +272,5 @@ function withMask(image: Tensor, truth: Tensor, r?: Random): Tensor {
         seed: r.bits(),
       })
     : maskEquals(truth, [1, 2]);
-  return concatChannels([image, reshape(cast(mask, 'f32'), image.shape)]);
-}
-
-function noise(device: Device, shape: readonly number[], r: Random): Tensor {
-  return randomNormal(device, { shape, seed: r.bits(), deviation: r.uniform(0, NOISE) });
-}
-
-async function itemsOf(preset: Preset, one: Case, device: Device): Promise<Item[]> {
-  const { task, grid } = preset;
-  const map = Uint8Array.from(one.labels.values());
-  if (task === 'kidney') {
-    const foreground = map.map((label) => (label > 0 ? 1 : 0));
-    return [await cut(preset, one, device, foreground, bodyGrid(preset, one), {})];
-  }
-  const found = await components(one, map, device, task === 'class');
-  const plan = { shape: grid.shape, step: grid.spacing[0], margin: cropMargin(grid) };
-  const items: Item[] = [];
-  if (task === 'class') {
-    for (const { index, box, label, voxels } of found.list) {
-      if (voxels * one.ct.voxelVolume < CRUMB) continue;
-      const inside = found.map.map((k) => (k === index ? 1 : 0));
-      const extra = { class: label - LABELS.aml };
-      items.push(
-        await cut(preset, one, device, Uint8Array.from(inside), cropGridOf(box, plan).grid, extra),
-      );
-    }
-    return items;
-  }
-  for (const side of [LABELS.left, LABELS.right]) {
-    const own = found.list.filter((c) => c.side === side);
-    if (!own.some((c) => c.kidney)) continue;
-    const indices = new Set(own.map((c) => c.index));
-    const target = map.map((label, i) =>
-      indices.has(found.map[i] as number) ? (label >= LABELS.aml ? 2 : 1) : 0,
-    );
-    const box = own.map((c) => c.box).reduce(joined);
-    // The network sees right kidneys and mirrored left ones.
-    const where = cropGridOf(box, plan, side === LABELS.left).grid;
-    items.push(await cut(preset, one, device, target, where, {}));
-  }
-  return items;
-}
-
-/** The network's columns round the body, as long as the CT. */
-function bodyGrid({ grid }: Preset, { ct }: Case): Grid {
-  const slices = Math.ceil((ct.shape[0] * ct.spacing[0]) / grid.spacing[0]);
-  const shape = [Math.max(slices, grid.shape[0]), grid.shape[1], grid.shape[2]] as const;
-  return fixedGrid({ shape: [...shape], spacing: grid.spacing, centre: bodyCentre(ct) });
-}
-
-/** A piece of a case on a grid, with a rim. */
-async function cut(
-  { window }: Preset,
-  { name, ct }: Case,
-  device: Device,
-  labels: Uint8Array,
-  inner: Grid,
-  extra: { class?: number },
-): Promise<Item> {
-  const shape = inner.shape.map((n) => n + 2 * RIM) as [number, number, number];
-  const [x, y, z] = toWorld(inner, [-RIM, -RIM, -RIM]);
-  const affine = [...inner.affine];
-  [affine[3], affine[7], affine[11]] = [x, y, z];
-  const map = gridToVolume({ shape, affine }, ct);
-  return scope(async () => {
-    const hu = device.tensor(ct.values({ missing: -1024 }), { shape: [1, ...ct.shape, 1] });
-    const options = { size: shape, affine: map };
-    const image = resample(hu, { ...options, window, outside: window.low });
-    const source = device.tensor(labels, { shape: [1, ...ct.shape] });
-    const kept = resample(source, { ...options, mode: 'nearest' });
-    return {
-      case: name,
-      image: (await image.data()) as Float32Array,
-      labels: (await kept.data()) as Uint8Array,
-      shape,
-      ...extra,
-    };
-  });
-}
-
-interface Component {
-  index: number;
-  /** LPS mm. */
-  box: Box;
-  /** Of its first voxel. */
-  label: number;
-  voxels: number;
-  /** Whether there is kidney in it, and which one it belongs to. */
-  kidney: boolean;
-  side: number;
-}
-
-/** Components of all that is labelled, or of masses of one class each. */
-async function components(
-  { labels }: Case,
-  map: Uint8Array,
-  device: Device,
-  masses: boolean,
-): Promise<{ map: Int32Array; list: Component[] }> {
-  const ids = await scope(async () => {
-    const all = device.tensor(map, { shape: labels.shape });
-    const wanted = masses ? maskEquals(all, [3, 4, 5]) : all;
-    const part = masses ? { perLabel: false } : {};
-    return (await connectedComponents(wanted, part).components.data()) as Int32Array;
-  });
-  const [depth, height, width] = labels.shape;
-  const found = new Map<number, { low: number[]; high: number[]; counts: number[] }>();
-  for (let d = 0, i = 0; d < depth; d++)
-    for (let h = 0; h < height; h++)
-      for (let w = 0; w < width; w++, i++) {
-        const id = ids[i] as number;
-        if (id === 0) continue;
-        let c = found.get(id);
-        if (!c) {
-          c = { low: [d, h, w], high: [d, h, w], counts: [0, 0, 0, 0, 0, 0] };
-          found.set(id, c);
-        }
-        const at = [d, h, w];
-        for (let a = 0; a < 3; a++) {
-          c.low[a] = Math.min(c.low[a] as number, at[a] as number);
-          c.high[a] = Math.max(c.high[a] as number, at[a] as number);
-        }
-        const label = map[i] as number;
-        c.counts[label] = (c.counts[label] as number) + 1;
-      }
-  const grid = gridOf(labels);
-  const list = [...found].map(([index, { low, high, counts }]): Component => {
-    const corners = [low.map((n) => n - 0.5), high.map((n) => n + 0.5)].map((corner) =>
-      toWorld(grid, corner as [number, number, number]),
-    ) as [[number, number, number], [number, number, number]];
-    const [left, right] = [counts[LABELS.left] as number, counts[LABELS.right] as number];
-    return {
-      index,
-      box: {
-        low: corners[0].map((v, a) => Math.min(v, corners[1][a] as number)) as never,
-        high: corners[0].map((v, a) => Math.max(v, corners[1][a] as number)) as never,
-      },
-      label: counts.indexOf(Math.max(...counts)),
-      voxels: counts.reduce((a, b) => a + b, 0),
-      kidney: left + right > 0,
-      side: left >= right ? LABELS.left : LABELS.right,
-    };
-  });
-  // A mass that touches no kidney belongs to the nearest one.
-  const kidneys = list.filter((c) => c.kidney);
-  const middle = ({ box }: Component) => box.low.map((v, a) => (v + (box.high[a] as number)) / 2);
-  for (const c of list.filter((other) => !other.kidney)) {
-    const at = middle(c);
-    const far = (k: Component) => Math.hypot(...middle(k).map((v, a) => v - (at[a] as number)));
-    const nearest = [...kidneys].sort((a, b) => far(a) - far(b))[0];
-    if (nearest) c.side = nearest.side;
-  }
-  return { map: ids, list };
+  return concatChannels([image, reshape(cast(mask, 'f32'), [...truth.shape, 1])]);
 }

@@ -1,6 +1,7 @@
 /** Presets: everything that decides a training run, as plain data. They are written into every run and every weights file. */
 import { RenvoxError } from '../errors.js';
-import type { WeightsMetadata } from '../nn/index.js';
+import type { Precision, WeightsMetadata } from '../nn/index.js';
+import { type AugmentationSettings, checkAugmentation } from './augmentation.js';
 
 /** What a network learns. */
 export type Task =
@@ -8,6 +9,11 @@ export type Task =
   | 'kidney'
   /** Background, kidney and mass round one kidney, the kidney's mask as second channel. */
   | 'mass'
+  /**
+   * Kidneys and masses at once on a grid like that of `kidney`: background, kidney, mass, or, with four classes, background, left kidney,
+   * right kidney, mass.
+   */
+  | 'one-stage'
   /** AML, cystic or solid: one mass, everything outside its contour removed. */
   | 'class';
 
@@ -32,25 +38,46 @@ export interface Preset {
    */
   grid: { shape: [number, number, number]; spacing: [number, number, number]; margin?: number };
   window: HounsfieldWindow;
+  /**
+   * Of labelled CTs on disk, for the tasks `kidney` and `one-stage`: samples are patches of the grid's shape anywhere in the CT, this share of
+   * them round a labelled voxel. Without it a sample is the network's box round the body.
+   */
+  sampling?: { kind: 'patches'; foreground: number };
+  /** Of labelled CTs on disk; default the study's. Phantoms are drawn anew each time, which is their augmentation. */
+  augmentation?: AugmentationSettings;
   seed: number;
   steps: number;
+  /** Samples a step. */
   batch: number;
+  /**
+   * Samples that go through the network at once; gradients are added up over a batch. Default: the batch. Class weights and absent
+   * classes then count within each part of the batch, and so does a batch norm.
+   */
+  microBatch?: number;
+  /** Of the convolutions' products; weights, norms and sums stay f32. fp16 scales the loss. Default fp32. */
+  precision?: Precision;
   loss: {
     /** Class weights of the cross entropy at the first and at the last step; linear in between. Default 1 each. */
     classWeights?: { first: number[]; last: number[] };
     /** Soft Dice beside the cross entropy, the background left out; a weight a class, default 1 each. */
     dice?: { classWeights?: number[] };
+    /** Focus of the focal loss instead of the cross entropy, 1 to 10; default 0, the cross entropy. */
+    focus?: number;
   };
   optimiser:
     | { kind: 'adam' | 'adamw'; learningRate: number; weightDecay?: number }
     | { kind: 'sgd'; learningRate: number; momentum: number; weightDecay?: number };
-  /** The rate stays until `constant` of the steps are done, then falls linearly to `end` of itself. */
-  schedule: { constant: number; end: number };
+  /**
+   * The rate stays until `constant` of the steps are done, then falls linearly to `end` of itself; or falls as (1 - share done)^poly.
+   */
+  schedule: { constant: number; end: number } | { poly: number };
   /** Largest norm of the whole gradient. */
   clip: number;
   /** Decay of the running average of the weights, which is what is evaluated and kept. */
   average: number;
   validation: { every: number; samples: number };
+  /** Ends the run after this many validations in a row that were no better than the best by more than `least` (default 0). */
+  stop?: { patience: number; least?: number };
   /** Steps between checkpoints. */
   checkpoint: number;
 }
@@ -59,127 +86,6 @@ export interface Preset {
 export function cropMargin(grid: Preset['grid']): number {
   return grid.margin ?? 0;
 }
-
-const abdomen: HounsfieldWindow = { level: 40, width: 400, low: -1, high: 1 };
-
-const kidney: Preset = {
-  version: 1,
-  name: 'kidney',
-  task: 'kidney',
-  architecture: {
-    kind: 'unet3d',
-    config: {
-      inputChannels: 1,
-      classes: 2,
-      channels: [8, 16, 32, 64, 64],
-      convolutions: { encoder: 2, decoder: 1 },
-      convolutionBias: false,
-    },
-  },
-  grid: { shape: [48, 48, 64], spacing: [6, 6, 6] },
-  window: abdomen,
-  seed: 1,
-  steps: 9000,
-  batch: 1,
-  loss: { classWeights: { first: [1, 4], last: [1, 1] }, dice: {} },
-  optimiser: { kind: 'adam', learningRate: 3e-3 },
-  schedule: { constant: 0.6, end: 0.05 },
-  clip: 2,
-  average: 0.995,
-  validation: { every: 500, samples: 16 },
-  checkpoint: 250,
-};
-
-const mass: Preset = {
-  version: 1,
-  name: 'mass',
-  task: 'mass',
-  architecture: {
-    kind: 'unet3d',
-    config: {
-      inputChannels: 2,
-      classes: 3,
-      channels: [8, 16, 32, 64],
-      convolutions: { encoder: 2, decoder: 1 },
-      convolutionBias: false,
-    },
-  },
-  grid: { shape: [56, 40, 40], spacing: [2.5, 2.5, 2.5], margin: 8 },
-  window: abdomen,
-  seed: 2,
-  steps: 6500,
-  batch: 1,
-  loss: { classWeights: { first: [1, 1, 10], last: [1, 1, 1] }, dice: { classWeights: [0, 1, 2] } },
-  optimiser: { kind: 'adam', learningRate: 3e-3 },
-  schedule: { constant: 0.5, end: 0.05 },
-  clip: 2,
-  average: 0.995,
-  validation: { every: 500, samples: 32 },
-  checkpoint: 100,
-};
-
-const classifier: Preset = {
-  version: 1,
-  name: 'class',
-  task: 'class',
-  architecture: {
-    kind: 'resnet3d',
-    config: {
-      classes: 3,
-      widths: [16, 32, 64, 128],
-      geometry: 'strided',
-      hidden: 64,
-      dropout: 0.1,
-    },
-  },
-  grid: { shape: [32, 32, 32], spacing: [1, 1, 1], margin: 2 },
-  window: abdomen,
-  seed: 3,
-  steps: 3000,
-  batch: 12,
-  loss: {},
-  optimiser: { kind: 'adam', learningRate: 2e-3 },
-  schedule: { constant: 0.5, end: 0.05 },
-  clip: 5,
-  average: 0.995,
-  validation: { every: 250, samples: 240 },
-  checkpoint: 100,
-};
-
-/**
- * The renal study's own sizes (Front. Oncol. 2023, doi 10.3389/fonc.2023.1169922): the whole CT resized to 128^3, 16 initial filters, batch 4, 1e-4. The
- * study's 400 epochs of 487 series are 48,700 steps. What it does not say (norm, loss, schedule) is as in the presets above; its window is
- * read as level 30, width 300.
- */
-const paper: Preset = {
-  version: 1,
-  name: 'paper',
-  task: 'kidney',
-  architecture: {
-    kind: 'unet3d',
-    config: { inputChannels: 1, classes: 2, channels: [16, 32, 64, 128, 256] },
-  },
-  grid: { shape: [128, 128, 128], spacing: [3, 3, 3] },
-  window: { level: 30, width: 300, low: 0, high: 1 },
-  seed: 4,
-  steps: 48700,
-  batch: 4,
-  loss: { dice: {} },
-  optimiser: { kind: 'adam', learningRate: 1e-4 },
-  schedule: { constant: 1, end: 1 },
-  clip: 12,
-  average: 0.999,
-  validation: { every: 1000, samples: 8 },
-  checkpoint: 500,
-};
-
-/** The presets that come with the package, by name. */
-export const presets: Readonly<Record<string, Preset>> = Object.freeze({
-  kidney,
-  mass,
-  class: classifier,
-  paper,
-});
 
 /**
  * Checks that a value, from a JSON file say, is a preset.
@@ -239,13 +145,61 @@ export function checkPreset(value: unknown): Preset {
   check(optimisers.includes(optimiser?.kind), 'optimiser.kind', optimisers.join(', '), optimiser);
   const rate = optimiser.learningRate;
   check(rate > 0 && Number.isFinite(rate), 'optimiser.learningRate', 'a positive number', rate);
-  check(share(schedule?.constant), 'schedule.constant', 'a number from 0 to 1', schedule);
-  check(share(schedule.end), 'schedule.end', 'a number from 0 to 1', schedule.end);
+  if (schedule && 'poly' in schedule)
+    check(schedule.poly > 0 && schedule.poly <= 10, 'schedule.poly', '0 to 10', schedule.poly);
+  else {
+    check(share(schedule?.constant), 'schedule.constant', 'a number from 0 to 1', schedule);
+    check(share(schedule.end), 'schedule.end', 'a number from 0 to 1', schedule.end);
+  }
   check(p.clip > 0, 'clip', 'a positive number', p.clip);
   check(share(p.average) && p.average < 1, 'average', 'a number from 0 to below 1', p.average);
   const { every, samples } = p.validation ?? {};
   check(count(every) && count(samples), 'validation', '{every, samples}', p.validation);
+  checkOptional(p, check);
   return p;
 }
 
-const tasks: readonly Task[] = ['kidney', 'mass', 'class'];
+/** Names of a network's classes but the background, or of all where it classifies. */
+export function classNames({ task, architecture }: Preset): string[] {
+  if (task === 'kidney') return ['kidney'];
+  if (task === 'class') return ['aml', 'cystic', 'solid'];
+  return architecture.config.classes === 4
+    ? ['left kidney', 'right kidney', 'mass']
+    : ['kidney', 'mass'];
+}
+
+const tasks: readonly Task[] = ['kidney', 'mass', 'one-stage', 'class'];
+
+/** The fields that a preset need not have. */
+function checkOptional(
+  { microBatch = 1, batch, precision = 'fp32', loss, stop, sampling, augmentation, task }: Preset,
+  check: (sound: boolean, field: string, expected: string, received: unknown) => void,
+): void {
+  const whole = Number.isSafeInteger(microBatch) && microBatch >= 1 && batch % microBatch === 0;
+  check(whole, 'microBatch', `a divisor of the batch ${batch}`, microBatch);
+  const precisions = ['fp32', 'bf16', 'fp16'];
+  check(precisions.includes(precision), 'precision', precisions.join(', '), precision);
+  const { focus = 0 } = loss;
+  check(focus === 0 || (focus >= 1 && focus <= 10), 'loss.focus', '0, or 1 to 10', focus);
+  const patience = stop?.patience ?? 1;
+  check(
+    Number.isSafeInteger(patience) && patience >= 1,
+    'stop.patience',
+    'an integer of at least 1',
+    stop,
+  );
+  check((stop?.least ?? 0) >= 0, 'stop.least', 'a number of at least 0', stop);
+  if (sampling) {
+    check(sampling.kind === 'patches', 'sampling.kind', 'patches', sampling.kind);
+    const { foreground } = sampling;
+    check(
+      foreground >= 0 && foreground <= 1,
+      'sampling.foreground',
+      'a number from 0 to 1',
+      foreground,
+    );
+    const body = task === 'kidney' || task === 'one-stage';
+    check(body, 'sampling', `none with the task ${task}`, sampling);
+  }
+  if (augmentation !== undefined) checkAugmentation(augmentation);
+}

@@ -20,6 +20,8 @@ export interface Sampler {
   validation(device: Device, index: number): Sample;
   /** How many validation samples there are; without it, any number. */
   readonly validationCount?: number;
+  /** Names of the cases of a folder, by what they are for; `test` is never looked at. */
+  readonly cases?: { training: string[]; validation: string[]; test: string[] };
 }
 
 /** The seed of sample `index` of a step's batch: no two steps of a run share one. */

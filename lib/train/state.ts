@@ -23,6 +23,11 @@ export class TrainingState {
   step = 0;
   /** The best validation score so far and the step it was reached at. */
   best: { score: number; step: number } | null = null;
+  /** Validations since there was a better one by more than the preset's `stop.least`. */
+  stale = 0;
+  /** Of the loss in fp16; how many steps lie behind since it last changed; how many of them, since the last look, did not fit. */
+  scaling = { scale: 2 ** 16, since: 0, overflows: 0 };
+  #adjusted = 0;
 
   private constructor(
     readonly preset: Preset,
@@ -41,6 +46,65 @@ export class TrainingState {
       first: zeros(),
       second: preset.optimiser.kind === 'sgd' ? [] : zeros(),
     });
+  }
+
+  /**
+   * Begins with the weights of a file instead of random ones, of the same architecture; the average begins there too.
+   * @returns the file's SHA-256
+   * @throws RenvoxError FileNotFound, InvalidWeights
+   */
+  async begin(path: string): Promise<string> {
+    const bytes = await readFile(path).catch((cause: unknown) => {
+      throw new RenvoxError('FileNotFound', `Cannot read the weights ${path}`, { path }, { cause });
+    });
+    const { tensors } = parseSafetensors(bytes);
+    for (const network of [this.network, this.averaged])
+      network.load(uploadTensors(network.device, tensors));
+    return createHash('sha256').update(bytes).digest('hex');
+  }
+
+  /** Whether the run ends for want of improvement. */
+  get exhausted(): boolean {
+    const { stop } = this.preset;
+    return stop !== undefined && this.stale >= stop.patience;
+  }
+
+  /** Takes note of a validation; true where it is the best one so far. */
+  judge(score: number): boolean {
+    const { best, preset } = this;
+    const better = !best || score > best.score;
+    const enough = !best || score > best.score + (preset.stop?.least ?? 0);
+    this.stale = enough ? 0 : this.stale + 1;
+    if (better) this.best = { score, step: this.step };
+    return better;
+  }
+
+  /**
+   * After a look at the steps since the last one: a scale that was too large for any of them halves, one that fitted 2000 steps doubles.
+   * Only every so many steps, whenever a run was stopped in between.
+   * @throws RenvoxError Diverged where the gradients do not fit at any scale
+   */
+  adjustScale(overflows: number): void {
+    if (this.preset.precision !== 'fp16') return;
+    const { scaling } = this;
+    scaling.since += this.step - this.#adjusted;
+    scaling.overflows += overflows;
+    this.#adjusted = this.step;
+    if (this.step % SCALE_STEPS !== 0) return;
+    if (scaling.overflows > 0) {
+      scaling.scale /= 2;
+      scaling.since = 0;
+    } else if (scaling.since >= SCALE_GROWTH) {
+      scaling.scale *= 2;
+      scaling.since = 0;
+    }
+    scaling.overflows = 0;
+    if (scaling.scale < 2 ** -10)
+      throw new RenvoxError(
+        'Diverged',
+        `The gradients of step ${this.step} are not finite at a loss scale of ${scaling.scale}; the last checkpoint is intact`,
+        { step: this.step, scale: scaling.scale },
+      );
   }
 
   dispose(): void {
@@ -71,6 +135,8 @@ export class TrainingState {
     const facts = {
       step: String(this.step),
       best: JSON.stringify(this.best),
+      stale: String(this.stale),
+      scaling: JSON.stringify(this.scaling),
       preset: JSON.stringify(this.preset),
     };
     const pieces = formatSafetensors(stored, { ...facts, sha256: hashOf(facts, stored) });
@@ -119,7 +185,12 @@ export class TrainingState {
           : [];
       }
       state.step = Number(file.metadata.step);
+      state.#adjusted = state.step;
       state.best = JSON.parse(file.metadata.best ?? 'null') as TrainingState['best'];
+      state.stale = Number(file.metadata.stale ?? 0);
+      // Checkpoints before 0.2 have none, and no fp16.
+      if (file.metadata.scaling)
+        state.scaling = JSON.parse(file.metadata.scaling) as TrainingState['scaling'];
       return state;
     }
     if (damage)
@@ -142,6 +213,10 @@ function hashOf(
   for (const [name, { bytes }] of tensors) hash.update(`${name}\n`).update(bytes);
   return hash.digest('hex');
 }
+
+/** Steps between two looks at the loss scale, and without overflow before it grows (as PyTorch's GradScaler). */
+const SCALE_STEPS = 10;
+const SCALE_GROWTH = 2000;
 
 const CHECKPOINT = 'checkpoint.safetensors';
 const PREVIOUS = 'checkpoint.previous.safetensors';

@@ -1,17 +1,19 @@
 import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolder, writeFileAtomic } from '../atomic-write.js';
-import { gradients } from '../autograd/index.js';
 import { type Device, defaultDevice } from '../device.js';
 import { RenvoxError } from '../errors.js';
 import { saveNetwork } from '../nn/index.js';
-import { adam, average, clipGradients, sgd, stack } from '../ops/index.js';
-import { scope } from '../scope.js';
+import { keep } from '../scope.js';
 import { download, type Tensor } from '../tensor.js';
-import { lossOf, rateOf } from './loss.js';
+import { curvesOf } from './curves.js';
+import { diagnose } from './diagnosis.js';
+import { rateOf } from './loss.js';
 import type { Preset } from './preset.js';
-import { type Sampler, trainingSeed } from './sampler.js';
+import { cutLog, noteSession, type Software } from './run-folder.js';
+import type { Sampler } from './sampler.js';
 import { TrainingState } from './state.js';
+import { oneStep, type Step } from './step.js';
 import { type ValidationResult, ValidationSet } from './validation.js';
 
 export interface TrainProgress {
@@ -23,35 +25,56 @@ export interface TrainProgress {
   loss: number;
   validation?: ValidationResult;
   stepsPerSecond: number;
+  samplesPerSecond: number;
   secondsLeft: number;
 }
 
 export interface TrainOptions {
-  /** The run's folder: preset.json, log.jsonl, checkpoints, and at the end weights.safetensors. */
+  /**
+   * The run's folder: preset.json, run.json (software, device, data, sessions), log.jsonl, curves.svg, checkpoints, best.safetensors (weights of the best
+   * validation), and at the end weights.safetensors.
+   */
   out: string;
   sampler: Sampler;
   device?: Device;
   /** Go on from the folder's checkpoint, if there is one. */
   resume?: boolean;
+  /** A weights file of the same architecture that a fresh run begins with; a resumed one goes on from its checkpoint. */
+  init?: string | undefined;
   signal?: AbortSignal | undefined;
   onProgress?: (progress: TrainProgress) => void;
+  /** Version and commit for run.json. */
+  software?: Software | undefined;
 }
 
 export interface TrainResult {
   /** The file of the averaged weights (16-bit floats). */
   weights: string;
+  /** The file of the averaged weights as they were at the best validation. */
+  best: string;
   steps: number;
   loss: number;
   validation: ValidationResult;
+  /** Whether the run ended early, for want of improvement. */
+  stoppedEarly: boolean;
 }
 
 /** Steps between two looks at the loss: rarely enough that the queue never runs dry. */
 const REPORT = 10;
+/** Voxels that may wait in the queue as samples: fewer steps between two looks where samples are large. */
+const WAITING = 4e6;
+
+/** Steps between two looks; they fall on its multiples, so that a stop in between changes nothing. */
+function reportEvery({ grid, batch }: Preset): number {
+  const voxels = grid.shape.reduce((a, b) => a * b, batch);
+  return Math.min(REPORT, Math.max(1, Math.floor(WAITING / voxels)));
+}
 
 /**
- * Trains a network as a preset says. Interrupted and resumed, a run ends with the same bits as one that was not: a sample depends on
- * its seed alone, and a checkpoint holds all else.
- * @throws RenvoxError Diverged with the step when the loss is no longer finite (the last checkpoint stays); AbortError; WriteFailed
+ * Trains a network as a preset says. Interrupted and resumed, at whatever moment, a run ends with the same bits as one that was not: a sample depends
+ * on its seed alone, and a checkpoint holds all else.
+ * @throws RenvoxError Diverged with the step, the layer and the sample when the loss or the gradient is no longer finite (the last checkpoint
+ *   stays); AbortError; WriteFailed
  */
 export async function train(preset: Preset, options: TrainOptions): Promise<TrainResult> {
   const { out, sampler, device = defaultDevice(), signal, onProgress } = options;
@@ -68,6 +91,8 @@ export async function train(preset: Preset, options: TrainOptions): Promise<Trai
     await writeFileAtomic(join(out, 'preset.json'), [
       Buffer.from(`${JSON.stringify(preset, null, 2)}\n`),
     ]);
+    const init = resumed || !options.init ? undefined : await state.begin(options.init);
+    await noteSession(out, { software: options.software, sampler, device, step: state.step, init });
     const log = join(out, 'log.jsonl');
     if (resumed) await cutLog(log, state.step);
     else await writeFileAtomic(log, []);
@@ -90,35 +115,47 @@ async function run(state: TrainingState, options: Run): Promise<TrainResult> {
   const { preset } = state;
   const { out, sampler, device, signal } = options;
   const held = new ValidationSet(preset, sampler, device);
+  const every = reportEvery(preset);
+  let alive = keep(device.tensor(Int32Array.of(1)));
+  const pending: Step[] = [];
   try {
     const begun = performance.now();
     const first = state.step;
-    let pending: Step[] = [];
     let loss = Number.NaN;
     let validation: ValidationResult | undefined;
-    while (state.step < preset.steps) {
+    while (state.step < preset.steps && !state.exhausted) {
       const stopped = signal?.aborted ?? false;
       if (!stopped) {
-        pending.push(oneStep(state, sampler, device));
+        const step = oneStep(state, sampler, device, alive);
+        for (const t of parts(step)) keep(t);
+        // Those of pending steps are released with them.
+        if (pending.length === 0) alive.dispose();
+        pending.push(step);
+        alive = step.alive;
         state.step++;
       }
       const last = state.step === preset.steps;
-      const keep = last || stopped || state.step % preset.checkpoint === 0;
+      const save = last || stopped || state.step % preset.checkpoint === 0;
       const look = last || (!stopped && state.step % preset.validation.every === 0);
-      if (pending.length < REPORT && !keep && !look) continue;
+      if (state.step % every !== 0 && !save && !look) continue;
       if (pending.length > 0) {
-        const seen = await means(pending, state.step);
-        pending = [];
+        const seen = await means(pending, state, sampler, device);
+        // The last flag is needed for the next step.
+        release(pending.splice(0), alive);
         loss = seen.loss;
+        state.adjustScale(seen.overflows);
         validation = look ? await held.evaluate(state.averaged) : undefined;
-        if (validation && !(state.best && state.best.score >= validation.score))
-          state.best = { score: validation.score, step: state.step };
+        if (validation && state.judge(validation.score))
+          await save16(state, join(out, BEST), sampler, validation);
         const seconds = (performance.now() - begun) / 1000;
         const rate = rateOf(preset, state.step / preset.steps);
-        const line = { step: state.step, ...seen, rate, ...validation, seconds };
+        const scale = preset.precision === 'fp16' ? { scale: state.scaling.scale } : {};
+        const { norm } = seen;
+        const line = { step: state.step, loss, norm, rate, ...scale, ...validation, seconds };
         // The log goes first: what it says of steps after the checkpoint is cut when the run is resumed.
         await appendFile(options.log, `${JSON.stringify(line)}\n`);
-        if (keep && !stopped) await state.save(out);
+        if (validation) await drawCurves(preset, options);
+        if ((save || state.exhausted) && !stopped) await state.save(out);
         const stepsPerSecond = (state.step - first) / seconds;
         options.onProgress?.({
           stage: validation ? 'validate' : 'train',
@@ -127,7 +164,8 @@ async function run(state: TrainingState, options: Run): Promise<TrainResult> {
           loss,
           ...(validation ? { validation } : {}),
           stepsPerSecond,
-          secondsLeft: (preset.steps - state.step) / stepsPerSecond,
+          samplesPerSecond: stepsPerSecond * preset.batch,
+          secondsLeft: state.exhausted ? 0 : (preset.steps - state.step) / stepsPerSecond,
         });
       }
       if (stopped) {
@@ -143,93 +181,83 @@ async function run(state: TrainingState, options: Run): Promise<TrainResult> {
     }
     validation ??= await held.evaluate(state.averaged);
     const weights = join(out, 'weights.safetensors');
-    const { task, grid, window } = preset;
-    const training = { preset, source: sampler.source, steps: state.step, validation };
-    const preprocessing = { task, grid, window };
-    await saveNetwork(weights, state.averaged, { preprocessing, training }, { dtype: 'f16' });
-    return { weights, steps: state.step, loss, validation };
+    await save16(state, weights, sampler, validation);
+    const stoppedEarly = state.step < preset.steps;
+    return { weights, best: join(out, BEST), steps: state.step, loss, validation, stoppedEarly };
   } finally {
+    release(pending, alive);
+    alive.dispose();
     held.dispose();
   }
 }
 
-/** What is looked at later of a step that is enqueued: tensors of one element. */
-interface Step {
-  loss: Tensor;
-  /** The gradient's norm before clipping. */
-  norm: Tensor;
+const BEST = 'best.safetensors';
+
+/** Writes the averaged weights as 16-bit floats. */
+async function save16(
+  { preset, averaged, step }: TrainingState,
+  path: string,
+  sampler: Sampler,
+  validation: ValidationResult,
+): Promise<void> {
+  const { task, grid, window } = preset;
+  const training = { preset, source: sampler.source, steps: step, validation };
+  const preprocessing = { task, grid, window };
+  await saveNetwork(path, averaged, { preprocessing, training }, { dtype: 'f16' });
 }
 
-/** Enqueues one step. */
-function oneStep(state: TrainingState, sampler: Sampler, device: Device): Step {
-  const { preset, network, averaged, moments, step } = state;
-  const { batch, seed, optimiser } = preset;
-  const share = step / preset.steps;
-  return scope(() => {
-    const samples = Array.from({ length: batch }, (_, i) =>
-      sampler.training(device, trainingSeed(seed, step, i, batch)),
-    );
-    const image = together(samples.map((s) => s.image));
-    const target = together(samples.map((s) => s.target));
-    const parameters = [...network.parameters.values()];
-    const { value: loss, gradients: made } = gradients(
-      () => lossOf(preset, network.forward(image, { training: true, seed: step }), target, share),
-      parameters,
-    );
-    const norm = clipGradients(made, preset.clip);
-    const lr = rateOf(preset, share);
-    const weightDecay = optimiser.weightDecay ?? 0;
-    if (optimiser.kind === 'sgd')
-      sgd(parameters, made, moments.first, {
-        ...{ lr, weightDecay, momentum: optimiser.momentum, nesterov: true },
-      });
-    else
-      adam(parameters, made, moments.first, moments.second, {
-        ...{ lr, weightDecay, step: step + 1, decoupled: optimiser.kind === 'adamw' },
-      });
-    // A young average would remember the random start for long, so the decay grows to its value.
-    const decay = Math.min(preset.average, (1 + step) / (10 + step));
-    average([...averaged.tensors.values()], [...network.tensors.values()], decay);
-    return { loss, norm };
-  });
+async function drawCurves(preset: Preset, { out, log }: Run): Promise<void> {
+  const svg = curvesOf(preset, await readFile(log, 'utf8'));
+  if (svg) await writeFileAtomic(join(out, 'curves.svg'), [Buffer.from(svg)]);
 }
 
-/** Samples [1, ...] as one batch. */
-function together(tensors: Tensor[]): Tensor {
-  return tensors.length === 1 ? (tensors[0] as Tensor) : stack(tensors);
+function parts({ loss, norm, alive, finite }: Step): Tensor[] {
+  return [loss, norm, alive, ...(finite ? [finite] : [])];
 }
 
-/** The means over some steps, the last of which is number `step`. */
-async function means(steps: Step[], step: number): Promise<{ loss: number; norm: number }> {
-  const values = await download(steps.flatMap(({ loss, norm }) => [loss, norm]));
-  const numbers = values.map((v) => v[0] as number);
-  for (const { loss, norm } of steps) {
-    loss.dispose();
-    norm.dispose();
-  }
-  const bad = numbers.findIndex((v) => !Number.isFinite(v));
+function release(steps: readonly Step[], but: Tensor): void {
+  for (const t of steps.flatMap(parts)) if (t !== but) t.dispose();
+}
+
+/** The means over the steps that are enqueued; the last of them is number `state.step`. */
+async function means(
+  steps: readonly Step[],
+  state: TrainingState,
+  sampler: Sampler,
+  device: Device,
+): Promise<{ loss: number; norm: number; overflows: number }> {
+  const values = await download(steps.flatMap(parts));
+  const width = parts(steps[0] as Step).length;
+  const numbers = steps.map((_, k) =>
+    values.slice(k * width, (k + 1) * width).map((v) => v[0] as number),
+  ) as [number, number, number, number?][];
+  const bad = numbers.findIndex(([, , alive]) => alive === 0);
   if (bad >= 0) {
-    const at = step - steps.length + Math.floor(bad / 2) + 1;
+    const [loss, norm] = numbers[bad] as [number, number, number];
+    const end = state.step;
+    // The weights are those before this step: it, and all after it, changed nothing.
+    state.step = end - steps.length + bad;
+    const at = state.step + 1;
+    const found = await diagnose(state, sampler, device);
+    const { batch } = state.preset;
+    const sample =
+      found && found.sample !== null
+        ? `, sample ${found.sample + 1} of ${batch} (seed ${found.seed})`
+        : '';
+    const where = found ? `: first in ${found.layer}${sample}` : '';
+    const what = Number.isFinite(loss) ? 'norm of the gradient' : 'loss';
     throw new RenvoxError(
       'Diverged',
-      `The ${bad % 2 === 0 ? 'loss' : 'norm of the gradient'} became ${numbers[bad]} in step ${at}; the last checkpoint is intact`,
-      { step: at },
+      `The ${what} became ${Number.isFinite(loss) ? norm : loss} in step ${at}${where}; the last checkpoint is intact`,
+      { step: at, ...found },
     );
   }
-  const mean = (odd: number) =>
-    numbers.reduce((sum, v, i) => sum + (i % 2 === odd ? v : 0), 0) / steps.length;
-  return { loss: mean(0), norm: mean(1) };
-}
-
-/** Takes back what a run logged after the checkpoint that it is resumed from. */
-async function cutLog(path: string, step: number): Promise<void> {
-  const text = await readFile(path, 'utf8').catch(() => '');
-  const lines = text.split('\n').filter((line) => {
-    try {
-      return (JSON.parse(line) as { step: number }).step <= step;
-    } catch {
-      return false;
-    }
-  });
-  await writeFileAtomic(path, [Buffer.from(lines.map((l) => `${l}\n`).join(''))]);
+  const finite = numbers.filter(([, , , fits]) => fits !== 0);
+  const mean = (of: readonly (readonly (number | undefined)[])[], column: number) =>
+    of.reduce((sum, row) => sum + (row[column] as number), 0) / Math.max(1, of.length);
+  return {
+    loss: mean(numbers, 0),
+    norm: mean(finite, 1),
+    overflows: numbers.length - finite.length,
+  };
 }

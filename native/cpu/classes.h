@@ -37,12 +37,13 @@ RVX_ISA_DECLARE(
                           float* scratch, float* dx);
     void argmaxBlock(const float* x, int64_t voxels, int64_t classes, float* scratch, uint8_t* y);
     // Adds to sums[0] the weighted losses and to sums[1] the weights; labels -1 have none.
-    void crossEntropyBlock(const float* x, const int32_t* labels, const float* weights,
+    // The cross entropy with a focus above 0 is the focal loss.
+    void crossEntropyBlock(const float* x, const int32_t* labels, const float* weights, float focus,
                            int64_t voxels, int64_t classes, float* scratch, double* sums);
-    // dx = factor weights[label] (p - t).
+    // dx = factor weights[label] (p - t), with a focus times focalRate(p of the label).
     void crossEntropyGradBlock(const float* x, const int32_t* labels, const float* weights,
-                               float factor, int64_t voxels, int64_t classes, float* scratch,
-                               float* dx);
+                               float focus, float factor, int64_t voxels, int64_t classes,
+                               float* scratch, float* dx);
     // Adds to sums[c] the sums over the block of p t, p and t.
     void softDiceBlock(const float* x, const int32_t* labels, int64_t voxels, int64_t classes,
                        float* scratch, double (*sums)[3]);

@@ -63,7 +63,8 @@ void run(const CrossEntropy& op, Context& cx) {
       const int64_t n = std::min(step, end - v);
       readLabels(labels, v, n, classes, block);
       RVX_ISA_CALL(crossEntropyBlock)
-      (x + v * classes, block, weights.data(), n, classes, scratch, sum);
+      (x + v * classes, block, weights.data(), static_cast<float>(op.focus), n, classes, scratch,
+       sum);
     }
   });
   double loss = 0, weight = 0;
@@ -90,7 +91,8 @@ void run(const CrossEntropyGrad& op, Context&) {
       const int64_t n = std::min(step, end - v), at = v * classes;
       readLabels(labels, v, n, classes, block);
       RVX_ISA_CALL(crossEntropyGradBlock)
-      (x + at, block, weights.data(), factor, n, classes, scratch, dx + at);
+      (x + at, block, weights.data(), static_cast<float>(op.focus), factor, n, classes, scratch,
+       dx + at);
     }
   });
 }

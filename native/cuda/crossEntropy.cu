@@ -1,10 +1,11 @@
 // crossEntropy: loss = sum of w_t (log sum over c of exp(x_c) - x_t) / sum of w_t over voxels, and dlogits_c = dloss w_t (p_c - t_c)
-// / sum of w_t; see ops/classes.h. The gradient computes the softmax again rather than keep it.
+// / sum of w_t, with a focus the focal loss (math/focal.h); see ops/classes.h. The gradient computes the softmax again rather than keep it.
 // FLOPs: about 20 a score. Least bytes: logits and target read; the gradient the same and dlogits written. Work as in classGroup.h.
 //
 // A thread adds the four losses of its voxels in float, all further sums are in double: over its voxels, over the block by a tree,
 // over the blocks by one block. Labels that are no class must fail the operation, so the host reads two integers back.
 #include "cuda/classGroup.h"
+#include "math/focal.h"
 #include "ops/ops.h"
 
 namespace rvx::cuda {
@@ -39,7 +40,8 @@ RVX_DEVICE void storeSums(double loss, double weight, double* sums) {
 
 template <int C>
 RVX_KERNEL(kClassThreads)
-lossesFew(const float* x, Labels labels, FewWeights weights, int64_t voxels, double* sums) {
+lossesFew(const float* x, Labels labels, FewWeights weights, float focus, int64_t voxels,
+          double* sums) {
   double loss = 0, weight = 0;
   const int64_t groups = (voxels + kGroup - 1) / kGroup;
   for (int64_t group = int64_t{blockIdx.x} * kClassThreads + threadIdx.x; group < groups;
@@ -56,7 +58,8 @@ lossesFew(const float* x, Labels labels, FewWeights weights, int64_t voxels, dou
       for (int c = 0; c < C; ++c) score = label[v] == c ? s[v * C + c] : score;
       const float w = weightOf<C>(weights, label[v]);
       const ClassSums of = exponentials<C>(s + v * C);
-      losses += label[v] < 0 ? 0.0f : w * (logarithm(of.total) + (of.largest - score));
+      const float loss = logarithm(of.total) + (of.largest - score);
+      losses += label[v] < 0 ? 0.0f : w * (focus > 0 ? focalLoss(loss, focus) : loss);
       total += w;
     }
     loss += losses, weight += total;
@@ -65,7 +68,8 @@ lossesFew(const float* x, Labels labels, FewWeights weights, int64_t voxels, dou
 }
 
 RVX_KERNEL(kClassThreads)
-lossesMany(const float* x, Labels labels, const float* weights, int64_t voxels, double* sums) {
+lossesMany(const float* x, Labels labels, const float* weights, float focus, int64_t voxels,
+           double* sums) {
   const bool first = threadIdx.x % 32 == 0;
   double loss = 0, weight = 0;
   for (int64_t v = int64_t{blockIdx.x} * kClassWarps + threadIdx.x / 32; v < voxels;
@@ -76,7 +80,8 @@ lossesMany(const float* x, Labels labels, const float* weights, int64_t voxels, 
     const int32_t label = ldLabel(labels, v);
     if (label < 0 || label >= labels.classes) continue;
     const float w = weightOf(weights, label, labels.classes);
-    loss += w * (logarithm(of.total) + (of.largest - ld(row + label)));
+    const float own = logarithm(of.total) + (of.largest - ld(row + label));
+    loss += w * (focus > 0 ? focalLoss(own, focus) : own);
     weight += w;
   }
   storeSums(loss, weight, sums);
@@ -101,7 +106,7 @@ RVX_DEVICE float gradientFactor(const float* weight, const float* dloss) {
 
 template <int C>
 RVX_KERNEL(kClassThreads)
-gradientFew(const float* x, Labels labels, FewWeights weights, const float* weight,
+gradientFew(const float* x, Labels labels, FewWeights weights, float focus, const float* weight,
             const float* dloss, int64_t voxels, float* dx) {
   const int64_t group = int64_t{blockIdx.x} * kClassThreads + threadIdx.x;
   if (group * kGroup >= voxels) return;
@@ -113,7 +118,13 @@ gradientFew(const float* x, Labels labels, FewWeights weights, const float* weig
   RVX_UNROLL
   for (int v = 0; v < kGroup; ++v) {
     probabilities<C>(s + v * C);
-    const float w = weightOf<C>(weights, label[v]) * factor;
+    float w = weightOf<C>(weights, label[v]) * factor;
+    if (focus > 0) {
+      float hit = 0;
+      RVX_UNROLL
+      for (int c = 0; c < C; ++c) hit = label[v] == c ? s[v * C + c] : hit;
+      w *= focalRate(hit, focus);
+    }
     RVX_UNROLL
     for (int c = 0; c < C; ++c) {
       const float error = s[v * C + c] - (label[v] == c ? 1.0f : 0.0f);
@@ -124,7 +135,7 @@ gradientFew(const float* x, Labels labels, FewWeights weights, const float* weig
 }
 
 RVX_KERNEL(kClassThreads)
-gradientMany(const float* x, Labels labels, const float* weights, const float* weight,
+gradientMany(const float* x, Labels labels, const float* weights, float focus, const float* weight,
              const float* dloss, int64_t voxels, float* dx) {
   const int64_t v = int64_t{blockIdx.x} * kClassWarps + threadIdx.x / 32;
   if (v >= voxels) return;
@@ -132,7 +143,9 @@ gradientMany(const float* x, Labels labels, const float* weights, const float* w
   const int32_t label = ldLabel(labels, v);
   const ClassSums of = rowSums(x + v * classes, classes);
   const float share = 1.0f / of.total;
-  const float w = weightOf(weights, label, classes) * gradientFactor(weight, dloss);
+  float w = weightOf(weights, label, classes) * gradientFactor(weight, dloss);
+  if (focus > 0 && label >= 0 && label < classes)
+    w *= focalRate(exponential(ld(x + v * classes + label) - of.largest) * share, focus);
   for (auto c = static_cast<int>(threadIdx.x % 32); c < classes; c += 32) {
     const float p = exponential(ld(x + v * classes + c) - of.largest) * share;
     const float error = p - (label == c ? 1.0f : 0.0f);
@@ -165,12 +178,14 @@ void run(const CrossEntropy& op, Context& cx) {
   const Workspace sums(cx, blocks * 2 * sizeof(double));
   const bool few = withFewClasses(classes, [&](auto c) {
     launch(cx, "crossEntropy", blocks, kClassThreads, shared, &lossesFew<decltype(c)::value>,
-           op.logits.data(), labels, fewWeights(op.classWeights), voxels, sums.data<double>());
+           op.logits.data(), labels, fewWeights(op.classWeights), static_cast<float>(op.focus),
+           voxels, sums.data<double>());
   });
   if (!few) {
     const auto weights = manyWeights(cx, op.classWeights);
     launch(cx, "crossEntropy/many", blocks, kClassThreads, shared, &lossesMany, op.logits.data(),
-           labels, op.classWeights.empty() ? nullptr : weights.data(), voxels, sums.data<double>());
+           labels, op.classWeights.empty() ? nullptr : weights.data(), static_cast<float>(op.focus),
+           voxels, sums.data<double>());
   }
   launch(cx, "crossEntropy/mean", 1u, kClassThreads, shared, &meanLoss, sums.data<double>(),
          static_cast<int>(blocks), op.loss.data(), op.weight.data());
@@ -184,14 +199,15 @@ void run(const CrossEntropyGrad& op, Context& cx) {
   const bool few = withFewClasses(classes, [&](auto c) {
     launch(cx, "crossEntropyGrad", blocksFor(groupsOf(voxels), kClassThreads), kClassThreads, 0,
            &gradientFew<decltype(c)::value>, op.logits.data(), labels, fewWeights(op.classWeights),
-           op.weight.data(), op.dloss.data(), voxels, op.dlogits.data());
+           static_cast<float>(op.focus), op.weight.data(), op.dloss.data(), voxels,
+           op.dlogits.data());
   });
   if (few) return;
   const auto weights = manyWeights(cx, op.classWeights);
   launch(cx, "crossEntropyGrad/many", blocksFor(voxels, kClassWarps), kClassThreads, 0,
          &gradientMany, op.logits.data(), labels,
-         op.classWeights.empty() ? nullptr : weights.data(), op.weight.data(), op.dloss.data(),
-         voxels, op.dlogits.data());
+         op.classWeights.empty() ? nullptr : weights.data(), static_cast<float>(op.focus),
+         op.weight.data(), op.dloss.data(), voxels, op.dlogits.data());
 }
 
 }  // namespace rvx::cuda

@@ -77,18 +77,19 @@ struct Argmax {
 
 // loss [1] = sum over voxels of w_t (log sum over c of exp(x_c) - x_t) / sum of w_t, t the voxel's
 // target; voxels of the label ignoreIndex count in neither sum. `weight` [1] is the
-// second sum. Without any weight the loss is 0.
+// second sum. Without any weight the loss is 0. With a focus (0, or at least 1) a voxel's loss is the focal one (math/focal.h).
 struct CrossEntropy {
   static constexpr const char* name = "crossEntropy";
   Input logits, target;
   Output loss, weight;
   std::vector<double> classWeights;
   int64_t ignoreIndex = kNoLabel;
+  double focus = 0;
 
   template <class V>
   void fields(V& v) {
     v(logits, "logits"), v(target, "target"), v(loss, "loss"), v(weight, "weight"),
-        v(classWeights, "classWeights"), v(ignoreIndex, "ignoreIndex");
+        v(classWeights, "classWeights"), v(ignoreIndex, "ignoreIndex"), v(focus, "focus");
   }
   void infer() {
     requireClasses(logits, target);
@@ -99,18 +100,20 @@ struct CrossEntropy {
   }
 };
 
-// dlogits_c = dloss w_t (p_c - t_c) / weight.
+// dlogits_c = dloss w_t (p_c - t_c) / weight, with a focus times what math/focal.h says.
 struct CrossEntropyGrad {
   static constexpr const char* name = "crossEntropyGrad";
   Input logits, target, weight, dloss;
   Output dlogits;
   std::vector<double> classWeights;
   int64_t ignoreIndex = kNoLabel;
+  double focus = 0;
 
   template <class V>
   void fields(V& v) {
     v(logits, "logits"), v(target, "target"), v(weight, "weight"), v(dloss, "dloss"),
-        v(dlogits, "dlogits"), v(classWeights, "classWeights"), v(ignoreIndex, "ignoreIndex");
+        v(dlogits, "dlogits"), v(classWeights, "classWeights"), v(ignoreIndex, "ignoreIndex"),
+        v(focus, "focus");
   }
   void infer() {
     requireClasses(logits, target);

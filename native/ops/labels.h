@@ -276,8 +276,45 @@ struct MeasureLabels {
   }
 };
 
+// counts [labels, bins] i32: row i - 1, column k: voxels of label i whose value, rounded to a whole number (halves up), is low + k; the
+// first and the last column also count what lies beyond, NaN is counted nowhere. The value is image, or image - minus in float. With
+// interior = true a voxel counts only if its six neighbours are of its label. Images are u8, i16, i32 or f32, on the grid of the map.
+struct LabelHistograms {
+  static constexpr const char* name = "labelHistograms";
+  Input map, image;
+  OptionalInput minus;
+  Output counts;
+  int64_t labels = 1, low = -1024, bins = 4096;
+  bool interior = false;
+
+  template <class V>
+  void fields(V& v) {
+    v(map, "map"), v(image, "image"), v(minus, "minus"), v(counts, "counts"), v(labels, "labels"),
+        v(low, "low"), v(bins, "bins"), v(interior, "interior");
+  }
+  void infer() {
+    requireLabels(map, "map");
+    const Int3 size = volumeSize(map.shape(), "map");
+    const auto onGrid = [&](const Input& x, const char* what) {
+      if (x.dtype() != DType::f32) requireLabels(x, what);
+      require(volumeSize(x.shape(), what) == size, "ShapeMismatch",
+              "Expected the grid of the map " + map.shape().text() + " for tensor " + what +
+                  " but received " + x.shape().text());
+    };
+    onGrid(image, "image");
+    if (minus) onGrid(minus, "minus");
+    require(labels >= 1 && labels <= 255, "InvalidArgument",
+            "Expected 1 to 255 for parameter labels");
+    require(bins >= 2 && bins <= 65536, "InvalidArgument",
+            "Expected 2 to 65536 for parameter bins");
+    require(low >= -1000000 && low <= 1000000, "InvalidArgument",
+            "Expected -1000000 to 1000000 for parameter low");
+    counts.is({labels, bins}, DType::i32);
+  }
+};
+
 using LabelOperations =
     OperationList<ConnectedComponents, ComponentTable, KeepComponents, KidneySides, OverlapCounts,
-                  DistanceTransform, SurfaceDistances, MeasureLabels>;
+                  DistanceTransform, SurfaceDistances, MeasureLabels, LabelHistograms>;
 
 }  // namespace rvx

@@ -152,7 +152,29 @@ struct LinearGrad {
   }
 };
 
+// weights[n,c] = sum over space of alpha relu(g), alpha = g^2 / (2 g^2 + S g^3), 0 where that has no value; g the gradients, S the sum
+// over space of the activations of that sample and channel (Grad-CAM++). Both are [N, ..., C].
+struct GradCamPlusPlus {
+  static constexpr const char* name = "gradCamPlusPlus";
+  Input activations, gradients;
+  Output weights;
+
+  template <class V>
+  void fields(V& v) {
+    v(activations, "activations"), v(gradients, "gradients"), v(weights, "weights");
+  }
+  void infer() {
+    requireType(activations, DType::f32, "activations");
+    requireType(gradients, DType::f32, "gradients");
+    const Shape& s = activations.shape();
+    require(s.rank >= 2 && s.size() > 0, "ShapeMismatch",
+            "Expected samples, space and channels for tensor activations");
+    requireShape(gradients.shape(), s, "gradients");
+    weights.is({s[0], s[-1]});
+  }
+};
+
 using PoolingOperations = OperationList<MaxPool3d, MaxPool3dGrad, GlobalAveragePool,
-                                        GlobalAveragePoolGrad, Linear, LinearGrad>;
+                                        GlobalAveragePoolGrad, Linear, LinearGrad, GradCamPlusPlus>;
 
 }  // namespace rvx

@@ -3,6 +3,7 @@
 #pragma once
 #include <algorithm>
 
+#include "math/intensity.h"
 #include "ops/operation.h"
 #include "ops/sampling.h"
 
@@ -189,9 +190,40 @@ struct MaskEquals {
   void infer() { y.is(labels.shape(), DType::u8); }
 };
 
+// y = x with its brightness, contrast and gamma changed: math/intensity.h. `mean` [N, C] is the mean of x over space; without it
+// contrast stays.
+struct AdjustIntensity {
+  static constexpr const char* name = "adjustIntensity";
+  Input x;
+  OptionalInput mean;
+  Output y;
+  double brightness = 1, contrast = 1, gamma = 1, low = 0, high = 1;
+  bool invert = false;
+
+  template <class V>
+  void fields(V& v) {
+    v(x, "x"), v(mean, "mean"), v(y, "y"), v(brightness, "brightness"), v(contrast, "contrast"),
+        v(gamma, "gamma"), v(low, "low"), v(high, "high"), v(invert, "invert");
+  }
+  void infer() {
+    requireType(x, DType::f32, "x");
+    const std::array<int64_t, 5> s = volumeAxes(x, "x");
+    if (mean) requireShape(mean.shape(), {s[0], s[4]}, "mean");
+    y.like(x);
+  }
+  Intensity intensity() const {
+    Intensity k;
+    k.brightness = static_cast<float>(brightness), k.contrast = static_cast<float>(contrast);
+    k.gamma = static_cast<float>(gamma);
+    k.low = static_cast<float>(low), k.high = static_cast<float>(high);
+    k.invert = invert, k.clip = static_cast<bool>(mean), k.curve = gamma != 1;
+    return k;
+  }
+};
+
 using SpatialOperations =
     OperationList<Resample, ResampleGrad, ResampleArgmax, ResampleArgmaxInto, RandomNormal,
                   RandomUniform, GaussianBlur, Crop, Flip, HounsfieldWindow, Stack, SliceBatch,
-                  MaskOutside, MaskEquals>;
+                  MaskOutside, MaskEquals, AdjustIntensity>;
 
 }  // namespace rvx

@@ -15,7 +15,9 @@ t.test('analyze --json: the report on stdout, the folder whole', async (t) => {
   const { ct } = await phantom(31000001, { grid });
   await ct.write(input);
   const out = join(folder, 'result');
-  const { status, stdout, stderr } = renvox(['analyze', input, '--out', out, '--json']);
+  const more = ['--phase', `unenhanced=${input}`, '--grad-cam', 'grad-cam++'];
+  const args = ['analyze', input, '--out', out, '--json', ...more];
+  const { status, stdout, stderr } = renvox([...args, '--grad-cam-layer', 'layer1']);
   t.equal(status, 0, stderr);
   t.match(stderr, /\[\d\/\d\] kidneys/, 'progress goes to stderr');
   const report = JSON.parse(stdout);
@@ -25,6 +27,8 @@ t.test('analyze --json: the report on stdout, the folder whole', async (t) => {
     package_version: /^\d+\.\d+\.\d+/,
     input: { sha256: /^[0-9a-f]{64}$/, shape: [128, 96, 70], spacing_mm: [3, 3, 4] },
     device: /^(cpu|cuda)$/,
+    phase: { name: 'unenhanced', sha256: /^[0-9a-f]{64}$/ },
+    grad_cam: { method: 'grad-cam++', layer: 'layer1', layer_shape: [8, 8, 8] },
     timings_s: { total: Number },
     disclaimer: /not a medical device/i,
   });
@@ -39,15 +43,25 @@ t.test('analyze --json: the report on stdout, the folder whole', async (t) => {
       'average_diameter_mm',
       'centroid_lps_mm',
       'class',
+      'enhancement',
+      'enhancement_core',
+      'grad_cam',
+      'hu',
+      'hu_core',
+      'hu_phase',
+      'hu_phase_core',
       'id',
       'max_diameter_mm',
       'probabilities',
+      'second_opinion',
       'side',
       'volume_ml',
       'voxels',
     ]);
     t.match(mass, { side: /^(left|right)$/, class: /^(aml|cystic|solid)$/ });
     t.same(keys(mass.probabilities), ['aml', 'cystic', 'solid']);
+    t.match(mass.enhancement, { mean: 0, enhancing_fraction: 0 }, 'the CT less itself');
+    t.equal(mass.hu.voxels, mass.voxels);
   }
   const labels = await readVolume(join(out, 'labels.nii.gz'));
   t.ok(labels.data instanceof Uint8Array, 'uint8');
@@ -57,12 +71,16 @@ t.test('analyze --json: the report on stdout, the folder whole', async (t) => {
     'labels of 0 to 5',
   );
   t.equal(labels.data.filter((v) => v === 1).length, report.kidneys.left.voxels);
+  t.ok(existsSync(join(out, 'gradcam.nii.gz')));
   const png = readFileSync(join(out, 'preview.png'));
   t.same(png.subarray(0, 8), Buffer.from('89504e470d0a1a0a', 'hex'), 'preview.png is a PNG');
 
-  const dry = renvox(['analyze', input, '--dry-run', '--json', '--out', join(folder, 'dry')]);
+  const plan = ['analyze', input, '--dry-run', '--json', '--out', join(folder, 'dry'), ...more];
+  const dry = renvox(plan);
   t.equal(dry.status, 0, dry.stderr);
-  t.ok(JSON.parse(dry.stdout).memory_mb.total > 0, 'the memory it would take');
+  const { memory_mb: memory, outputs } = JSON.parse(dry.stdout);
+  t.ok(memory.ct > memory.labels && memory.total > memory.ct, 'the memory it would take');
+  t.same(outputs, ['labels.nii.gz', 'report.json', 'preview.png', 'gradcam.nii.gz']);
   t.notOk(existsSync(join(folder, 'dry')), 'a dry run writes nothing');
 });
 
@@ -95,6 +113,8 @@ t.test('analyze: exit codes 2, 3 and 4, and no output folder', async (t) => {
     [2, ['analyze']],
     [2, ['analyze', sound]],
     [2, ['analyze', sound, '--out', out, '--device', 'abacus']],
+    [2, ['analyze', sound, '--out', out, '--phase', `late=${sound}`]],
+    [3, ['analyze', sound, '--out', out, '--phase', `np=${broken}`]],
     [3, ['analyze', join(folder, 'missing.nii.gz'), '--out', out]],
     [3, ['analyze', broken, '--out', out, '--json']],
     [3, ['analyze', broken, '--dry-run']],

@@ -46,7 +46,7 @@ t.test('trains from a preset file, goes on, and says where the weights are', asy
   tap.equal(first.stdout, `${join(out, 'weights.safetensors')}\n`);
   tap.match(
     first.stderr,
-    /step 20\/20 {2}loss \d\.\d+ {2}Dice kidney (\d\.\d+|-) {2}\d+\.\d+ steps\/s/,
+    /step 20\/20 {2}loss \d\.\d+ {2}Dice kidney (\d\.\d+|-) {2}\d+\.\d+ samples\/s/,
   );
   const again = await run(args);
   tap.equal(again.code, 2, 'a finished run is not overwritten');
@@ -75,6 +75,8 @@ t.test('bad usage is 2, bad input is 3', async (tap) => {
   const out = join(folder, 'run');
   const cases: [number, RegExp, string[]][] = [
     [2, /required option '--preset/, ['--data', 'phantom', '--out', out]],
+    [2, /Expected --out RUN, or --check/, ['--preset', 'kidney', '--data', 'phantom']],
+    [2, /--check needs a folder/, ['--preset', 'kidney', '--data', 'phantom', '--check']],
     [2, /at least 1/, ['--preset', 'kidney', '--data', 'phantom', '--out', out, '--steps', '0']],
     [2, /for version/, ['--preset', join(folder, 'wrong.json'), '--data', 'phantom', '--out', out]],
     [
@@ -82,7 +84,11 @@ t.test('bad usage is 2, bad input is 3', async (tap) => {
       /is not JSON/,
       ['--preset', join(folder, 'broken.json'), '--data', 'phantom', '--out', out],
     ],
-    [3, /kidney, mass, class, paper/, ['--preset', 'lung', '--data', 'phantom', '--out', out]],
+    [
+      3,
+      /kidney, mass, class, demo, paper-kidney/,
+      ['--preset', 'lung', '--data', 'phantom', '--out', out],
+    ],
     [3, /There is no folder/, ['--preset', 'kidney', '--data', join(folder, 'no'), '--out', out]],
   ];
   for (const [code, message, args] of cases) {
@@ -93,4 +99,20 @@ t.test('bad usage is 2, bad input is 3', async (tap) => {
   }
   await writeFile(join(folder, 'untouched'), '');
   tap.notOk((await readdir(folder)).includes('run'), 'nothing was written');
+});
+
+t.test('looks at samples, rates and data sets without training', async (tap) => {
+  const folder = tap.testdir({ 'preset.json': JSON.stringify(tiny), case_0: { 'ct.nii.gz': 'x' } });
+  const out = join(folder, 'look');
+  const base = ['--preset', join(folder, 'preset.json'), '--out', out, '--device', 'cpu'];
+  const preview = await run([...base, '--data', 'phantom', '--preview']);
+  tap.match(preview, { code: 0, stdout: `${join(out, 'preview.png')}\n` });
+  const rates = await run([...base, '--data', 'phantom', '--find-rate', '--steps', '10']);
+  tap.match(rates, { code: 0, stderr: /suggested learning rate: \d/ });
+  const curve = JSON.parse(await readFile(join(out, 'rates.json'), 'utf8')) as { rates: number[] };
+  tap.ok(curve.rates.length > 1 && curve.rates.length <= 10, `${curve.rates.length} rates`);
+  const check = await run([...base, '--data', folder, '--check']);
+  tap.equal(check.code, 3);
+  tap.match(check.stderr, /2 problems[\s\S]*case_0: .*ct.nii.gz[\s\S]*case_0: .*labels.nii.gz/);
+  tap.notOk((await readdir(out)).includes('log.jsonl'), 'nothing was trained');
 });

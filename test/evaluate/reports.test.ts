@@ -113,6 +113,10 @@ t.test('a report that is not of these labels fails its case', async (t) =>
     await cohort(root, 'a_good', [good], masses);
     await cohort(root, 'b_class', [reported('solid', [AML], [0, 0, 1])], masses);
     await cohort(root, 'c_values', [{ ...good, probabilities: { aml: 2 } }], masses);
+    const unknown = { aml: 0.5, cystic: 0.5, solid: null };
+    await cohort(root, 'c_null', [{ ...good, probabilities: unknown }], masses);
+    const tooMuch = { aml: 0.9, cystic: 0.9, solid: 0.9 };
+    await cohort(root, 'c_sum', [{ ...good, probabilities: tooMuch }], masses);
     await cohort(root, 'd_json', [good], masses);
     await writeFile(join(root, 'prediction/d_json/report.json'), '{');
     await cohort(root, 'e_shape', [good], masses);
@@ -122,11 +126,12 @@ t.test('a report that is not of these labels fails its case', async (t) =>
     const { failed } = await evaluate(root, 'out');
     t.same(
       failed.map((f) => f.case),
-      ['b_class', 'c_values', 'd_json', 'e_shape'],
+      ['b_class', 'c_null', 'c_sum', 'c_values', 'd_json', 'e_shape'],
     );
     t.match(failed[0]?.reason, /calls a mass of 64 voxels solid that the labels call aml/);
-    t.match(failed[1]?.reason, /masses\[0\].probabilities/);
-    t.match(failed[3]?.reason, /40x20x16 but found 1,2,3/);
+    for (const i of [1, 2, 3])
+      t.match(failed[i]?.reason, /masses\[0\]\.probabilities .* add up to 1/);
+    t.match(failed[5]?.reason, /40x20x16 but found 1,2,3/);
   }),
 );
 

@@ -154,6 +154,9 @@ t.test('bad input', async (t) => {
     'InvalidArgument',
     'labels above 255',
   );
+  await t.rejects(compare(a, Int32Array.of(300, -1, -1, ...a.subarray(3)), { shape, spacing }), {
+    message: /for parameter prediction but received 300 \(1 voxels\), -1 \(2 voxels\)/,
+  });
   t.equal(
     await code(() =>
       compare(

@@ -100,4 +100,11 @@ t.test('FROC and average precision', async (t) => {
   t.ok(Math.abs(averagePrecision(detections, 4) - (0.25 + 0.25 * 0.6 + 0.25 * 0.6)) < 1e-12);
   t.equal(averagePrecision([], 4), 0);
   t.ok(Number.isNaN(averagePrecision(detections, 0)));
+  const code = 'InvalidArgument';
+  t.throws(() => averagePrecision(detections, 2), { code, message: /at most 2 hits.*received 3/ });
+  t.throws(() => froc(detections, 2, 2), { code });
+  t.throws(() => froc([{ score: Number.NaN, hit: true }], 4, 2), { code, message: /\[0\]\.score/ });
+  t.throws(() => froc(detections, 4, 0), { code, message: /parameter cases/ });
+  t.throws(() => averagePrecision(detections, 2.5), { code });
+  t.equal(froc([{ score: Number.NEGATIVE_INFINITY, hit: true }], 1, 1)[0]?.sensitivity, 1);
 });

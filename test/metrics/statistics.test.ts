@@ -90,6 +90,9 @@ t.test('holm', async (t) => {
   t.same(holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02]);
   t.same(holm([0.9, Number.NaN, 0.6]), [1, Number.NaN, 1]);
   t.same(holm([]), []);
+  t.ok(Number.isNaN(holm([0.5, Number.NaN])[1]));
+  for (const wrong of [-0.1, 1.1, '0.5'])
+    t.throws(() => holm([0.5, wrong as number]), { code: 'InvalidArgument', message: /p\[1\]/ });
 });
 
 t.test('bootstrap resamples clusters, is seeded, and covers', async (t) => {
@@ -128,6 +131,10 @@ t.test('bootstrap resamples clusters, is seeded, and covers', async (t) => {
   const none = bootstrap([] as number[][], mean);
   t.ok(Number.isNaN(none.value) && Number.isNaN(none.low));
   t.throws(() => bootstrap([[1]], mean, { replicates: 0 }), { code: 'InvalidArgument' });
+  const flat = [1, 2, 3] as unknown as number[][];
+  t.throws(() => bootstrap(flat, mean), { code: 'InvalidArgument', message: /clusters\[0\]/ });
+  const alone = bootstrap([[1, 2]], mean, { replicates: 10 });
+  t.same([alone.value, alone.low, alone.high, alone.n], [1.5, Number.NaN, Number.NaN, 1]);
 });
 
 t.test('wilson', async (t) => {
@@ -136,6 +143,14 @@ t.test('wilson', async (t) => {
   t.equal(value, 0.75);
   t.ok(near(low, 0.5312991, 1e-5) && near(high, 0.8881365, 1e-5), `${low} ${high}`);
   t.equal(wilson(0, 10).low, 0);
+  t.ok(Number.isNaN(wilson(0, 0).value));
+  for (const [successes, trials, level] of [
+    [5, 3, 0.95],
+    [-1, 3, 0.95],
+    [0.5, 3, 0.95],
+    [1, 3, 1],
+  ] as const)
+    t.throws(() => wilson(successes, trials, level), { code: 'InvalidArgument' });
 });
 
 t.test('quantiles, of infinite figures too', async (t) => {

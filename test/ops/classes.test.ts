@@ -45,7 +45,7 @@ function naiveCrossEntropy(
   x: Float32Array,
   target: ArrayLike<number>,
   classes: number,
-  { classWeights, ignoreIndex }: DiceOptions,
+  { classWeights, ignoreIndex, focus = 0 }: DiceOptions,
 ): Loss {
   const p = naiveSoftmax(x, classes);
   const weight = (v: number) =>
@@ -54,12 +54,18 @@ function naiveCrossEntropy(
   let total = 0;
   for (let v = 0; v < target.length; v++) {
     if (target[v] === ignoreIndex) continue;
-    loss -= weight(v) * Math.log(p[v * classes + (target[v] as number)] as number);
+    const hit = p[v * classes + (target[v] as number)] as number;
+    loss -= weight(v) * (1 - hit) ** focus * Math.log(hit);
     total += weight(v);
   }
+  // d/dp of -(1 - p)^f log p, times dp/dx = p (t - q).
+  const rate = (hit: number) =>
+    focus === 0 ? 1 : (1 - hit) ** focus - focus * (1 - hit) ** (focus - 1) * hit * Math.log(hit);
   const dlogits = p.map((q, i) => {
     const v = Math.floor(i / classes);
-    return total > 0 ? (weight(v) * (q - (target[v] === i % classes ? 1 : 0))) / total : 0;
+    if (total === 0 || target[v] === ignoreIndex) return 0;
+    const own = rate(p[v * classes + (target[v] as number)] as number);
+    return (weight(v) * own * (q - (target[v] === i % classes ? 1 : 0))) / total;
   });
   return { loss: total > 0 ? loss / total : 0, dlogits };
 }
@@ -182,6 +188,8 @@ onEveryDevice(t, 'losses of random shapes', async (t, device) => {
     const cases: [boolean, DiceOptions][] = [
       [false, {}],
       [false, { classWeights, ignoreIndex: 1 }],
+      [false, { focus: 2, classWeights, ignoreIndex: 1 }],
+      [false, { focus: 1 }],
       [true, {}],
       [true, { includeBackground: true, classWeights, smooth: 1 }],
       [true, { skipAbsent: true }],

@@ -81,7 +81,7 @@ function mean(values: ArrayLike<number>, chosen: (i: number) => boolean): number
 t.test('kidney: image and target lie on each other, all is seeded', async (tap) => {
   const root = await folder(tap.testdir(), 6);
   const sampler = await folderSampler(kidney, root, { device: d });
-  tap.equal(sampler.source, '6 labelled CTs (1 held out)');
+  tap.equal(sampler.source, '6 labelled CTs (4 to train, 1 to validate, 1 to test)');
   tap.equal(sampler.validationCount, 1);
   const plain = sampler.validation(d, 0);
   tap.same(plain.image.shape, [1, 32, 32, 48, 1]);

@@ -37,9 +37,14 @@ t.test('seeds of training and validation never meet', async (tap) => {
   tap.ok(Number.isSafeInteger(validationSeed(1e6, 1e6)));
 });
 
-t.test('another window is refused', async (tap) => {
-  tap.throws(() => phantomSampler(presets.paper as Preset), {
+t.test('another scale or other channels are refused', async (tap) => {
+  const kidney = presets.kidney as Preset;
+  const window = { level: 30, width: 300, low: 0, high: 1 };
+  tap.throws(() => phantomSampler({ ...kidney, window }), {
     code: 'InvalidArgument',
-    message: /-160 to 240 HU as -1 to 1; the preset paper wants -120 to 180 HU as 0 to 1/,
+    message: /as -1 to 1; the preset kidney wants it as 0 to 1/,
   });
+  const config = { inputChannels: 2, classes: 2, channels: [4, 8] };
+  const architecture = { kind: 'unet3d', config } as Preset['architecture'];
+  tap.throws(() => phantomSampler({ ...kidney, architecture }), { message: /have 1 channels/ });
 });

@@ -99,10 +99,13 @@ t.test('a damaged checkpoint falls back to the one before', async (tap) => {
   const out = tap.testdir();
   await run(out);
   tap.same((await readdir(out)).sort(), [
+    'best.safetensors',
     'checkpoint.previous.safetensors',
     'checkpoint.safetensors',
+    'curves.svg',
     'log.jsonl',
     'preset.json',
+    'run.json',
     'weights.safetensors',
   ]);
   const newest = join(out, 'checkpoint.safetensors');
@@ -111,10 +114,10 @@ t.test('a damaged checkpoint falls back to the one before', async (tap) => {
   await writeFile(newest, bytes);
   const seen: number[] = [];
   await run(out, { resume: true, onProgress: (p) => seen.push(p.done) });
-  tap.same(seen, [12], 'resumed at step 9, one look at the end');
+  tap.same(seen, [10, 12], 'resumed at step 9');
   tap.same(
     (await logOf(out)).map((l) => l.step),
-    [3, 4, 6, 8, 9, 12],
+    [3, 4, 6, 8, 9, 10, 12],
   );
   for (const name of ['checkpoint', 'checkpoint.previous'])
     await truncate(join(out, `${name}.safetensors`), 100);
@@ -142,7 +145,11 @@ t.test('divergence names the step and keeps the checkpoint', async (tap) => {
     (e: unknown) => e,
   );
   tap.ok(isRenvoxError(error, 'Diverged'));
-  tap.match(error, { message: /became NaN in step 8/, details: { step: 8 } });
+  tap.match(error, {
+    message:
+      /became NaN in step 8: first in the image, sample 1 of 2 \(seed 1000000014\); the last checkpoint is intact/,
+    details: { step: 8, layer: 'the image', sample: 0, seed: bad },
+  });
   await d.drain();
   tap.equal(liveBytes(), live, 'no native memory is left');
   const { metadata } = parseSafetensors(await readFile(join(out, 'checkpoint.safetensors')));

@@ -5,7 +5,7 @@ import { normalQuantile } from './distributions.js';
 /** A figure with its interval. */
 export interface Estimate {
   readonly value: number;
-  /** Bounds of the interval; NaN where no replicate gives a figure. */
+  /** Bounds of the interval; NaN where no replicate gives a figure, and of one cluster, which says nothing of how others differ. */
   readonly low: number;
   readonly high: number;
   /** What the figure rests on: clusters that take part, unless the maker says otherwise. */
@@ -63,11 +63,19 @@ export function bootstrapAll<T>(
   const { replicates = 2000, seed = 1, level = 0.95 } = options;
   if (!Number.isInteger(replicates) || replicates < 1)
     throw invalidArgument('replicates', 'an integer of at least 1', replicates);
-  if (!(level > 0 && level < 1)) throw invalidArgument('level', 'a number between 0 and 1', level);
+  checkLevel(level);
+  const list = Array.isArray(clusters);
+  const wrong = list ? clusters.findIndex((own) => !Array.isArray(own)) : -1;
+  if (!list || wrong >= 0)
+    throw invalidArgument(
+      list ? `clusters[${wrong}]` : 'clusters',
+      list ? 'an array of what belongs to one patient' : 'an array of arrays',
+      list ? clusters[wrong] : clusters,
+    );
   const n = clusters.length;
   const random = generator(seed);
   const found = figures.map(() => [] as number[]);
-  for (let r = 0; r < replicates && n > 0; r++) {
+  for (let r = 0; r < replicates && n > 1; r++) {
     const sample: T[] = [];
     for (let i = 0; i < n; i++)
       for (const item of clusters[Math.floor(random() * n)] as readonly T[]) sample.push(item);
@@ -81,11 +89,15 @@ export function bootstrapAll<T>(
     const sorted = Float64Array.from(found[k] ?? []).sort();
     return {
       value: figure(all),
-      low: quantile(sorted, (1 - level) / 2),
-      high: quantile(sorted, (1 + level) / 2),
+      low: n < 2 ? Number.NaN : quantile(sorted, (1 - level) / 2),
+      high: n < 2 ? Number.NaN : quantile(sorted, (1 + level) / 2),
       n,
     };
   });
+}
+
+function checkLevel(level: number): void {
+  if (!(level > 0 && level < 1)) throw invalidArgument('level', 'a number between 0 and 1', level);
 }
 
 /** Linear interpolation between order statistics (Hyndman & Fan 1996, type 7) of values in ascending order; NaN of none. */
@@ -106,8 +118,14 @@ export function median(values: ArrayLike<number>): number {
 
 /**
  * Wilson's score interval of a proportion (Wilson 1927, doi 10.1080/01621459.1927.10502953), for independent trials; NaN of none.
+ * @throws RenvoxError InvalidArgument
  */
 export function wilson(successes: number, trials: number, level = 0.95): Estimate {
+  if (!(Number.isInteger(trials) && trials >= 0))
+    throw invalidArgument('trials', 'an integer of at least 0', trials);
+  if (!(Number.isInteger(successes) && successes >= 0 && successes <= trials))
+    throw invalidArgument('successes', `an integer from 0 to ${trials}`, successes);
+  checkLevel(level);
   const z = normalQuantile(0.5 + level / 2);
   const value = successes / trials;
   const centre = (value + z ** 2 / (2 * trials)) / (1 + z ** 2 / trials);

@@ -245,8 +245,13 @@ function exactSignedRank(n: number, w: number): number {
 /**
  * Holm's adjustment of a family of p values (Holm 1979, jstor 4615733), in the order given: the adjusted p is below alpha exactly where
  * the step-down procedure rejects at alpha. NaN stays NaN and does not count.
+ * @throws RenvoxError InvalidArgument
  */
 export function holm(p: readonly number[]): number[] {
+  if (!Array.isArray(p)) throw invalidArgument('p', 'an array of p values', p);
+  for (const [i, value] of p.entries())
+    if (typeof value !== 'number' || value < 0 || value > 1)
+      throw invalidArgument(`p[${i}]`, 'a number from 0 to 1, or NaN', value);
   const order = p.map((_, i) => i).filter((i) => !Number.isNaN(p[i]));
   order.sort((a, b) => (p[a] as number) - (p[b] as number));
   const adjusted = p.map(() => Number.NaN);

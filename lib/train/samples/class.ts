@@ -15,7 +15,7 @@ import { sampleWindow } from './sample.js';
 export const classCrop: CropPlan = { shape: [32, 32, 32], step: 1, margin: 2 };
 
 export interface ClassSample {
-  /** f32 [1, s, s, s, 1], HU of `sampleWindow` as -1..1, -1 outside of the contour. The caller disposes it, or has a scope. */
+  /** f32 [1, s, s, s, 1], HU of the window as -1..1, -1 outside of the contour. The caller disposes it, or has a scope. */
   image: Tensor;
   /** 0 aml, 1 cystic, 2 solid. */
   class: number;
@@ -27,7 +27,12 @@ export interface ClassSample {
 /**
  * A mass with real HU. Classes and phases follow the seed, so that twelve seeds in a row hold each pair once.
  */
-export function classSample(device: Device, seed: number, crop: CropPlan = classCrop): ClassSample {
+export function classSample(
+  device: Device,
+  seed: number,
+  crop: CropPlan = classCrop,
+  window: { low: number; high: number } = sampleWindow,
+): ClassSample {
   const r = new Random(seed, 'class sample');
   const wanted = seed % 3;
   const abdomen = drawAbdomen(seed, {
@@ -61,7 +66,7 @@ export function classSample(device: Device, seed: number, crop: CropPlan = class
     noise: r.logUniform(3, 25),
     noiseBlur: [(0.38 * slice) / step, across, across],
     seed: r.bits(),
-    window: sampleWindow,
+    window,
     mask: { tensor: mask, use: 'keep' },
   });
   for (const t of [drawn.hu, drawn.label, drawn.instance, mask]) t.dispose();

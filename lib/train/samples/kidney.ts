@@ -6,22 +6,47 @@ import { toPatient } from '../../phantom/deformation.js';
 import { Random } from '../../phantom/random.js';
 import { renderAbdomen } from '../../phantom/render.js';
 import { fixedGrid } from '../../volume/index.js';
+import { trainingMasses } from './mass.js';
 import { type Sample, type SampleGrid, sampleWindow, voxelOf } from './sample.js';
 
 /** 240 x 288 x 384 mm. */
 export const kidneyGrid: SampleGrid = { shape: [40, 48, 64], spacing: [6, 6, 6] };
 
+/** What a {@link kidneySample} shows, and how. */
+export interface KidneySampleOptions {
+  grid?: SampleGrid;
+  /** HU that become -1 and 1. */
+  window?: { low: number; high: number };
+  /**
+   * `kidney`: 1 is a kidney with its masses. `masses`: 1 kidney, 2 mass. `sides`: 1 left kidney, 2 right kidney, 3 mass; both with the
+   * masses that the mass network learns from. Default `kidney`.
+   */
+  classes?: 'kidney' | 'masses' | 'sides';
+}
+
+const labels = {
+  kidney: () => ({ kidney: 1, mass: () => 1 }),
+  masses: () => ({ kidney: 1, mass: () => 2 }),
+  sides: (side: 'left' | 'right') => ({ kidney: side === 'left' ? 1 : 2, mass: () => 3 }),
+};
+
 /**
- * A phantom and where its kidneys are: 1 is a kidney with its masses. Half have free HU. The caller disposes both tensors (or has a scope).
+ * A phantom and where its kidneys are. Half have free HU. The caller disposes both tensors (or has a scope).
  * Axes run along the patient's: D to the head, H to the back, W to the left.
  */
-export function kidneySample(device: Device, seed: number, grid: SampleGrid = kidneyGrid): Sample {
+export function kidneySample(
+  device: Device,
+  seed: number,
+  options: KidneySampleOptions = {},
+): Sample {
+  const { grid = kidneyGrid, window = sampleWindow, classes = 'kidney' } = options;
   const r = new Random(seed, 'kidney sample');
   const abdomen = drawAbdomen(seed, {
     voxel: voxelOf(grid),
     free: r.chance(0.5),
     blobs: 14,
-    labels: () => ({ kidney: 1, mass: () => 1 }),
+    labels: labels[classes],
+    ...(classes === 'kidney' ? {} : { masses: trainingMasses }),
   });
   const slab = r.chance(0.4);
   const view = slab ? slabView(r, abdomen, grid) : fieldOfView(r, abdomen, grid);
@@ -33,7 +58,7 @@ export function kidneySample(device: Device, seed: number, grid: SampleGrid = ki
     noise: r.uniform(1, 25),
     noiseBlur: r.chance(0.5) ? [0, 0, 0] : [0.4, 0.4, 0.4],
     seed: r.bits(),
-    window: sampleWindow,
+    window,
   });
   drawn.hu.dispose();
   drawn.instance.dispose();

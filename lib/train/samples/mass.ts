@@ -15,7 +15,8 @@ const enhanced = ['corticomedullary', 'nephrographic', 'excretory'] as const;
 /** 130 x 100 x 100 mm; larger voxels where a kidney with its masses is larger. */
 export const massCrop: CropPlan = { shape: [52, 40, 40], step: 2.5, margin: 8 };
 
-const plan: MassPlan = {
+/** Masses of all sizes, more of them than patients have. */
+export const trainingMasses: MassPlan = {
   counts: [0.3, 0.28, 0.2, 0.12, 0.06, 0.04],
   classes: [0.25, 0.4, 0.35],
   diameters: [4, 80],
@@ -25,7 +26,12 @@ const plan: MassPlan = {
  * One kidney, the left one mirrored to look like a right one. The image has two channels: CT, and a mask of kidney and masses whose outline
  * errs by a voxel or so. Target: 0 background, 1 kidney, 2 mass. Half have free HU, in which masses differ from the cortex by 30 HU at least.
  */
-export function massSample(device: Device, seed: number, crop: CropPlan = massCrop): Sample {
+export function massSample(
+  device: Device,
+  seed: number,
+  crop: CropPlan = massCrop,
+  window: { low: number; high: number } = sampleWindow,
+): Sample {
   const r = new Random(seed, 'mass sample');
   const wanted = r.pick(['left', 'right'] as const);
   const sides = planKidneys(new Random(seed)).map((kidney) => kidney.side);
@@ -37,7 +43,7 @@ export function massSample(device: Device, seed: number, crop: CropPlan = massCr
     // Solid masses without contrast look like kidney; more than a few of them teach the network to see masses where there are none.
     phase: r.chance(0.12) ? 'unenhanced' : r.pick(enhanced),
     blobs: 6,
-    masses: plan,
+    masses: trainingMasses,
     labels: (s) => ({ kidney: s === side ? 1 : 0, mass: () => (s === side ? 2 : 0) }),
   });
   let box: Box | undefined;
@@ -74,7 +80,7 @@ export function massSample(device: Device, seed: number, crop: CropPlan = massCr
     noise: r.uniform(1, 25),
     noiseBlur: [(0.3 * slice) / step, 0.4, 0.4],
     seed: r.bits(),
-    window: sampleWindow,
+    window,
     mask: { tensor: mask, use: 'channel' },
   });
   for (const t of [drawn.hu, drawn.instance, mask]) t.dispose();

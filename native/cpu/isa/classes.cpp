@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "math/exponential.h"
+#include "math/focal.h"
 
 namespace rvx::cpu::RVX_ISA {
 namespace {
@@ -181,8 +182,8 @@ void argmaxBlock(const float* x, int64_t voxels, int64_t classes, float* scratch
   for (int64_t v = 0; v < voxels; ++v) y[v] = static_cast<uint8_t>(static_cast<int32_t>(index[v]));
 }
 
-void crossEntropyBlock(const float* x, const int32_t* labels, const float* weights, int64_t voxels,
-                       int64_t classes, float* scratch, double* sums) {
+void crossEntropyBlock(const float* x, const int32_t* labels, const float* weights, float focus,
+                       int64_t voxels, int64_t classes, float* scratch, double* sums) {
   const Planes p(classes, scratch);
   split(x, voxels, classes, p.stride, p.scores);
   float* __restrict w = p.rest, * __restrict score = p.rest + p.stride;
@@ -192,13 +193,15 @@ void crossEntropyBlock(const float* x, const int32_t* labels, const float* weigh
     for (int64_t v = 0; v < voxels; ++v)
       score[v] = labels[v] == c ? p.scores[c * p.stride + v] : score[v];
   exponentials(p, voxels, classes);
-  for (int64_t v = 0; v < voxels; ++v)
-    score[v] = labels[v] < 0 ? 0.0f : w[v] * (logarithm(p.total[v]) + (p.largest[v] - score[v]));
+  for (int64_t v = 0; v < voxels; ++v) score[v] = logarithm(p.total[v]) + (p.largest[v] - score[v]);
+  if (focus > 0)
+    for (int64_t v = 0; v < voxels; ++v) score[v] = focalLoss(score[v], focus);
+  for (int64_t v = 0; v < voxels; ++v) score[v] = labels[v] < 0 ? 0.0f : w[v] * score[v];
   sums[0] += sumOf(score, voxels);
   sums[1] += sumOf(w, voxels);
 }
 
-void crossEntropyGradBlock(const float* x, const int32_t* labels, const float* weights,
+void crossEntropyGradBlock(const float* x, const int32_t* labels, const float* weights, float focus,
                            float factor, int64_t voxels, int64_t classes, float* scratch,
                            float* dx) {
   const Planes p(classes, scratch);
@@ -206,6 +209,14 @@ void crossEntropyGradBlock(const float* x, const int32_t* labels, const float* w
   probabilities(p, voxels, classes);
   float* __restrict w = p.rest;
   weightsOf(labels, weights, voxels, classes, w);
+  if (focus > 0) {
+    float* __restrict hit = p.rest + p.stride;
+    for (int64_t v = 0; v < voxels; ++v) hit[v] = 0;
+    for (int64_t c = 0; c < classes; ++c)
+      for (int64_t v = 0; v < voxels; ++v)
+        hit[v] = labels[v] == c ? p.scores[c * p.stride + v] : hit[v];
+    for (int64_t v = 0; v < voxels; ++v) w[v] *= focalRate(hit[v], focus);
+  }
   for (int64_t v = 0; v < voxels; ++v) w[v] *= factor;
   for (int64_t c = 0; c < classes; ++c) {
     float* __restrict s = p.scores + c * p.stride;

@@ -1,0 +1,115 @@
+/** `renvox weights`: import, export and show weights files. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { ImportReport, WeightsDescription } from '../nn/index.js';
+
+interface ImportCommand {
+  out: string;
+  geometry: 'dilated' | 'strided';
+  classes: number;
+  hidden: number;
+  seed: number;
+  json?: boolean;
+}
+
+/** Declares the commands. */
+export function register(program: Command): void {
+  const weights = program.command('weights').description('import, export and show weights files');
+  weights
+    .command('import')
+    .description("make a classifier of MedicalNet's ResNet-10 (nothing in the file is executed)")
+    .argument('<file>', '.pth as PyTorch writes it, before 1.6 or since, or .safetensors')
+    .requiredOption('--out <file>', 'the .safetensors file to write')
+    .addOption(
+      new Option('--geometry <name>', "dilated is MedicalNet's own function, strided MONAI's")
+        .choices(['dilated', 'strided'])
+        .default('dilated'),
+    )
+    .option('--classes <n>', 'classes of the new head', wholeNumber, 3)
+    .option('--hidden <n>', 'units of its hidden layer', wholeNumber, 128)
+    .option('--seed <n>', 'of its weights', wholeNumber, 0)
+    .option('--json', 'what became of each key, as JSON')
+    .action(runImport);
+  weights
+    .command('export')
+    .description('a network as ONNX, with its grid, window, orientation and labels in the metadata')
+    .argument('<file>', '.safetensors that renvox wrote')
+    .requiredOption('--out <file>', 'the .onnx file to write')
+    .action(runExport);
+  weights
+    .command('show')
+    .description('what a file holds: architecture, keys, shapes, metadata, hash')
+    .argument('<file>', '.safetensors, .pth or .onnx')
+    .option('--json', 'as JSON')
+    .action(runShow);
+}
+
+async function runImport(path: string, options: ImportCommand): Promise<void> {
+  const { importWeights, saveNetwork } = await import('../nn/index.js');
+  const { device } = await import('../device.js');
+  const { geometry, classes, hidden, seed } = options;
+  using cpu = device('cpu');
+  const from = { geometry, classes, hidden, seed, device: cpu };
+  const { network, report, metadata } = await importWeights(path, from);
+  await saveNetwork(options.out, network, metadata);
+  console.log(options.json ? JSON.stringify(report, null, 2) : importText(report));
+  console.error(`wrote ${options.out}`);
+}
+
+async function runExport(path: string, { out }: { out: string }): Promise<void> {
+  const { loadNetwork } = await import('../nn/index.js');
+  const { saveOnnx } = await import('../onnx/index.js');
+  const { device } = await import('../device.js');
+  const { softwareVersion } = await import('./version.js');
+  using cpu = device('cpu');
+  const { network, metadata, sha256 } = await loadNetwork(path, { device: cpu });
+  const source = { ...softwareVersion(), weights_sha256: sha256 };
+  await saveOnnx(out, network, metadata, { source });
+  console.error(`wrote ${out}`);
+}
+
+async function runShow(path: string, options: { json?: boolean }): Promise<void> {
+  const { describeWeights, readWeightsFile } = await import('../nn/index.js');
+  const { describeOnnx } = await import('../onnx/index.js');
+  // A protocol buffer has no magic number: the name tells.
+  const description = path.toLowerCase().endsWith('.onnx')
+    ? describeOnnx(await readWeightsFile(path))
+    : await describeWeights(path);
+  console.log(options.json ? JSON.stringify(description, null, 2) : showText(description));
+}
+
+const size = (shape: readonly number[]) => `[${shape.join(', ')}]`;
+
+function importText({ file, architecture, taken, leftOut, made }: ImportReport): string {
+  const width = Math.max(...taken.map(({ from }) => from.length));
+  return [
+    `file: ${file.format}, ${file.bytes} bytes, sha256 ${file.sha256}`,
+    `network: ${JSON.stringify(architecture)}`,
+    `taken, ${taken.length}:`,
+    ...taken.map(
+      (t) =>
+        `  ${t.from.padEnd(width)} ${t.dtype} ${size(t.shape)}${t.from === t.name ? '' : ` as ${t.name}`}`,
+    ),
+    `left out, ${leftOut.length}:`,
+    ...leftOut.map((t) => `  ${t.name} ${t.dtype} ${size(t.shape)}: ${t.why}`),
+    `new, from the seed, ${made.length}:`,
+    ...made.map((t) => `  ${t.name} ${t.dtype} ${size(t.shape)}`),
+  ].join('\n');
+}
+
+function showText({ tensors, ...d }: WeightsDescription): string {
+  const width = Math.max(0, ...tensors.map(({ name }) => name.length));
+  return [
+    `${d.format}, ${d.bytes} bytes, sha256 ${d.sha256}`,
+    `architecture: ${d.architecture === null ? 'not said' : JSON.stringify(d.architecture)}`,
+    ...Object.entries(d.metadata).map(([key, value]) => `${key}: ${JSON.stringify(value)}`),
+    `${tensors.length} tensors, ${d.values} values:`,
+    ...tensors.map((t) => `  ${t.name.padEnd(width)} ${t.dtype} ${size(t.shape)}`),
+  ].join('\n');
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isSafeInteger(value) || value < 0)
+    throw new InvalidArgumentError('Expected an integer of at least 0.');
+  return value;
+}

@@ -1,0 +1,3 @@
+/** Networks as ONNX files. */
+export { describeOnnx } from './describe-onnx.js';
+export { formatOnnx, type OnnxOptions, saveOnnx } from './export-onnx.js';

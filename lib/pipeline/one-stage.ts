@@ -1,0 +1,61 @@
+/** The one-stage system: one network for kidneys and masses on the whole CT, then the same classifier as the cascade's. */
+import { join } from 'node:path';
+import type { Device } from '../device.js';
+import { RenvoxError } from '../errors.js';
+import { maskEquals, maskOutside, resample } from '../ops/index.js';
+import type { Tensor } from '../tensor.js';
+import { type CascadeNetworks, loadStage } from './networks.js';
+
+/** Voxels and mm of the crop round a kidney in which the one network's logits are interpolated. */
+const CROP = { shape: [64, 64, 64], spacing: [2.5, 2.5, 2.5] } as const;
+
+/**
+ * Loads one-stage.safetensors (classes background, kidney, mass) and class.safetensors of a folder, for {@link analyze}'s `weights`.
+ * @throws RenvoxError FileNotFound, InvalidWeights
+ */
+export async function loadOneStage(device: Device, folder: string): Promise<CascadeNetworks> {
+  const path = (name: string) => join(folder, `${name}.safetensors`);
+  const kidney = await loadStage.unet(device, path('one-stage'), 'one-stage', 'one-stage');
+  try {
+    if (kidney.network.config.classes !== 3)
+      throw new RenvoxError(
+        'InvalidWeights',
+        `one-stage.safetensors has ${kidney.network.config.classes} classes, expected background, kidney, mass`,
+        { classes: kidney.network.config.classes },
+      );
+    const classifier = await loadStage.resnet(device, path('class'), 'class', 'class');
+    return {
+      kidney,
+      mass: { ...kidney, shape: [...CROP.shape], spacing: [...CROP.spacing] },
+      classifier,
+      dispose() {
+        kidney.network.dispose();
+        classifier.network.dispose();
+      },
+    };
+  } catch (error) {
+    kidney.network.dispose();
+    throw error;
+  }
+}
+
+/** Whether one network does both. */
+export function isOneStage({ kidney, mass }: CascadeNetworks): boolean {
+  return kidney.network === mass.network;
+}
+
+/**
+ * The one network's logits in the crop round a kidney, background outside of this side's kidney and masses.
+ * @param logits - [1, D, H, W, 3], on the network's grid
+ * @param inSide - u8, the crop: the side (1 left, 2 right) of each voxel
+ */
+export function logitsOfSide(
+  logits: Tensor,
+  inSide: Tensor,
+  side: number,
+  crop: { size: [number, number, number]; affine: Tensor },
+): Tensor {
+  const seen = resample(logits, { ...crop, outside: 'border' });
+  // Equal logits are background, the first class.
+  return maskOutside(seen, maskEquals(inSide, side), 0);
+}

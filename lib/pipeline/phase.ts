@@ -1,0 +1,51 @@
+/** A second contrast phase of the same patient, brought onto the grid of the CT that is analysed. */
+import { invalidArgument } from '../errors.js';
+import { resample } from '../ops/index.js';
+import type { Tensor } from '../tensor.js';
+import { apply } from '../volume/affine.js';
+import { gridOf, gridToVolume, sameGrid, type Triple, Volume } from '../volume/index.js';
+import type { LoadedCt } from './stages.js';
+
+/** Phases by the time after injection: without contrast, corticomedullary, nephrographic, excretory. */
+export const PHASES = ['unenhanced', 'cmp', 'np', 'excretory'] as const;
+export type PhaseName = (typeof PHASES)[number];
+
+export interface SecondPhase {
+  /** Which phase the second CT is. `unenhanced` and `cmp` are earlier than the CT that is analysed, `np` and `excretory` later. */
+  name: PhaseName;
+  /** In HU, of the same patient in the same position; on another grid it is resampled by the affines. Nothing is registered. */
+  ct: Volume;
+}
+
+/** @throws RenvoxError InvalidArgument */
+export function checkPhase(phase: unknown): asserts phase is SecondPhase {
+  const { name, ct } = (phase ?? {}) as Partial<SecondPhase>;
+  if (!PHASES.includes(name as PhaseName))
+    throw invalidArgument('phase.name', PHASES.join(' or '), name);
+  if (!(ct instanceof Volume)) throw invalidArgument('phase.ct', 'a Volume', ct);
+}
+
+/** Whether the second phase comes before the one that is analysed. */
+export function isEarlier(name: PhaseName): boolean {
+  return name === 'unenhanced' || name === 'cmp';
+}
+
+/** A phase on the device, on the CT's grid: the file's own voxels where that is its grid, else trilinear. */
+export function loadPhase({ image, volume }: LoadedCt, { ct }: SecondPhase): Tensor {
+  const values = ct.values({ missing: -1024 });
+  const shape = [1, ...ct.shape, 1];
+  const own = image.device.tensor(values, { shape, borrow: true });
+  if (sameGrid(ct, volume)) return own;
+  const affine = gridToVolume(gridOf(volume), ct);
+  return resample(own, { size: [...volume.shape], affine, outside: 'border' });
+}
+
+/** Whether a box of voxels [d, h, w], inclusive, lies in a phase's field of view as a whole. */
+export function covers(volume: Volume, { ct }: SecondPhase, low: Triple, high: Triple): boolean {
+  const affine = gridToVolume(gridOf(volume), ct);
+  return [0, 1, 2, 3, 4, 5, 6, 7].every((corner) => {
+    const at = [0, 1, 2].map((a) => ((corner >> a) & 1 ? high[a] : low[a]) as number);
+    const place = apply(affine, at as unknown as Triple);
+    return place.every((p, axis) => p >= -0.5 && p <= (ct.shape[axis] as number) - 0.5);
+  });
+}

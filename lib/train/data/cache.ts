@@ -1,0 +1,173 @@
+/** Preprocessed cases on disk, so that only the first run of a data set reads and resamples it. */
+import { createHash } from 'node:crypto';
+import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
+import { readdir, readFile, stat, unlink, utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import { makeFolder, writeFileAtomic } from '../../atomic-write.js';
+import { RenvoxError } from '../../errors.js';
+import { formatSafetensors, parseSafetensors, type StoredTensor } from '../../nn/index.js';
+import type { Item } from './items.js';
+import type { CaseFiles } from './layouts.js';
+
+/** Counts up when what is stored, or how it is made, changes. */
+const FORMAT = 1;
+const ENDING = '.item.safetensors';
+
+/** Bytes that a cache holds at most unless it is told otherwise: 20 GB. */
+export const CACHE_BYTES = 20e9;
+
+/** SHA-256 of a file's bytes. */
+async function sha256(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const piece of createReadStream(path)) hash.update(piece as Buffer);
+  return hash.digest('hex');
+}
+
+/**
+ * A folder of preprocessed cases. A file's name is a hash over all that decides its content: the bytes of the case's files, what their labels
+ * mean, and `recipe`. Files appear whole, carry a hash of their content, and the longest unused ones go where the cache grows beyond `bytes`.
+ */
+export class ItemCache {
+  constructor(
+    readonly folder: string,
+    /** Whatever else decides what is stored, as plain data. */
+    readonly recipe: unknown,
+    readonly bytes = CACHE_BYTES,
+  ) {}
+
+  /** Undefined where a file of the case cannot be read: reading the case will say why. */
+  async key({ images, labels }: CaseFiles): Promise<string | undefined> {
+    try {
+      const files: string[] = [];
+      for (const file of [...images, labels]) files.push(await sha256(file));
+      const facts = JSON.stringify({ format: FORMAT, recipe: this.recipe, files });
+      return createHash('sha256').update(facts).digest('hex');
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** What is stored under a key; undefined where nothing is, or where it is damaged. */
+  async get(key: string, name: string): Promise<Item[] | undefined> {
+    const path = join(this.folder, key + ENDING);
+    try {
+      const bytes = await readFile(path);
+      const { tensors, metadata } = parseSafetensors(bytes);
+      if (hashOf(tensors) !== metadata.sha256) return undefined;
+      const now = new Date();
+      await utimes(path, now, now);
+      const facts = JSON.parse(metadata.items ?? '[]') as { class?: number }[];
+      return facts.map((fact, k) => {
+        const image = tensors.get(`${k}.image`) as StoredTensor;
+        const labels = tensors.get(`${k}.labels`) as StoredTensor;
+        return {
+          ...{ case: name, ...fact },
+          image: new Float32Array(Uint8Array.from(image.bytes).buffer),
+          labels: Uint8Array.from(labels.bytes),
+          shape: labels.shape as unknown as Item['shape'],
+          channels: image.shape[3] as number,
+        };
+      });
+    } catch {
+      // Not there, or not what it should be: it is made again.
+      return undefined;
+    }
+  }
+
+  async put(key: string, items: readonly Item[]): Promise<void> {
+    await makeFolder(this.folder);
+    const tensors = new Map<string, StoredTensor>();
+    items.forEach(({ image, labels, shape, channels }, k) => {
+      const bytes = new Uint8Array(image.buffer, image.byteOffset, image.byteLength);
+      tensors.set(`${k}.image`, { dtype: 'f32', shape: [...shape, channels], bytes });
+      tensors.set(`${k}.labels`, { dtype: 'u8', shape: [...shape], bytes: labels });
+    });
+    const facts = items.map((item) => (item.class === undefined ? {} : { class: item.class }));
+    const metadata = { items: JSON.stringify(facts), sha256: hashOf(tensors) };
+    await writeFileAtomic(join(this.folder, key + ENDING), formatSafetensors(tensors, metadata));
+    await this.#shrink(key + ENDING);
+  }
+
+  /** An item whose voxels stay in the cache: each look reads them again. */
+  lazy(key: string, k: number, { image: _, labels: __, ...facts }: Item): Item {
+    const path = join(this.folder, key + ENDING);
+    return {
+      ...facts,
+      get image() {
+        return new Float32Array(readTensor(path, `${k}.image`).buffer);
+      },
+      get labels() {
+        return readTensor(path, `${k}.labels`);
+      },
+    };
+  }
+
+  /** Removes the longest unused files until the rest fits; the newest stays. */
+  async #shrink(newest: string): Promise<void> {
+    const files: { path: string; size: number; used: number }[] = [];
+    for (const name of await readdir(this.folder)) {
+      if (!name.endsWith(ENDING)) continue;
+      const path = join(this.folder, name);
+      const found = await stat(path).catch(() => undefined);
+      if (found)
+        files.push({
+          path,
+          size: found.size,
+          used: name === newest ? Number.POSITIVE_INFINITY : found.mtimeMs,
+        });
+    }
+    let total = files.reduce((sum, { size }) => sum + size, 0);
+    for (const { path, size, used } of files.sort((a, b) => a.used - b.used)) {
+      if (total <= this.bytes || used === Number.POSITIVE_INFINITY) return;
+      // Another run may have removed it just now.
+      await unlink(path).catch(() => undefined);
+      total -= size;
+    }
+  }
+}
+
+/** One tensor's bytes of a safetensors file that was found sound, without the rest of it. */
+function readTensor(path: string, name: string): Uint8Array {
+  let file: number | undefined;
+  try {
+    file = openSync(path, 'r');
+    const length = readAt(file, 8, 0);
+    const header = 8 + Number(new DataView(length.buffer).getBigUint64(0, true));
+    const text = new TextDecoder().decode(readAt(file, header - 8, 8));
+    const { [name]: entry } = JSON.parse(text) as Record<
+      string,
+      { data_offsets: [number, number] }
+    >;
+    if (!entry) throw new Error(`it has no ${name}`);
+    const [from, to] = entry.data_offsets;
+    return readAt(file, to - from, header + from);
+  } catch (error) {
+    throw new RenvoxError(
+      'InvalidFile',
+      `The cache has lost ${path} while it was in use; a larger cache, or the same run again, mends it`,
+      { path },
+      { cause: error },
+    );
+  } finally {
+    if (file !== undefined) closeSync(file);
+  }
+}
+
+function readAt(file: number, count: number, position: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(count);
+  for (let done = 0; done < count; ) {
+    const n = readSync(file, bytes, done, count - done, position + done);
+    if (n === 0) throw new Error(`${count - done} bytes are missing`);
+    done += n;
+  }
+  return bytes;
+}
+
+function hashOf(tensors: ReadonlyMap<string, StoredTensor>): string {
+  const hash = createHash('sha256');
+  // A file may hold its tensors in another order.
+  const sorted = [...tensors].sort(([a], [b]) => (a < b ? -1 : 1));
+  for (const [name, { shape, bytes }] of sorted)
+    hash.update(`${name} ${shape.join('x')}\n`).update(bytes);
+  return hash.digest('hex');
+}

@@ -1,0 +1,124 @@
+import { secondOpinion } from 'renvox/pipeline';
+import t from 'tap';
+import {
+  type Enhancement,
+  enhancement,
+  Histogram,
+  type Intensities,
+  intensities,
+} from '#lib/pipeline/intensities.js';
+import { generator } from '../ops/harness.js';
+
+/** Counts of whole values. */
+function counted(values: readonly number[], low: number, bins: number): Histogram {
+  const counts = new Int32Array(bins);
+  for (const v of values) counts[v - low] = (counts[v - low] as number) + 1;
+  return new Histogram(counts, low);
+}
+
+/** numpy.quantile's default. */
+function quantile(values: readonly number[], q: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const place = q * (sorted.length - 1);
+  const at = (i: number) => sorted[i] as number;
+  const below = at(Math.floor(place));
+  return below + (place % 1) * (at(Math.ceil(place)) - below);
+}
+
+t.test('figures of counted values are those of the values', async (t) => {
+  for (const n of [1, 2, 7, 500]) {
+    const next = generator(n);
+    const values = Array.from({ length: n }, () => Math.floor(next() * 260) - 80);
+    const mean = values.reduce((a, b) => a + b, 0) / n;
+    const sd = Math.sqrt(values.reduce((a, b) => a + (b - mean) ** 2, 0) / n);
+    const share = (take: (v: number) => boolean) => values.filter(take).length / n;
+    const near = (own: number | null, expected: number, what: string) =>
+      t.ok(Math.abs((own ?? Number.NaN) - expected) < 1e-9, `${what} of ${n}: ${own}`);
+    const own = intensities(counted(values, -100, 400));
+    t.equal(own.voxels, n);
+    near(own.mean, mean, 'mean');
+    near(own.sd, sd, 'SD');
+    for (const [name, q] of [
+      ['p5', 0.05],
+      ['median', 0.5],
+      ['p95', 0.95],
+    ] as const)
+      near(own[name], quantile(values, q), name);
+    near(
+      own.fatFraction,
+      share((v) => v < -20),
+      'fat',
+    );
+    near(
+      own.calcifiedFraction,
+      share((v) => v > 130),
+      'calcium',
+    );
+    const change = enhancement(counted(values, -100, 400));
+    const up = quantile(values, 0.5) >= 0;
+    near(
+      change.enhancingFraction,
+      share((v) => (up ? v > 20 : v < -20)),
+      'enhancing',
+    );
+    near(
+      change.oppositeFraction,
+      share((v) => (up ? v < -20 : v > 20)),
+      'opposite',
+    );
+  }
+  const none = intensities(counted([], -10, 20));
+  t.same([none.voxels, none.mean, none.median, none.fatFraction], [0, null, null, null]);
+});
+
+const hu = (median: number, fatFraction = 0, calcifiedFraction = 0, voxels = 100): Intensities => ({
+  ...{ voxels, mean: median, sd: 5, median, p5: median - 8, p95: median + 8 },
+  ...{ fatFraction, calcifiedFraction },
+});
+const change = (enhancingFraction: number, oppositeFraction = 0): Enhancement => ({
+  ...{ voxels: 100, mean: 30, sd: 5, median: 30, p5: 20, p95: 40 },
+  ...{ enhancingFraction, oppositeFraction },
+});
+
+t.test('the rule, line by line', async (t) => {
+  const said = (
+    of: Intensities,
+    enhanced?: Enhancement | null,
+    native: Intensities | null = of,
+    core = of,
+  ): string | null => {
+    const unenhanced = native && { whole: native, core: native };
+    const phase = enhanced && { whole: enhanced, core: enhanced, unenhanced };
+    const opinion = secondOpinion({ whole: of, core }, phase);
+    t.ok(opinion.because.length > 0);
+    return opinion.class;
+  };
+  t.equal(said(hu(-40, 0.6)), 'aml', 'fat');
+  t.equal(said(hu(20, 0.1)), 'aml', 'a tenth of it is enough');
+  t.equal(said(hu(20, 0.09)), 'cystic', 'less is not');
+  t.equal(said(hu(20, 0.3, 0.02)), 'aml', 'fat and vessels, or calcification: one phase');
+  t.equal(said(hu(20, 0.3, 0.02), change(0.3)), null, 'fat with calcification');
+  t.equal(said(hu(20, 0.3, 0.02), change(0.3), hu(20, 0.3, 0.01)), 'aml', 'vessels');
+  t.equal(said(hu(20, 0.3, 0.02), change(0.3), null), 'aml', 'two enhanced phases');
+  t.equal(said(hu(20, 0.3), change(0.9)), 'aml', 'fat that enhances');
+  t.equal(said(hu(12)), 'cystic', 'fluid');
+  t.equal(said(hu(60)), null, 'one phase, above fluid');
+  t.equal(said(hu(60), change(0.26)), 'solid', 'above 25 %');
+  t.equal(said(hu(60), change(0.25)), 'cystic', 'the line itself is below');
+  t.equal(said(hu(60), change(0.4, 0.2)), 'cystic', 'noise is taken off');
+  t.equal(said(hu(60), change(0.1), null), null, 'alike in two enhanced phases');
+  t.equal(said(hu(15), change(0.1), null), 'cystic', 'fluid in both');
+  t.equal(said(hu(60), change(0.5), null), 'solid', 'a change between enhanced phases');
+  t.equal(said(hu(60), null), null, 'outside of the second phase');
+  t.equal(said(hu(0, 0.3), null, null, hu(40, 0)), null, 'fat in the border alone is no fat');
+  t.equal(said(hu(0, 0.3), null, null, hu(40, 0, 0, 19)), 'aml', 'too small a core: the whole');
+  const empty: Intensities = { ...hu(0), voxels: 0, median: null, fatFraction: null };
+  t.equal(said(empty), null, 'nothing to judge');
+  const { because } = secondOpinion(
+    { whole: hu(60), core: hu(60) },
+    {
+      ...{ whole: change(0.5), core: change(0.5), unenhanced: null },
+    },
+  );
+  t.match(because, /25 % line of Bosniak 2019/);
+});

@@ -1,0 +1,323 @@
+// Data sets on disk: layouts, splits, the cache, checks.
+import {
+  copyFile,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
+import { join } from 'node:path';
+import { device, Volume } from 'renvox';
+import {
+  checkFolder,
+  findDataSet,
+  folderSampler,
+  type Preset,
+  presets,
+  splitPatients,
+} from 'renvox/train';
+import t from 'tap';
+import { ItemCache } from '#lib/train/data/cache.js';
+import { readPatients } from '#lib/train/data/patients.js';
+import { sameBits } from '../ops/harness.js';
+
+const d = device('cpu');
+t.teardown(() => d.dispose());
+
+const shape = [12, 20, 24] as const;
+const spacing = 12;
+const grid = { shape: [16, 16, 24], spacing: [12, 12, 12] } as Preset['grid'];
+const kidney: Preset = { ...(presets.kidney as Preset), grid };
+
+/** A body with a kidney of the given label on each side, the left one brighter, a mass on the left one. */
+function patient(values: { left: number; right: number; mass: number }, shift = 0) {
+  const hu = new Int16Array(shape[0] * shape[1] * shape[2]).fill(-1000);
+  const map = new Uint8Array(hu.length);
+  for (let z = 0, i = 0; z < shape[0]; z++)
+    for (let y = 0; y < shape[1]; y++)
+      for (let x = 0; x < shape[2]; x++, i++) {
+        const near = (cx: number, r: number) => Math.hypot(x - cx, y - 10, z - 6) <= r;
+        if (Math.hypot((x - 12) / 11, (y - 10) / 9) <= 1) hu[i] = 40 + shift;
+        if (near(17, 3)) [hu[i], map[i]] = [200, values.left];
+        if (near(6, 3)) [hu[i], map[i]] = [120, values.right];
+        if (near(20, 1)) [hu[i], map[i]] = [0, values.mass];
+      }
+  // RAS: x falls with the file's index, so that a higher index is the patient's left.
+  const affine = [-spacing, 0, 0, 0, 0, -spacing, 0, 0, 0, 0, spacing, 0];
+  const volume = (data: Int16Array | Uint8Array) => new Volume({ data, shape, affine });
+  return { ct: volume(hu), labels: volume(map) };
+}
+
+async function kits(root: string, count: number): Promise<string> {
+  for (let k = 0; k < count; k++) {
+    const folder = join(root, `case_${String(k).padStart(5, '0')}`);
+    await mkdir(folder, { recursive: true });
+    const { ct, labels } = patient({ left: 1, right: 1, mass: 2 }, k);
+    await ct.write(join(folder, 'imaging.nii.gz'));
+    await labels.write(join(folder, 'segmentation.nii.gz'));
+  }
+  return root;
+}
+
+async function nnunet(root: string, count: number, description: object = {}): Promise<string> {
+  for (const folder of ['imagesTr', 'labelsTr'])
+    await mkdir(join(root, folder), { recursive: true });
+  for (let k = 0; k < count; k++) {
+    const { ct, labels } = patient({ left: 1, right: 1, mass: 3 }, k);
+    const late = patient({ left: 1, right: 1, mass: 3 }, 60 + k);
+    await ct.write(join(root, 'imagesTr', `p${k}_0000.nii.gz`));
+    await late.ct.write(join(root, 'imagesTr', `p${k}_0001.nii.gz`));
+    await labels.write(join(root, 'labelsTr', `p${k}.nii.gz`));
+  }
+  const json = {
+    channel_names: { 0: 'CMP', 1: 'NP' },
+    labels: { background: 0, kidney: 1, tumor: 2, cyst: 3 },
+    numTraining: count,
+    file_ending: '.nii.gz',
+    ...description,
+  };
+  await writeFile(join(root, 'dataset.json'), JSON.stringify(json));
+  return root;
+}
+
+const withChannels = (preset: Preset, inputChannels: number, classes: number): Preset => ({
+  ...preset,
+  architecture: { kind: 'unet3d', config: { inputChannels, classes, channels: [2, 4] } },
+});
+
+t.test('KiTS layout: sides by position, classes by label', async (tap) => {
+  const root = await kits(tap.testdir(), 2);
+  const data = await findDataSet(root);
+  tap.match(data, { layout: 'kits', channels: ['CT'], cases: [{ name: 'case_00000' }, {}] });
+  const sampler = await folderSampler(kidney, root, { device: d });
+  tap.equal(sampler.validationCount, 2);
+  const mass: Preset = {
+    ...withChannels(presets.mass as Preset, 2, 3),
+    grid: { shape: [16, 16, 16], spacing: [8, 8, 8], margin: 8 },
+  };
+  const kidneys = await folderSampler(mass, root, { device: d });
+  tap.equal(kidneys.validationCount, 4, 'a left and a right one in each');
+  const middle = async (k: number) => {
+    const { image, target } = kidneys.validation(d, k);
+    const [values, truth] = [await image.data(), await target.data()];
+    let [sum, n, masses] = [0, 0, 0];
+    truth.forEach((label, i) => {
+      if (label === 1) [sum, n] = [sum + (values[2 * i] as number), n + 1];
+      if (label === 2) masses++;
+    });
+    return { mean: sum / n, masses };
+  };
+  // 200 HU are 0.8, 120 HU 0.4; the left one comes first.
+  const [left, right] = [await middle(0), await middle(1)];
+  tap.ok(left.mean > 0.6 && left.masses > 0, `left ${left.mean}, ${left.masses} of mass`);
+  tap.ok(right.mean < 0.5 && right.masses === 0, `right ${right.mean}`);
+  const classifier = await folderSampler(
+    { ...(presets.class as Preset), grid: { shape: [8, 8, 8], spacing: [4, 4, 4], margin: 2 } },
+    root,
+    { device: d },
+  );
+  tap.equal(await classifier.validation(d, 0).target.item(), 2, 'a tumour is solid');
+});
+
+t.test('nnU-Net layout: two phases are two channels', async (tap) => {
+  const root = await nnunet(tap.testdir(), 2);
+  const preset: Preset = { ...withChannels(kidney, 2, 4), task: 'one-stage' };
+  const sampler = await folderSampler(preset, root, { device: d });
+  const { image, target } = sampler.validation(d, 1);
+  tap.same(image.shape, [1, 16, 16, 24, 2]);
+  const [values, truth] = [await image.data(), await target.data()];
+  const seen = new Map<number, number>();
+  truth.forEach((label, i) => {
+    seen.set(label, Math.max(seen.get(label) ?? -1, i % 24));
+  });
+  tap.same([...seen.keys()].sort(), [0, 1, 2, 3], 'left, right and mass');
+  tap.ok((seen.get(1) as number) > (seen.get(2) as number), 'the left kidney at higher w');
+  // Tissue of 41 HU in CMP and of 101 in NP.
+  const late = Array.from(truth, (label, i) =>
+    label === 0 && Math.abs((values[2 * i] as number) - 1 / 200) < 1e-3
+      ? (values[2 * i + 1] as number)
+      : null,
+  ).filter((v) => v !== null);
+  tap.ok(late.length > 200, `${late.length} voxels of plain tissue`);
+  tap.ok(
+    late.every((v) => Math.abs(v - 61 / 200) < 2e-3),
+    'the second phase',
+  );
+  const one = await nnunet(join(root, 'v1'), 1, {
+    channel_names: undefined,
+    modality: { 0: 'CT', 1: 'CT' },
+    labels: { 0: 'background', 1: 'Left kidney', 2: 'kidney_right', 3: 'AML' },
+  });
+  const { meanings, channels, problems } = await findDataSet(one);
+  tap.same(
+    [...meanings],
+    [
+      [1, 1],
+      [2, 2],
+      [3, 3],
+    ],
+  );
+  tap.same([channels, problems], [['CT', 'CT'], []]);
+});
+
+t.test('patches lie anywhere, a share of them round a label', async (tap) => {
+  const root = await kits(tap.testdir(), 1);
+  const preset: Preset = {
+    ...withChannels(kidney, 1, 2),
+    grid: { shape: [4, 4, 4], spacing: [12, 12, 12] },
+    sampling: { kind: 'patches', foreground: 1 },
+    augmentation: {},
+  };
+  const share = async (foreground: number) => {
+    const sampling = { kind: 'patches', foreground } as const;
+    const sampler = await folderSampler({ ...preset, sampling }, root, { device: d });
+    let labelled = 0;
+    for (let seed = 0; seed < 30; seed++)
+      if ((await sampler.training(d, seed).target.data()).some((v) => v > 0)) labelled++;
+    return labelled;
+  };
+  const [always, never] = [await share(1), await share(0)];
+  tap.equal(always, 30);
+  tap.ok(never < 28, `${never} of 30 by chance`);
+});
+
+t.test('splits are by patient, seeded, and whole', async (tap) => {
+  const patients = Array.from({ length: 40 }, (_, k) => `p${k}`);
+  const parts = splitPatients(patients, { parts: [8, 1, 1] }, 3);
+  tap.same([parts.training.length, parts.validation.length, parts.test.length], [32, 4, 4]);
+  tap.same([...parts.training, ...parts.validation, ...parts.test].sort(), [...patients].sort());
+  tap.same(splitPatients([...patients].reverse(), { parts: [8, 1, 1] }, 3), parts, 'any order');
+  tap.notSame(splitPatients(patients, { parts: [8, 1, 1] }, 4), parts);
+  const folds = [0, 1, 2].map((fold) => splitPatients(patients, { folds: 3, fold }, 3));
+  tap.same(folds.flatMap((f) => f.validation).sort(), [...patients].sort(), 'each validates once');
+  for (const f of folds) tap.notOk(f.training.some((name) => f.validation.includes(name)));
+  tap.same(splitPatients(['a', 'b'], { parts: [8, 1, 1] }, 1).validation, [], 'too few');
+  for (const split of [
+    { folds: 1, fold: 0 },
+    { folds: 3, fold: 3 },
+    { folds: 99, fold: 0 },
+  ])
+    tap.throws(() => splitPatients(patients, split, 1), { code: 'InvalidArgument' });
+  tap.throws(() => splitPatients(patients, { parts: [0, 1, 1] }, 1), { code: 'InvalidArgument' });
+
+  const root = await kits(tap.testdir(), 12);
+  const manifest = join(root, 'cases.csv');
+  const rows = Array.from(
+    { length: 12 },
+    (_, k) => `case_${String(k).padStart(5, '0')},P${k >> 1}`,
+  );
+  await writeFile(manifest, `case,patient\n${rows.join('\n')}\n`);
+  const { cases } = await folderSampler(kidney, root, { device: d, manifest });
+  const of = (names: readonly string[] = []) =>
+    new Set(names.map((name) => Math.floor(Number(name.slice(5)) / 2)));
+  const [training, validation, test] = [cases?.training, cases?.validation, cases?.test].map(of);
+  tap.same([training?.size, validation?.size, test?.size], [4, 1, 1]);
+  tap.notOk([...(training ?? [])].some((p) => validation?.has(p) || test?.has(p)));
+  const bad = join(root, 'bad.csv');
+  await writeFile(bad, 'case,patient\na,1\na,2\nb\n');
+  await tap.rejects(readPatients(bad), {
+    message: /line 3: a is there twice; line 4 has 1 fields/,
+  });
+  await writeFile(bad, 'id,patient\n');
+  await tap.rejects(readPatients(bad), { message: /expected the columns case and patient/ });
+  await tap.rejects(readPatients(join(root, 'none.csv')), { code: 'FileNotFound' });
+});
+
+t.test('the cache gives the same samples, mends itself and stays small', async (tap) => {
+  const root = await kits(tap.testdir({ cache: {} }), 3);
+  const cache = { folder: join(root, 'cache') };
+  const drawn = async (options = {}) => {
+    const sampler = await folderSampler(kidney, root, { device: d, ...options });
+    const samples = [sampler.training(d, 5), sampler.validation(d, 2)];
+    const images = await Promise.all(samples.map(({ image }) => image.data()));
+    return Float32Array.from(images.flatMap((image) => Array.from(image)));
+  };
+  const plain = await drawn();
+  sameBits(tap, await drawn({ cache }), plain, 'the run that fills it');
+  const files = (await readdir(cache.folder)).sort();
+  tap.equal(files.length, 3);
+  const first = join(cache.folder, files[0] as string);
+  const { mtimeMs } = await stat(first);
+  await utimes(first, 1, 1);
+  sameBits(tap, await drawn({ cache }), plain, 'the run that reads it');
+  tap.ok((await stat(first)).mtimeMs >= mtimeMs, 'what is read counts as used');
+  const bytes = await readFile(first);
+  bytes[bytes.length - 1] = (bytes[bytes.length - 1] as number) ^ 1;
+  await writeFile(first, bytes);
+  sameBits(tap, await drawn({ cache }), plain, 'a damaged file is made again');
+  sameBits(tap, await drawn({ cache, memory: 0 }), plain, 'voxels that stay in the cache');
+  const lazy = await folderSampler(kidney, root, { device: d, cache, memory: 0 });
+  for (const name of files) await rename(join(cache.folder, name), join(root, name));
+  tap.throws(() => lazy.training(d, 5), { code: 'InvalidFile', message: /lost/ });
+  for (const name of files) await rename(join(root, name), join(cache.folder, name));
+  // Another window is another recipe, other bytes are another case.
+  const other = { ...kidney, window: { ...kidney.window, level: 0 } };
+  await folderSampler(other, root, { device: d, cache });
+  tap.equal((await readdir(cache.folder)).length, 6);
+  const from = join(root, 'case_00001', 'imaging.nii.gz');
+  // The same bytes under another name are the same case.
+  await copyFile(from, join(root, 'case_00002', 'imaging.nii.gz'));
+  await drawn({ cache });
+  tap.equal((await readdir(cache.folder)).length, 6);
+  await patient({ left: 1, right: 1, mass: 2 }, 90).ct.write(
+    join(root, 'case_00002', 'imaging.nii.gz'),
+  );
+  tap.notSame(Array.from(await drawn({ cache })), Array.from(plain));
+  tap.equal((await readdir(cache.folder)).length, 7);
+  const { size } = await stat(first);
+  await rm(join(root, 'case_00002'), { recursive: true });
+  await folderSampler({ ...other, window: { ...other.window, level: 1 } }, root, {
+    ...{ device: d, cache: { ...cache, bytes: 2.5 * size } },
+  });
+  tap.equal((await readdir(cache.folder)).length, 2, 'the longest unused went');
+  const broken = new ItemCache(cache.folder, {});
+  tap.equal(await broken.key({ name: 'x', images: [join(root, 'none')], labels: from }), undefined);
+});
+
+t.test('checks list every problem before the first sample', async (tap) => {
+  const root = await nnunet(tap.testdir(), 5, {
+    numTraining: 7,
+    labels: { background: 0, kidney: 1, liver: 2, cyst: 3, whole: [1, 3] },
+  });
+  const at = (folder: string, name: string) => join(root, folder, `${name}.nii.gz`);
+  const { ct, labels } = patient({ left: 1, right: 1, mass: 3 });
+  await rm(at('imagesTr', 'p0_0001'));
+  const empty = labels.like(new Uint8Array(labels.data.length));
+  await empty.write(at('labelsTr', 'p1'));
+  const flat = new Volume({
+    data: new Float32Array(ct.data.length).fill(0.5),
+    shape,
+    affine: ct.affine,
+  });
+  await flat.write(at('imagesTr', 'p2_0000'));
+  const tiny = [...ct.affine].map((v) => v / 1000);
+  await new Volume({ data: ct.data, shape, affine: tiny }).write(at('imagesTr', 'p3_0001'));
+  await labels
+    .like(Uint8Array.from(labels.data, (v) => (v === 3 ? 9 : v)))
+    .write(at('labelsTr', 'p4'));
+  const error = await checkFolder(withChannels(kidney, 1, 2), root, {}).then(
+    () => ({ message: 'none' }),
+    (e: Error) => e,
+  );
+  for (const wanted of [
+    /numTraining 7, 5 are there/,
+    /label "liver" is none of/,
+    /label "whole" is \[1,3\]/,
+    /2 channels \(CMP, NP\), the preset kidney 1/,
+    /p0: .*p0_0001.nii.gz/,
+    /p1: p1.nii.gz is empty/,
+    /p2: p2_0000.nii.gz spans 0.5 to 0.5/,
+    /p3: p3_0001.nii.gz has voxels of 0.012/,
+    /p3: p3_0000.nii.gz .* p3_0001.nii.gz .* same grid/,
+    /p4: p4.nii.gz holds 9/,
+  ])
+    tap.match(error.message, wanted);
+  const sound = await kits(join(root, 'kits'), 2);
+  await empty.write(join(sound, 'case_00000', 'segmentation.nii.gz'));
+  await tap.rejects(checkFolder(kidney, sound, {}), { message: /^1 problems/ });
+  tap.equal((await checkFolder(kidney, sound, { allowEmpty: true })).cases.length, 2);
+});

@@ -1,0 +1,255 @@
+// What a step can do besides: parts of a batch, fp16, deep supervision, focal loss, schedules, early stopping, the rate finder, divergence.
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Device, device, gradients, isRenvoxError, ops, scope, type Tensor } from 'renvox';
+import { parseSafetensors, UNet3D } from 'renvox/nn';
+import { findRate, type Preset, presets, type Sampler, train } from 'renvox/train';
+import t from 'tap';
+import { rateOf } from '#lib/train/loss.js';
+import { TrainingState } from '#lib/train/state.js';
+import { oneStep } from '#lib/train/step.js';
+import { agrees, onEveryDevice, sameBits } from '../ops/harness.js';
+import { toyClasses, toyPreset, toySampler } from './toy.js';
+
+const d = device('cpu');
+t.teardown(() => d.dispose());
+
+/** All weights after some steps. */
+async function weightsAfter(preset: Preset, steps: number, on: Device = d): Promise<Float32Array> {
+  const state = TrainingState.fresh(preset, on);
+  try {
+    await scope(async () => {
+      let alive = on.tensor(Int32Array.of(1));
+      for (let k = 0; k < steps; k++, state.step++)
+        alive = oneStep(state, toySampler(preset), on, alive).alive;
+      await on.drain();
+    });
+    return await flat([...state.network.parameters.values()]);
+  } finally {
+    state.dispose();
+  }
+}
+
+async function flat(tensors: readonly Tensor[]): Promise<Float32Array> {
+  const all = await Promise.all(tensors.map((x) => x.data()));
+  return Float32Array.from(all.flatMap((values) => Array.from(values)));
+}
+
+t.test('parts of a batch give the gradient of the whole', async (tap) => {
+  // Plain descent: Adam would make noise of gradients that are zero but for rounding.
+  const optimiser = { kind: 'sgd', learningRate: 0.1, momentum: 0.9 } as const;
+  const preset: Preset = { ...toyPreset, batch: 4, optimiser, loss: { dice: {} } };
+  const whole = await weightsAfter(preset, 3);
+  for (const microBatch of [1, 2])
+    agrees(tap, await weightsAfter({ ...preset, microBatch }, 3), whole, 1e-5, `by ${microBatch}`);
+  sameBits(tap, await weightsAfter({ ...preset, microBatch: 4 }, 3), whole, 'by 4');
+});
+
+t.test('the presets of the shipped weights step as before', async (tap) => {
+  // A plain step, written out: what the trainer did before it could do more.
+  const preset = toyPreset;
+  const network = new UNet3D(preset.architecture.config as never, { device: d, seed: preset.seed });
+  const parameters = [...network.parameters.values()];
+  const zeros = () => parameters.map((p) => d.full(p.shape));
+  const [first, second] = [zeros(), zeros()];
+  const sampler = toySampler(preset);
+  for (let step = 0; step < 3; step++) {
+    const samples = [0, 1].map((i) => sampler.training(d, preset.seed * 1e9 + step * 2 + i));
+    const image = ops.stack(samples.map((s) => s.image));
+    const target = ops.stack(samples.map((s) => s.target));
+    const share = step / preset.steps;
+    const { gradients: made } = gradients(() => {
+      const logits = network.forward(image, { training: true, seed: step });
+      const entropy = ops.crossEntropy(logits, target, { classWeights: [1, 4 - 3 * share] });
+      return ops.add(entropy, ops.softDice(logits, target, { skipAbsent: true }));
+    }, parameters);
+    ops.clipGradients(made, preset.clip);
+    ops.adam(parameters, made, first, second, { lr: 3e-3, step: step + 1 });
+  }
+  sameBits(tap, await weightsAfter(preset, 3), await flat(parameters), 'three steps');
+  network.dispose();
+});
+
+onEveryDevice(
+  t,
+  'fp16 scales the loss, and a step that does not fit changes nothing',
+  async (tap, on) => {
+    const preset: Preset = { ...toyPreset, precision: 'fp16' };
+    if (on.kind === 'cpu') {
+      const half = await weightsAfter(preset, 2, on);
+      agrees(tap, half, await weightsAfter(toyPreset, 2, on), 0.02, 'as fp32, but for rounding');
+    }
+    const state = TrainingState.fresh(preset, on);
+    const before = await flat([...state.network.parameters.values()]);
+    state.scaling.scale = 2 ** 127;
+    await scope(async () => {
+      let alive = on.tensor(Int32Array.of(1));
+      let finite: Tensor | undefined;
+      for (let k = 0; k < 2; k++, state.step++)
+        ({ alive, finite } = oneStep(state, toySampler(preset), on, alive));
+      tap.equal(await finite?.item(), 0, 'too large');
+      tap.equal(await alive.item(), 1, 'which is no divergence');
+    });
+    sameBits(tap, await flat([...state.network.parameters.values()]), before, 'weights');
+    state.adjustScale(2);
+    tap.equal(state.scaling.scale, 2 ** 127, 'only looked at every ten steps');
+    state.step = 10;
+    state.adjustScale(0);
+    tap.equal(state.scaling.scale, 2 ** 126, 'halved');
+    for (state.step = 20; state.step <= 2010; state.step += 10) state.adjustScale(0);
+    tap.equal(state.scaling.scale, 2 ** 127, 'doubled after 2000 steps');
+    state.scaling.scale = 2 ** -10;
+    tap.throws(() => state.adjustScale(1), { code: 'Diverged' });
+    state.dispose();
+  },
+);
+
+onEveryDevice(t, 'deep supervision: coarser heads learn, forward stays', async (tap, on) => {
+  const config = { inputChannels: 1, classes: 2, channels: [2, 3, 4, 5], deepSupervision: 2 };
+  using net = new UNet3D(config, { device: on, seed: 3 });
+  const x = ops.randomNormal(on, { shape: [1, 8, 8, 16, 1], seed: 1 });
+  const levels = scope(() => net.forwardDeep(x));
+  tap.same(
+    levels.map(({ shape }) => shape),
+    [
+      [1, 8, 8, 16, 2],
+      [1, 4, 4, 8, 2],
+      [1, 2, 2, 4, 2],
+    ],
+  );
+  const [finest] = levels as [Tensor];
+  sameBits(tap, await finest.data(), await scope(() => net.forward(x)).data(), 'the finest');
+  tap.throws(
+    () => new UNet3D({ ...config, deepSupervision: 3 }, { device: on }),
+    /deepSupervision/,
+  );
+  const preset: Preset = {
+    ...toyPreset,
+    architecture: {
+      kind: 'unet3d',
+      config: { ...config, channels: [2, 3, 4], deepSupervision: 1 },
+    },
+  };
+  const state = TrainingState.fresh(preset, on);
+  const head = state.network.tensor('deep.0.weight');
+  const before = await head.data();
+  await scope(async () => {
+    const { loss } = oneStep(state, toySampler(preset), on, on.tensor(Int32Array.of(1)));
+    tap.ok(Number.isFinite(await loss.item()));
+  });
+  tap.notSame(Array.from(await head.data()), Array.from(before), 'the head has moved');
+  state.dispose();
+});
+
+t.test('focal loss and poly schedule', async (tap) => {
+  const poly: Preset = { ...toyPreset, schedule: { poly: 0.9 } };
+  tap.equal(rateOf(poly, 0), 3e-3);
+  tap.ok(Math.abs(rateOf(poly, 0.75) - 3e-3 * 0.25 ** 0.9) < 1e-12);
+  tap.equal(rateOf(poly, 1), 0);
+  const focal = { ...toyPreset, loss: { focus: 2 } };
+  const [with2, without] = [
+    await weightsAfter(focal, 2),
+    await weightsAfter({ ...toyPreset, loss: {} }, 2),
+  ];
+  tap.notSame(Array.from(with2), Array.from(without));
+});
+
+t.test('a run without improvement ends early, and stays ended', async (tap) => {
+  const out = join(tap.testdir(), 'run');
+  const preset: Preset = {
+    ...toyPreset,
+    ...{ steps: 400, validation: { every: 4, samples: 2 }, stop: { patience: 2, least: 2 } },
+  };
+  const options = { sampler: toySampler(preset), device: d, out };
+  const { steps, stoppedEarly, best } = await train(preset, options);
+  // No Dice is better than the first by 2.
+  tap.same([steps, stoppedEarly], [12, true]);
+  tap.ok((await readFile(best)).length > 100);
+  tap.equal((await train(preset, { ...options, resume: true })).steps, 12);
+  const note = JSON.parse(await readFile(join(out, 'run.json'), 'utf8')) as { sessions: object[] };
+  tap.match(note, {
+    source: 'toy balls',
+    sessions: [{ from_step: 0, device: 'cpu' }, { from_step: 12 }],
+  });
+  const curves = await readFile(join(out, 'curves.svg'), 'utf8');
+  tap.match(curves, /^<svg xmlns[\s\S]*kidney[\s\S]*<\/svg>\s*$/);
+});
+
+t.test('a run may begin with the weights of another', async (tap) => {
+  const root = tap.testdir();
+  const sampler = toySampler(toyPreset);
+  const { weights } = await train(toyPreset, { sampler, device: d, out: join(root, 'first') });
+  // At a rate of next to nothing the weights stay what they were.
+  const optimiser = { kind: 'sgd', learningRate: 1e-30, momentum: 0 } as const;
+  const still: Preset = { ...toyPreset, optimiser, steps: 1 };
+  const out = join(root, 'second');
+  const second = await train(still, { sampler, device: d, out, init: weights });
+  const tensors = async (file: string) =>
+    [...parseSafetensors(await readFile(file)).tensors].map(([name, { bytes }]) => [
+      name,
+      Buffer.from(bytes).toString('hex'),
+    ]);
+  tap.same(await tensors(second.weights), await tensors(weights));
+  tap.match(await readFile(join(out, 'run.json'), 'utf8'), /"init_sha256": "[0-9a-f]{64}"/);
+  const wrong = { sampler: toySampler(toyClasses), device: d, out: join(root, 'third') };
+  await tap.rejects(train(toyClasses, { ...wrong, init: weights }), { code: 'InvalidWeights' });
+  const none = { ...wrong, out: join(root, 'fourth'), init: join(root, 'none') };
+  await tap.rejects(train(toyClasses, none), { code: 'FileNotFound' });
+});
+
+t.test('the rate finder', async (tap) => {
+  const curve = await findRate(toyPreset, {
+    sampler: toySampler(toyPreset),
+    device: d,
+    steps: 30,
+    to: 1e3,
+  });
+  tap.ok(curve.rates.length >= 5 && curve.rates.length <= 30);
+  tap.equal(curve.rates[0], 1e-6);
+  const least = curve.losses.indexOf(Math.min(...curve.losses));
+  tap.ok(least > 0, 'the loss falls before it runs away');
+  tap.equal(curve.suggestion, (curve.rates[least] as number) / 10);
+  const bad = { sampler: toySampler(toyPreset), device: d };
+  await tap.rejects(findRate(toyPreset, { ...bad, from: 1, to: 0.1 }), { code: 'InvalidArgument' });
+  await tap.rejects(findRate(toyPreset, { ...bad, signal: AbortSignal.abort() }), {
+    code: 'AbortError',
+  });
+});
+
+t.test('divergence names layer and sample', async (tap) => {
+  // Images of 3e38 overflow in the first convolution; one sample of the batch is such.
+  const huge = (preset: Preset, seed: number): Sampler => {
+    const toy = toySampler(preset);
+    return {
+      ...toy,
+      training(on, s) {
+        const sample = toy.training(on, s);
+        return s === seed ? { ...sample, image: on.full(sample.image.shape, 3e38) } : sample;
+      },
+    };
+  };
+  for (const preset of [toyPreset, { ...toyPreset, microBatch: 1 }, toyClasses]) {
+    const seed = preset.seed * 1e9 + 4 * preset.batch + 1;
+    const out = join(tap.testdir(), `${preset.name}-${preset.microBatch}`);
+    const error = await train(preset, { out, sampler: huge(preset, seed), device: d }).catch(
+      (e: unknown) => e,
+    );
+    tap.ok(isRenvoxError(error, 'Diverged'));
+    const layer = preset === toyClasses ? 'conv1' : 'encoder.0.0.conv';
+    tap.match(error, {
+      message: new RegExp(`in step 5: first in ${layer}, sample 2 of ${preset.batch}`),
+      details: { step: 5, layer, sample: 1, seed },
+    });
+  }
+  // Finite all the way to the loss: a rate that throws the weights away.
+  const wild: Preset = {
+    ...toyPreset,
+    optimiser: { kind: 'sgd', learningRate: 1e38, momentum: 0 },
+    clip: 1e30,
+  };
+  await tap.rejects(
+    train(wild, { out: join(tap.testdir(), 'wild'), sampler: toySampler(wild), device: d }),
+    { code: 'Diverged', message: /in step \d+: first in / },
+  );
+  tap.ok(presets.nnunet?.precision === 'fp16');
+});
