@@ -3,7 +3,7 @@
 //
 // RVX_NATIVE: a vector is one register of AVX-512 or AVX2. Else plain code stands in for intrinsics:
 // for 4 lanes, and for 16 lanes lowered to pairs of AVX2's registers (CMake's RVX_LOWER_AVX512), by which
-// the AVX-512 sources are tested on machines without it, with the same bits.
+// the AVX-512 sources are tested on machines without it.
 #pragma once
 #if defined(__x86_64__)
 #include <immintrin.h>
