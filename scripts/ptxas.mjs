@@ -124,7 +124,8 @@ const at = process.argv.indexOf('--log');
 const seen = at > 0 ? logged(process.argv[at + 1]) : await measure();
 if (process.argv.includes('--write')) {
   // A line a kernel: registers, bytes spilled.
-  const files = Object.entries(seen).map(([file, list]) => {
+  const sorted = Object.entries(seen).sort(([a], [b]) => (a < b ? -1 : 1));
+  const files = sorted.map(([file, list]) => {
     const lines = Object.keys(list)
       .sort()
       .map((kernel) => {
