@@ -21,7 +21,7 @@ import { pipeline } from 'node:stream/promises';
 import { brotliCompressSync, constants } from 'node:zlib';
 import { PACKED_ADDON } from './build.js';
 import { ctFile } from './pipeline.js';
-import { hasSource } from './tests.js';
+import { hasSource, operationTests } from './tests.js';
 
 const require = createRequire(import.meta.url);
 export const LIMIT = 36 * 2 ** 20;
@@ -121,11 +121,14 @@ export async function pack(root: string, folder: string, options: PackOptions): 
   );
   const program = (path: string) => /\.(js|json)$/.test(path);
   copy(join(root, 'dist'), join(folder, 'dist'), program);
+  // Of the tests those that the check runs, and what they share.
   const tests = join(root, 'dist-test');
+  const run = new Set(operationTests(root));
   copy(
     tests,
     join(folder, 'dist-test'),
-    (path) => path.endsWith('.js') && hasSource(root, relative(tests, path)),
+    (path) =>
+      run.has(path) || (/(?<!\.test)\.js$/.test(path) && hasSource(root, relative(tests, path))),
   );
   // Of the benches the check's own, and what these import.
   copy(join(root, 'dist-bench', 'gpu'), join(folder, 'dist-bench', 'gpu'), program);
@@ -133,7 +136,12 @@ export async function pack(root: string, folder: string, options: PackOptions): 
     copy(join(root, 'dist-bench', file), join(folder, 'dist-bench', file));
   copy(join(root, 'native'), join(folder, 'native'));
   copy(join(root, 'weights'), join(folder, 'weights'));
-  copy(join(root, 'test', 'fixtures'), join(folder, 'test', 'fixtures'));
+  // PyTorch's own files hold the same values again.
+  copy(
+    join(root, 'test', 'fixtures'),
+    join(folder, 'test', 'fixtures'),
+    (path) => !path.endsWith('.pth'),
+  );
   for (const file of ['scripts/gpu-check.mjs', 'bench/gpu/rivals.py', 'LICENSE'])
     copy(join(root, file), join(folder, file));
   copyFileSync(join(root, 'bench', 'gpu', 'run.sh'), join(folder, 'run.sh'));
