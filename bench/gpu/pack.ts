@@ -57,7 +57,7 @@ async function compressedNode(root: string, fast: boolean): Promise<string> {
   if (stripped.status !== 0 || spawnSync(plain, ['-e', '0']).status !== 0)
     copyFileSync(process.execPath, plain);
   console.log(`compressing node ${process.version}${fast ? '' : ' (a minute or two)'}`);
-  const options = fast ? ['-1', '-T0'] : ['-9e', '-T1'];
+  const options = fast ? ['-2', '-T0'] : ['-9e', '-T1'];
   const child = spawn('xz', [...options, '-c'], { stdio: ['pipe', 'pipe', 'inherit'] });
   const failed = new Promise<never>((_, reject) => {
     child.on('error', (error) => reject(new Error(`xz is needed to pack node: ${error.message}`)));
@@ -134,7 +134,12 @@ export async function pack(root: string, folder: string, options: PackOptions): 
   copy(join(root, 'dist-bench', 'gpu'), join(folder, 'dist-bench', 'gpu'), program);
   for (const file of ['kernel-layers.js', 'label-maps.js'])
     copy(join(root, 'dist-bench', file), join(folder, 'dist-bench', file));
-  copy(join(root, 'native'), join(folder, 'native'));
+  // Not what stands in for a GPU.
+  copy(
+    join(root, 'native'),
+    join(folder, 'native'),
+    (path) => !/cuda\/(sim\/|registers\.json$)/.test(path),
+  );
   copy(join(root, 'weights'), join(folder, 'weights'));
   // PyTorch's own files hold the same values again.
   copy(
