@@ -51,14 +51,14 @@ function callsOf(cpu: Device, l: Layer) {
     dilation: along(dilation),
   };
   const dy = tensor(1, ...outputOf(l), l.cout);
-  if (l.kind === 'wgrad') {
-    const fields = { x, dy, kernel: along(kernel), ...geometry };
-    return { x, weight, calls: { direct: () => cpu.run('conv3dGradWeight', fields) } };
-  }
-  const by = (algorithm: string) => () =>
-    l.kind === 'dgrad'
-      ? cpu.run('conv3dGradInput', { dy, weight, size: l.size, algorithm, ...geometry })
-      : cpu.run('conv3d', { x, weight, algorithm, ...geometry });
+  const by = (algorithm: string) => () => {
+    const fields = { algorithm, ...geometry };
+    if (l.kind === 'wgrad')
+      return cpu.run('conv3dGradWeight', { x, dy, kernel: along(kernel), ...fields });
+    return l.kind === 'dgrad'
+      ? cpu.run('conv3dGradInput', { dy, weight, size: l.size, ...fields })
+      : cpu.run('conv3d', { x, weight, ...fields });
+  };
   const both = kernel === 3 && stride === 1 && dilation === 1;
   const calls: Record<string, Call> = both
     ? { direct: by('direct'), winograd: by('winograd') }
