@@ -8,7 +8,14 @@
  * not reach operations outside this file.
  */
 import { differentiable, recording } from '../gradient.js';
-import { type Conv3dLayer, conv3dGradients, conv3dInputs } from '../ops/conv3d.js';
+import {
+  type Conv3dLayer,
+  type ConvTranspose3dLayer,
+  conv3dGradients,
+  conv3dInputs,
+  convTranspose3dGradients,
+  convTranspose3dInputs,
+} from '../ops/convolution-gradients.js';
 import type { Tensor } from '../tensor.js';
 import type { Products } from './network.js';
 
@@ -89,18 +96,12 @@ export function rawHead(from: Raw, layer: RawLayer): Tensor {
 export function rawUp(from: Raw, { weight, bias, slope, products }: RawLayer): Tensor {
   const { tensor: x, scale, shift } = from;
   const { precision = 'fp32' } = products;
-  const load = { scale, shift, slope };
-  const fields = { x, weight, bias, ...load, precision, out: '' };
+  const up: ConvTranspose3dLayer = { x, weight, bias, load: { scale, shift, slope }, precision };
+  const fields = { x, weight, bias, ...up.load, precision, out: '' };
   const [y] = x.device.run('convTranspose3d', fields) as [Tensor];
-  differentiable('rawUp', [x, weight, ...(bias ? [bias] : [])], [y], ([dy], wants) => {
-    if (!dy) return [];
-    const type = { precision, out: x.dtype };
-    const run = (name: string, given: object) => x.device.run(name, { ...given, ...type });
-    const dx = wants[0] ? run('convTranspose3dGradInput', { dy, weight })[0] : undefined;
-    const [dw, db] = run('convTranspose3dGradWeight', { x, dy, ...load }) as [Tensor, Tensor];
-    if (!bias) db.dispose();
-    return [dx ?? undefined, dw, ...(bias ? [db] : [])];
-  });
+  differentiable('rawUp', convTranspose3dInputs(up), [y], ([dy], wants) =>
+    dy ? convTranspose3dGradients(up, dy, wants) : [],
+  );
   return y;
 }
 

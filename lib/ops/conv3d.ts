@@ -10,6 +10,7 @@ import {
   text,
   triple,
 } from './check.js';
+import { conv3dGradients, conv3dInputs } from './convolution-gradients.js';
 
 export interface Conv3dOptions {
   /** f32 [Cout] */
@@ -112,52 +113,6 @@ export function conv3d(
     );
   }
   return statistics ? { y, sums: sums as Tensor } : y;
-}
-
-/** @internal A convolution as its gradient sees it. */
-export interface Conv3dLayer {
-  x: Tensor;
-  weight: Tensor;
-  bias?: Tensor | undefined;
-  second?: Tensor | undefined;
-  /** Norms and activation on load, as conv3d's: the gradients of x and second are then those of what is loaded. */
-  load?: Pick<Conv3dOptions, 'scale' | 'shift' | 'secondScale' | 'secondShift' | 'slope'>;
-  geometry: { stride: Triple; padding: Triple; dilation: Triple };
-  precision: 'fp32' | 'bf16' | 'fp16';
-  algorithm: 'direct' | 'winograd' | 'auto';
-}
-
-/** @internal What a convolution is differentiable with respect to, in the order of {@link conv3dGradients}. */
-export function conv3dInputs({ x, weight, bias, second }: Conv3dLayer): Tensor[] {
-  return [x, weight, ...(bias ? [bias] : []), ...(second ? [second] : [])];
-}
-
-/** @internal The gradients of a convolution from that of its result. */
-export function conv3dGradients(
-  { x, weight, bias, second, load, geometry, precision, algorithm }: Conv3dLayer,
-  dy: Tensor,
-  wants: readonly boolean[],
-): (Tensor | undefined)[] {
-  const { device } = x;
-  // Gradients of images are of the images' type.
-  const type = { precision, out: x.dtype, algorithm };
-  const size = x.shape.slice(1, 4);
-  const gradInput = (first: number, channels: number) => {
-    const fields = { dy, weight, size, first, channels, ...geometry, ...type };
-    return device.run('conv3dGradInput', fields)[0] as Tensor;
-  };
-  const own = x.shape[4] as number;
-  const dx = wants[0] ? gradInput(0, own) : undefined;
-  const wantsSecond = second && wants[bias ? 3 : 2];
-  const dsecond = wantsSecond ? gradInput(own, second.shape[4] as number) : undefined;
-  let dw: Tensor | undefined;
-  let db: Tensor | undefined;
-  if (wants[1] || (bias && wants[2])) {
-    const fields = { x, dy, second, kernel: weight.shape.slice(2), ...load, ...geometry, ...type };
-    [dw, db] = device.run('conv3dGradWeight', fields) as [Tensor, Tensor];
-  }
-  if (db && !bias) db.dispose();
-  return [dx, dw, ...(bias ? [db] : []), ...(second ? [dsecond] : [])];
 }
 
 type Three = [number, number, number];

@@ -2,6 +2,7 @@ import { RenvoxError } from '../errors.js';
 import { differentiable, recording } from '../gradient.js';
 import type { Tensor } from '../tensor.js';
 import { checkChoice, checkNumber, checkShape, checkTensor } from './check.js';
+import { convTranspose3dGradients, convTranspose3dInputs } from './convolution-gradients.js';
 
 export interface ConvTranspose3dOptions {
   /** f32 [Cout] */
@@ -70,22 +71,10 @@ export function convTranspose3d(
         'InvalidArgument',
         `convTranspose3d has no gradient for an x of type ${x.dtype}; cast it to f32 and let precision round it`,
       );
-    const gradientType = { precision, out: 'f32' };
-    differentiable(name, [x, weight, ...(bias ? [bias] : [])], [y], ([dy], wants) => {
-      if (!dy) return [];
-      const dx = wants[0]
-        ? (device.run('convTranspose3dGradInput', { dy, weight, ...gradientType })[0] as Tensor)
-        : undefined;
-      let dw: Tensor | undefined;
-      let db: Tensor | undefined;
-      if (wants[1] || (bias && wants[2]))
-        [dw, db] = device.run('convTranspose3dGradWeight', { x, dy, ...gradientType }) as [
-          Tensor,
-          Tensor,
-        ];
-      if (db && !bias) db.dispose();
-      return [dx, dw, ...(bias ? [db] : [])];
-    });
+    const layer = { x, weight, bias, precision };
+    differentiable(name, convTranspose3dInputs(layer), [y], ([dy], wants) =>
+      dy ? convTranspose3dGradients(layer, dy, wants) : [],
+    );
   }
   return y;
 }
