@@ -8,7 +8,13 @@ type Triple = readonly [number, number, number];
 /** One byte read and four written a voxel. */
 const BYTES = 1 + 4;
 
-function components(shape: Triple, what: string, connectivity: 6 | 26, why: string): VolumeCase {
+/** Components of the map `truth.u8`. */
+export function components(
+  shape: Triple,
+  what: string,
+  connectivity: 6 | 26,
+  why: string,
+): VolumeCase {
   const [d, h, w] = shape;
   return {
     name: `components/${w}x${h}x${d} ${what}, ${connectivity}`,

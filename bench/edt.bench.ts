@@ -7,14 +7,16 @@ type Triple = readonly [number, number, number];
 
 const spacing = [3, 0.75, 0.75] as const;
 
-function edt(
+/** Distances of the map `truth.u8`. */
+export function edt(
   shape: Triple,
   to: 'background' | 'foreground',
   more: Pick<VolumeCase, 'why'> & Partial<VolumeCase>,
+  what = 'kidneys',
 ): VolumeCase {
   const [d, h, w] = shape;
   return {
-    name: `edt/${w}x${h}x${d} kidneys to ${to}`,
+    name: `edt/${w}x${h}x${d} ${what} to ${to}`,
     task: { work: 'distance', shape, spacing, to, dtype: 'f64' },
     // One byte read and a double written a voxel.
     bytes: (1 + 8) * d * h * w,

@@ -1,11 +1,13 @@
 /**
- * All metrics of a KiTS case (RENVOX_DATA) against scipy.ndimage: one annotator's label map against the majority's, slices first as a CT lies
- * in memory. Every figure is compared with SciPy's, to 1e-9. Components and distances have benches of their own.
+ * Components, distances and all metrics of a KiTS case (RENVOX_DATA) against scipy.ndimage: one annotator's label map against the majority's,
+ * slices first as a CT lies in memory. Every figure is compared with SciPy's, to 1e-9. `components` and `edt` have maps that are drawn.
  */
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { KITS_REGIONS, readAnnotations } from 'renvox/evaluate';
+import { components } from './components.bench.js';
+import { edt } from './edt.bench.js';
 import type { BenchOptions, Row } from './row.js';
 import { measureVolumes, type VolumeCase } from './volumes/versus-scipy.js';
 
@@ -44,7 +46,13 @@ export async function* bench(options: BenchOptions): AsyncGenerator<Row> {
     tolerance: 1e-9,
     rows: ['one thread'],
   } as const satisfies Partial<VolumeCase>;
+  const why = 'the majority of three annotators: kidneys, a tumour and eight cysts';
+  const own = (c: VolumeCase): VolumeCase => ({ ...c, name: `metrics/${c.name}` });
   const cases: readonly VolumeCase[] = [
+    own(components([D, H, W], CASE, 26, why)),
+    own(components([D, H, W], CASE, 6, why)),
+    own(edt([D, H, W], 'background', { why }, CASE)),
+    own(edt([D, H, W], 'foreground', { why }, CASE)),
     {
       ...common,
       name: `metrics/${W}x${H}x${D} all metrics`,
