@@ -2,7 +2,7 @@ import type { Tensor } from '../tensor.js';
 import { checkTensor } from './check.js';
 
 /**
- * Names instances by class: x where x < first, first + classes[x - first] elsewhere.
+ * Names instances by class: x where x < first, first + classes[x - first] elsewhere, 0 where `classes` ends before.
  * @param x - u8, any shape
  * @param classes - u8, the class of each instance
  * @param first - the value of the first instance

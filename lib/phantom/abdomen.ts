@@ -23,6 +23,8 @@ import { Label, Scene } from './scene.js';
 /** Labels to write for a kidney of this side and its masses. */
 export interface SideLabels {
   kidney: number;
+  /** Of calyces and pelvis; by default that of the sinus. */
+  pelvis?: number;
   mass(massClass: MassClass): number;
 }
 
@@ -87,8 +89,7 @@ export function drawAbdomen(seed: number, options: AbdomenOptions): Abdomen {
   const roots = drawVessels(body);
   if (blobs > 0) drawBlobs(body, blobs);
   for (const kidney of kidneys) drawPerirenalFat(body, kidney);
-  for (const kidney of kidneys)
-    drawKidney(body, kidney, { kidney: labels(kidney.side).kidney, sinus }, roots);
+  for (const kidney of kidneys) drawKidney(body, kidney, { ...labels(kidney.side), sinus }, roots);
   for (const mass of masses) drawMass(body, mass, labels(mass.side).mass(mass.class));
   drawArms(body);
   drawTable(body);

@@ -21,15 +21,15 @@ const kidney: Preset = {
   grid: { shape: [48, 48, 64], spacing: [6, 6, 6] },
   window: abdomen,
   seed: 1,
-  steps: 9000,
+  steps: 12000,
   batch: 1,
   loss: { classWeights: { first: [1, 4], last: [1, 1] }, dice: {} },
   optimiser: { kind: 'adam', learningRate: 3e-3 },
   schedule: { constant: 0.6, end: 0.05 },
   clip: 2,
-  average: 0.995,
-  validation: { every: 500, samples: 16 },
-  checkpoint: 250,
+  average: 0.998,
+  validation: { every: 1000, samples: 16 },
+  checkpoint: 500,
 };
 
 const mass: Preset = {
@@ -46,18 +46,18 @@ const mass: Preset = {
       convolutionBias: false,
     },
   },
-  grid: { shape: [56, 40, 40], spacing: [2.5, 2.5, 2.5], margin: 8 },
+  grid: { shape: [72, 48, 48], spacing: [2, 2, 2], margin: 8 },
   window: abdomen,
   seed: 2,
-  steps: 6500,
+  steps: 20000,
   batch: 1,
   loss: { classWeights: { first: [1, 1, 10], last: [1, 1, 1] }, dice: { classWeights: [0, 1, 2] } },
   optimiser: { kind: 'adam', learningRate: 3e-3 },
   schedule: { constant: 0.5, end: 0.05 },
   clip: 2,
-  average: 0.995,
-  validation: { every: 500, samples: 32 },
-  checkpoint: 100,
+  average: 0.998,
+  validation: { every: 2000, samples: 64 },
+  checkpoint: 500,
 };
 
 const classifier: Preset = {
@@ -77,15 +77,15 @@ const classifier: Preset = {
   grid: { shape: [32, 32, 32], spacing: [1, 1, 1], margin: 2 },
   window: abdomen,
   seed: 3,
-  steps: 3000,
+  steps: 10000,
   batch: 12,
   loss: {},
   optimiser: { kind: 'adam', learningRate: 2e-3 },
   schedule: { constant: 0.5, end: 0.05 },
   clip: 5,
-  average: 0.995,
-  validation: { every: 250, samples: 240 },
-  checkpoint: 100,
+  average: 0.998,
+  validation: { every: 1000, samples: 240 },
+  checkpoint: 500,
 };
 
 /** A minute's run, to see that all works: a coarse kidney network on phantoms. Dice about 0.5. */

@@ -67,7 +67,7 @@ export function planKidneys(random: Random): Kidney[] {
         },
         cortex: k.normal(6.6, 1.4, 4, 10) * Math.sqrt(scale),
         sinus: k.chance(0.18) ? k.uniform(1.15, 1.4) : k.normal(0.95, 0.12, 0.65, 1.2),
-        hydronephrosis: k.chance(0.14) ? k.uniform(0.3, 1) : 0,
+        hydronephrosis: k.chance(0.2) ? k.uniform(0.3, 1) : 0,
       } as const;
     });
 }
@@ -96,6 +96,8 @@ export interface KidneyLabels {
   kidney: number;
   /** Sinus fat, pelvis and hilar vessels belong to the kidney, as in the renal study. */
   sinus: boolean;
+  /** Label of calyces and pelvis; by default that which `sinus` gives them. */
+  pelvis?: number | undefined;
 }
 
 /** All tissues but these. */
@@ -249,7 +251,7 @@ function drawSinus(body: Body, kidney: Kidney, papillae: Papilla[], labels: Kidn
     );
   }
   const over = [cortex, medulla, sinusFat, perirenalFat, urine];
-  const wet = paintOf(urine, palette.urine, { label, over });
+  const wet = paintOf(urine, palette.urine, { label: labels.pelvis ?? label, over });
   const [a, b, c] = kidney.radii;
   const grow = 1 + 1.3 * swollen;
   const collapsed = r.uniform(0.5, 1.05);
@@ -260,14 +262,17 @@ function drawSinus(body: Body, kidney: Kidney, papillae: Papilla[], labels: Kidn
   ];
   const pelvis = inKidney(kidney, 0.85 * a, 0, -0.04 * c);
   scene.ellipsoid({ centre: pelvis, axes: kidney.axes, radii: pelvisRadii }, wet);
-  if (swollen > 0.5 || r.chance(0.06))
+  if (swollen > 0.5 || r.chance(0.06)) {
+    // An obstructed pelvis outside of the sinus holds up to some 150 mL.
+    const wide = 1 + 2 * Math.max(0, swollen - 0.5) * r.uniform(0, 1);
     scene.ellipsoid(
       {
-        centre: inKidney(kidney, a * r.uniform(1.05, 1.3), 0, -0.1 * c),
-        radii: [r.uniform(8, 17), r.uniform(8, 15), r.uniform(10, 22)],
+        centre: inKidney(kidney, a * r.uniform(1.05, 1.3) + 5 * (wide - 1), 0, -0.1 * c),
+        radii: [r.uniform(8, 17) * wide, r.uniform(8, 15) * wide, r.uniform(10, 22) * wide],
       },
-      paintOf(urine, palette.urine, { label, over: [...over, Tissue.fat] }),
+      { ...wet, over: [...over, Tissue.fat] },
     );
+  }
   // Major calyces to three parts of the kidney, minor ones from there to the papillae.
   for (const part of [-1, 0, 1]) {
     const major = inKidney(kidney, 0.42 * a, 0, part * 0.3 * c);

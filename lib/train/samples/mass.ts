@@ -1,6 +1,7 @@
 /** Samples for the mass network: one kidney with its masses, and the mask that the kidney network would give. */
 import type { Device } from '../../device.js';
 import { acquire } from '../../ops/acquire.js';
+import { instanceClasses } from '../../ops/instanceClasses.js';
 import { raggedMask } from '../../ops/raggedMask.js';
 import { drawAbdomen } from '../../phantom/abdomen.js';
 import { planKidneys } from '../../phantom/anatomy/kidney.js';
@@ -9,6 +10,9 @@ import { Random } from '../../phantom/random.js';
 import { renderAbdomen } from '../../phantom/render.js';
 import { type Box, boxOf, type CropPlan, cropGridOf, joined } from './crop.js';
 import { type Sample, sampleWindow } from './sample.js';
+
+/** Label of calyces and pelvis until the mask is made; background thereafter. */
+const PELVIS = 3;
 
 const enhanced = ['corticomedullary', 'nephrographic', 'excretory'] as const;
 
@@ -44,7 +48,10 @@ export function massSample(
     phase: r.chance(0.12) ? 'unenhanced' : r.pick(enhanced),
     blobs: 6,
     masses: trainingMasses,
-    labels: (s) => ({ kidney: s === side ? 1 : 0, mass: () => (s === side ? 2 : 0) }),
+    labels: (s) =>
+      s === side
+        ? { kidney: 1, mass: () => 2, pelvis: PELVIS }
+        : { kidney: 0, mass: () => 0, pelvis: 0 },
   });
   let box: Box | undefined;
   for (const kidney of abdomen.kidneys)
@@ -65,7 +72,11 @@ export function massSample(
   const drawn = renderAbdomen(device, abdomen, grid, cut(r, crop.shape[0]));
   // A kidney network's coarse grid closes the sinus now and then, a wide pelvis most of all.
   const closed = r.chance(0.3);
+  // The wider the pelvis, the more often it is taken for kidney.
+  const { hydronephrosis = 0 } = abdomen.kidneys.find((kidney) => kidney.side === side) ?? {};
+  const pelvis = r.chance(0.15 + 0.5 * hydronephrosis);
   const mask = raggedMask(drawn.label, {
+    labels: [1, pelvis ? PELVIS : 2],
     shift: closed ? r.uniform(0.2, 1.2) : r.normal(0.1, 0.35),
     ragged: r.uniform(0, 0.6),
     scale: r.uniform(2.5, 7),
@@ -83,8 +94,11 @@ export function massSample(
     window,
     mask: { tensor: mask, use: 'channel' },
   });
-  for (const t of [drawn.hu, drawn.instance, mask]) t.dispose();
-  return { image, target: drawn.label };
+  // 2 stays 2; the pelvis, beyond the last class, becomes background.
+  const last = device.tensor(Uint8Array.of(0));
+  const target = instanceClasses(drawn.label, last, PELVIS - 1);
+  for (const t of [drawn.hu, drawn.instance, drawn.label, last, mask]) t.dispose();
+  return { image, target };
 }
 
 /** A third of the scans end within the kidney. */
