@@ -42,7 +42,7 @@ export interface Conv3dOptions {
   out?: 'f32' | 'bf16' | 'f16' | undefined;
   /**
    * How products of fp32 are formed on the CPU, here and in the gradients with respect to x and the weight. `direct`: one by one. `winograd`
-   * (3x3x3 weights, stride and dilation 1): with a sixth of the multiplications; relative RMS error up to 2.5e-6 at 64 input channels and
+   * (3x3x3 weights, stride 1): with a sixth of the multiplications; relative RMS error up to 2.5e-6 at 64 input channels and
    * 4e-6 at 256, where direct has 1e-6 and 2e-6; of the weight's gradient up to 2e-6 by either. Default `auto`: the faster one for the shape;
    * direct on a GPU.
    */
@@ -158,14 +158,13 @@ function check(x: Tensor, weight: Tensor, options: Conv3dOptions) {
   }
   const { algorithm } = options;
   checkChoice('conv3d', 'algorithm', algorithm, ['direct', 'winograd', 'auto']);
-  const fits =
-    weight.shape.slice(2).every((k) => k === 3) && [...stride, ...dilation].every((n) => n === 1);
+  const fits = weight.shape.slice(2).every((k) => k === 3) && stride.every((n) => n === 1);
   const fp32 = (options.precision ?? 'fp32') === 'fp32';
   if (algorithm === 'winograd' && !(fits && fp32 && x.device.kind === 'cpu'))
     throw new RenvoxError(
       'InvalidArgument',
-      `Expected 3x3x3 weights, stride 1, dilation 1 and precision fp32 on the CPU for algorithm winograd of conv3d but received weight ${text(weight.shape)}, stride ${text(stride)}, dilation ${text(dilation)} and precision ${options.precision ?? 'fp32'} on ${x.device.kind}`,
-      { weight: weight.shape, stride, dilation, precision: options.precision },
+      `Expected 3x3x3 weights, stride 1 and precision fp32 on the CPU for algorithm winograd of conv3d but received weight ${text(weight.shape)}, stride ${text(stride)} and precision ${options.precision ?? 'fp32'} on ${x.device.kind}`,
+      { weight: weight.shape, stride, precision: options.precision },
     );
   return { stride, padding, dilation };
 }

@@ -11,23 +11,25 @@ namespace {
 // AVX2 and AVX-512, in all three passes. It loses where lanes of 16 are half empty, where tiles hang over
 // the edge, and on volumes so small that transforming the weights, which training does at each call,
 // or bringing their gradient back counts.
-bool winogradPays(int64_t cin, int64_t cout, int64_t samples, const Int3& outputs) {
+bool winogradPays(int64_t cin, int64_t cout, int64_t samples, const Int3& outputs,
+                  const Lattices& lattices) {
   if (std::min(cin, cout) < 8 || cin * cout < 128) return false;
+  const Int3 largest = lattices.largest(outputs);
   int64_t voxels = samples, tiled = samples;
   for (size_t a = 0; a < 3; ++a) {
-    const int64_t n = outputs[a], tile = a == 0 ? 2 : kWinogradTile;
-    voxels *= n;
-    tiled *= (n + tile - 1) / tile * tile;
+    const int64_t tile = a == 0 ? 2 : kWinogradTile;
+    voxels *= outputs[a];
+    tiled *= lattices.count[a] * ((largest[a] + tile - 1) / tile * tile);
   }
   return voxels >= 512 && 5 * voxels >= 2 * tiled;
 }
 
 bool pays(const Gather& g) {
-  return winogradPays(g.cin(), g.cout, g.samples,
-                      {g.axes[0].outputs, g.axes[1].outputs, g.axes[2].outputs});
+  return winogradPays(g.cin(), g.cout, g.samples, g.outSize, {dilationOf(g), g.outSize});
 }
 bool pays(const WeightGradient& g) {
-  return winogradPays(g.fineChannels(), g.coarseChannels, g.samples, g.coarseSize);
+  return winogradPays(g.fineChannels(), g.coarseChannels, g.samples, g.coarseSize,
+                      {g.dilation, g.coarseSize});
 }
 
 }  // namespace

@@ -1,5 +1,8 @@
 // Winograd's convolution (winograd_plan.h) from a gather: plan, weights, one of the two orders. Transformed weights are kept beside
-// the weight's buffer, where the gather names it, until that is written again.
+// the weight's buffer, where the gather names it, until that is written again; those so large that keeping them would be a burden are
+// made at each call, a range of output channels at a time.
+#include <algorithm>
+
 #include "core/device.h"
 #include "cpu/winograd_plan.h"
 
@@ -8,27 +11,48 @@ namespace {
 
 // Which form of a weight a companion of its buffer holds.
 constexpr int64_t kWinogradCompanion = 3;
+// 256 channels to 256 come to 38 MB. Larger ones have so much to multiply that transforming them costs a tenth of it or less.
+constexpr int64_t kMostBytes = 40 << 20;
+
+int64_t bytesOf(const WinogradPlan& plan) { return plan.weightFloats() * int64_t(sizeof(float)); }
+
+void runRanges(const Gather& g, Context& cx) {
+  const int64_t lanes = 2 * WinogradPlan(g).lanes;
+  const int64_t share = kMostBytes / bytesOf(WinogradPlan(g, 0, lanes)) * lanes;
+  const int64_t range = std::max(lanes, share);
+  const WinogradPlan largest(g, 0, std::min(range, g.cout));
+  const WinogradInput input(g, largest, cx);
+  Workspace weights(cx, size_t(bytesOf(largest)));
+  for (int64_t first = 0; first < g.cout; first += range) {
+    const WinogradPlan plan(g, first, std::min(range, g.cout - first));
+    winogradWeights(g, plan, weights.data());
+    input.multiply(plan, weights.data(), winogradBias(g, plan).data(), cx);
+  }
+}
 
 }  // namespace
 
 void runWinograd(const Gather& g, Context& cx) {
   if (g.samples * g.axes[0].outputs * g.axes[1].outputs * g.axes[2].outputs * g.cout == 0) return;
   const WinogradPlan plan(g);
+  // Statistics are of all channels at once.
+  if (plan.order == WinogradPlan::Order::points && bytesOf(plan) > kMostBytes && !g.sums)
+    return runRanges(g, cx);
   const std::vector<float> bias = winogradBias(g, plan);
   const auto run = [&](const float* weights) {
     if (plan.order == WinogradPlan::Order::strips)
       winogradStrips(g, plan, weights, bias.data());
     else
-      winogradPointwise(g, plan, weights, bias.data(), cx);
+      WinogradInput(g, plan, cx).multiply(plan, weights, bias.data(), cx);
   };
   if (!g.weightBuffer) {
-    Workspace weights(cx, size_t(plan.weightFloats()) * sizeof(float));
+    Workspace weights(cx, size_t(bytesOf(plan)));
     winogradWeights(g, plan, weights.data());
     return run(weights.data());
   }
   Buffer& buffer = *g.weightBuffer;
-  Companion& kept = buffer.companion({kWinogradCompanion, plan.lanes, plan.cin, g.cout},
-                                     size_t(plan.weightFloats()) * sizeof(float));
+  Companion& kept =
+      buffer.companion({kWinogradCompanion, plan.lanes, plan.cin, g.cout}, size_t(bytesOf(plan)));
   if (kept.made != buffer.written) {
     kept.made = Companion::kNever;  // should the work be interrupted
     winogradWeights(g, plan, static_cast<float*>(kept.data));

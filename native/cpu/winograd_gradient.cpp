@@ -20,9 +20,9 @@ constexpr int64_t kPointsBytes = 256 << 20;
 
 int64_t ceilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// Planes of one point, transformed along H and W: 2 * pairs of dY, and of x two more.
+// Planes of one point, transformed along H and W: `pairs` pairs of dY, and four of x for each.
 struct Planes {
-  const float* const* x;  // at block 0; nullptr: zeros
+  const float* const* x;  // [pairs][4], at block 0; nullptr: zeros
   int64_t blockStride;
   const float* gradient;
   int64_t tiles, pairs;
@@ -53,7 +53,7 @@ class Products {
       for (int64_t pair = 0; pair < of.pairs; ++pair) {
         const float* four[4];
         for (int64_t i = 0; i < 4; ++i) {
-          const float* x = of.x[2 * pair + i];
+          const float* x = of.x[4 * pair + i];
           four[i] = x ? x + b * of.blockStride : zeros_;
         }
         RVX_ISA_CALL(winogradDepthLoad)
@@ -99,16 +99,16 @@ class Products {
 // A row of tiles of plane d of dY, zeros where there is none.
 void loadGradient(const WeightGradient& g, const WinogradGradientPlan& plan, int64_t n, int64_t d,
                   int64_t tileRow, float* out, int64_t pointStride) {
+  const Lattice lattice = plan.output(g, n);
   WinogradGradientLoad job;
   for (int64_t r = 0; r < kWinogradTile; ++r) {
     const int64_t h = tileRow * kWinogradTile + r;
-    const bool inside = d < g.coarseSize[0] && h < g.coarseSize[1];
-    job.rows[r] = inside ? g.coarse + ((n * g.coarseSize[0] + d) * g.coarseSize[1] + h) *
-                                          g.coarseSize[2] * g.coarseChannels
-                         : nullptr;
+    const bool inside = d < lattice.size[0] && h < lattice.size[1];
+    job.rows[r] = inside ? g.coarse + lattice.row(g.coarseSize, g.coarseChannels, d, h) : nullptr;
   }
-  job.stride = job.channels = g.coarseChannels;
-  job.width = g.coarseSize[2];
+  job.channels = g.coarseChannels;
+  job.stride = g.coarseChannels * lattice.step[2];
+  job.width = lattice.size[2];
   job.tiles = plan.tilesW;
   job.out = out;
   job.pointStride = pointStride;
@@ -125,6 +125,7 @@ class GradientStrip {
         plan_(plan),
         source_(plan.source(g)),
         n_(strip / (plan.strips * plan.chunks)),
+        lattice_(source_.lattice(n_)),
         firstTileRow_(strip % plan.strips * plan.stripTileRows),
         tileRows_(std::min(plan.stripTileRows, plan.tilesH - firstTileRow_)),
         tiles_(tileRows_ * plan.tilesW),
@@ -147,18 +148,20 @@ class GradientStrip {
   }
 
   void run(float* sums) {
-    std::vector<const float*> x(held_.size());
+    std::vector<const float*> x(size_t(4 * plan_.stepPairs));
     for (int64_t pair = begin_; pair < end_; pair += plan_.stepPairs) {
       const int64_t pairs = std::min(plan_.stepPairs, end_ - pair);
-      const int64_t first = 2 * pair - g_.padding[0], planes = 2 * pairs + 2;
+      const int64_t first = 2 * pair + lattice_.first[0], planes = 2 * pairs + 2;
       for (int64_t z = first; z < first + planes; ++z) need(z);
       for (int64_t i = 0; i < 2 * pairs; ++i)
         for (int64_t r = 0; r < tileRows_; ++r)
           loadGradient(g_, plan_, n_, 2 * pair + i, firstTileRow_ + r,
                        gradient_ + (i * tiles_ + r * plan_.tilesW) * plan_.couts, gradientStride_);
       for (int64_t p = 0; p < kWinogradPoints; ++p) {
-        for (int64_t i = 0; i < planes; ++i)
-          x[size_t(i)] = inside(first + i) ? slot(first + i) + p * pointStride_ : nullptr;
+        for (int64_t i = 0; i < 4 * pairs; ++i) {
+          const int64_t z = first + i / 4 * 2 + i % 4;
+          x[size_t(i)] = inside(z) ? slot(z) + p * pointStride_ : nullptr;
+        }
         products_.add(
             {x.data(), tiles_ * kWinogradBlock, gradient_ + p * gradientStride_, tiles_, pairs},
             sums + p * plan_.sumPoint());
@@ -169,8 +172,8 @@ class GradientStrip {
  private:
   static constexpr int64_t kNone = INT64_MIN;
 
-  bool inside(int64_t z) const { return z >= 0 && z < g_.fineSize[0]; }
-  int64_t slotOf(int64_t z) const { return (z + g_.padding[0]) % int64_t(held_.size()); }
+  bool inside(int64_t z) const { return z >= 0 && z < lattice_.size[0]; }
+  int64_t slotOf(int64_t z) const { return (z - lattice_.first[0]) % int64_t(held_.size()); }
   float* slot(int64_t z) const { return ring_ + slotOf(z) * kWinogradPoints * pointStride_; }
 
   void need(int64_t z) {
@@ -178,14 +181,17 @@ class GradientStrip {
     if (held == z || !inside(z)) return;
     held = z;
     for (int64_t r = 0; r < tileRows_; ++r)
-      winogradInput(source_, n_, z, firstTileRow_ + r, slot(z) + r * plan_.tilesW * kWinogradBlock,
-                    pointStride_, tiles_ * kWinogradBlock, buffer_);
+      winogradInput(source_, lattice_, z, firstTileRow_ + r,
+                    slot(z) + r * plan_.tilesW * kWinogradBlock, pointStride_,
+                    tiles_ * kWinogradBlock, buffer_);
   }
 
   const WeightGradient& g_;
   const WinogradGradientPlan& plan_;
   const WinogradSource source_;
-  int64_t n_, firstTileRow_, tileRows_, tiles_, begin_, end_;
+  int64_t n_;
+  Lattice lattice_;
+  int64_t firstTileRow_, tileRows_, tiles_, begin_, end_;
   std::vector<int64_t> held_;
   int64_t pointStride_, gradientStride_;
   Products products_;
@@ -193,7 +199,7 @@ class GradientStrip {
 };
 
 void addStrips(const WeightGradient& g, const WinogradGradientPlan& plan, float* partials) {
-  const int64_t strips = g.samples * plan.strips * plan.chunks;
+  const int64_t strips = plan.count * plan.strips * plan.chunks;
   parallelFor(plan.partials, [&](int64_t q) {
     float* sums = partials + q * plan.sumFloats();
     std::fill(sums, sums + plan.sumFloats(), 0.0f);
@@ -202,8 +208,8 @@ void addStrips(const WeightGradient& g, const WinogradGradientPlan& plan, float*
   });
 }
 
-// The whole of x and dY transformed: [point][block][sample][plane][tile][16] and
-// [point][sample][plane][tile][couts].
+// The whole of x and dY transformed: [point][block][lattice][plane][tile][16] and
+// [point][lattice][plane][tile][couts].
 struct Pointwise {
   const WeightGradient& g;
   const WinogradGradientPlan& plan;
@@ -211,40 +217,45 @@ struct Pointwise {
   const int64_t outPlanes = 2 * plan.pairs, inPlanes = outPlanes + 2;
   const int64_t tiles = plan.tilesH * plan.tilesW;
   const int64_t inFloats = tiles * kWinogradBlock, outFloats = tiles * plan.couts;
-  const int64_t blockStride = g.samples * inPlanes * inFloats;
+  const int64_t blockStride = plan.count * inPlanes * inFloats;
   const int64_t pointStride = plan.blocks * blockStride + kWinogradBlock;
-  const int64_t gradientStride = g.samples * outPlanes * outFloats + kWinogradBlock;
+  const int64_t gradientStride = plan.count * outPlanes * outFloats + kWinogradBlock;
 
-  bool inside(int64_t i) const { return i >= g.padding[0] && i - g.padding[0] < g.fineSize[0]; }
+  static bool inside(const Lattice& lattice, int64_t i) {
+    return i + lattice.first[0] >= 0 && i + lattice.first[0] < lattice.size[0];
+  }
 
   void load(float* input, int64_t n, int64_t i) const {
-    if (!inside(i)) return;
+    const Lattice lattice = source.lattice(n);
+    if (!inside(lattice, i)) return;
     auto* buffer =
         static_cast<float*>(threadScratch(0, size_t(source.bufferFloats()) * sizeof(float)));
     for (int64_t r = 0; r < plan.tilesH; ++r)
-      winogradInput(source, n, i - g.padding[0], r,
+      winogradInput(source, lattice, i + lattice.first[0], r,
                     input + (n * inPlanes + i) * inFloats + r * plan.tilesW * kWinogradBlock,
                     pointStride, blockStride, buffer);
   }
 
-  // Sums of one point.
+  // Sums of one point, over the pairs of planes of all lattices.
   void add(const float* input, const float* gradient, float* sums) const {
-    const int64_t most = std::min(plan.pairs, ceilDivide(kStepTiles, tiles));
+    const int64_t all = plan.count * plan.pairs;
+    const int64_t most = std::min(all, ceilDivide(kStepTiles, tiles));
     Products products(plan, tiles, most);
     products.place(
         static_cast<float*>(threadScratch(0, size_t(products.floats()) * sizeof(float))));
     std::fill(sums, sums + plan.sumPoint(), 0.0f);
-    std::vector<const float*> x(size_t(2 * most + 2));
-    for (int64_t n = 0; n < g.samples; ++n)
-      for (int64_t pair = 0; pair < plan.pairs; pair += most) {
-        const int64_t pairs = std::min(most, plan.pairs - pair);
-        for (int64_t i = 0; i < 2 * pairs + 2; ++i)
-          x[size_t(i)] =
-              inside(2 * pair + i) ? input + (n * inPlanes + 2 * pair + i) * inFloats : nullptr;
-        products.add({x.data(), blockStride, gradient + (n * outPlanes + 2 * pair) * outFloats,
-                      tiles, pairs},
-                     sums);
+    std::vector<const float*> x(size_t(4 * most));
+    for (int64_t first = 0; first < all; first += most) {
+      const int64_t pairs = std::min(most, all - first);
+      for (int64_t k = 0; k < pairs; ++k) {
+        const int64_t n = (first + k) / plan.pairs, pair = (first + k) % plan.pairs;
+        const Lattice lattice = source.lattice(n);
+        for (int64_t i = 2 * pair; i < 2 * pair + 4; ++i)
+          x[size_t(4 * k + i - 2 * pair)] =
+              inside(lattice, i) ? input + (n * inPlanes + i) * inFloats : nullptr;
       }
+      products.add({x.data(), blockStride, gradient + 2 * first * outFloats, tiles, pairs}, sums);
+    }
   }
 };
 
@@ -253,10 +264,10 @@ void addPoints(const WeightGradient& g, const WinogradGradientPlan& plan, float*
   const Pointwise work{g, plan};
   Workspace input(cx, size_t(kWinogradPoints * work.pointStride) * sizeof(float));
   Workspace gradient(cx, size_t(kWinogradPoints * work.gradientStride) * sizeof(float));
-  parallelFor(g.samples * work.inPlanes, [&](int64_t task) {
+  parallelFor(plan.count * work.inPlanes, [&](int64_t task) {
     work.load(input.data(), task / work.inPlanes, task % work.inPlanes);
   });
-  parallelFor(g.samples * work.outPlanes, [&](int64_t task) {
+  parallelFor(plan.count * work.outPlanes, [&](int64_t task) {
     for (int64_t r = 0; r < plan.tilesH; ++r)
       loadGradient(g, plan, task / work.outPlanes, task % work.outPlanes, r,
                    gradient.data() + task * work.outFloats + r * plan.tilesW * plan.couts,
@@ -302,14 +313,17 @@ void storeTaps(const WeightGradient& g, const WinogradGradientPlan& plan, const 
 }  // namespace
 
 bool winogradGradientFits(const WeightGradient& g) {
-  return g.kernel == Int3{3, 3, 3} && g.stride == Int3{1, 1, 1} && g.dilation == Int3{1, 1, 1};
+  return g.kernel == Int3{3, 3, 3} && g.stride == Int3{1, 1, 1};
 }
 
 WinogradGradientPlan::WinogradGradientPlan(const WeightGradient& g)
     : lanes(RVX_ISA_CALL(vectorLanes)()),
-      tilesH(ceilDivide(g.coarseSize[1], kWinogradTile)),
-      tilesW(ceilDivide(g.coarseSize[2], kWinogradTile)),
-      pairs(ceilDivide(g.coarseSize[0], 2)),
+      lattices(g.dilation, g.coarseSize),
+      count(g.samples * lattices.all()),
+      outputs(lattices.largest(g.coarseSize)),
+      tilesH(ceilDivide(outputs[1], kWinogradTile)),
+      tilesW(ceilDivide(outputs[2], kWinogradTile)),
+      pairs(ceilDivide(outputs[0], 2)),
       cin(g.fineChannels()),
       blocks(ceilDivide(cin, kWinogradBlock)),
       run(blocks == 1 ? cin : kWinogradBlock) {
@@ -327,15 +341,15 @@ WinogradGradientPlan::WinogradGradientPlan(const WeightGradient& g)
     slots = std::max(slots, at);
   }
   const int64_t tiles = tilesH * tilesW;
-  const int64_t workBytes = g.samples * 2 * pairs * tiles * kWinogradPoints *
+  const int64_t workBytes = count * 2 * pairs * tiles * kWinogradPoints *
                             (blocks * kWinogradBlock + couts) * int64_t(sizeof(float));
   order = sumFloats() * int64_t(sizeof(float)) > kStripSumBytes && workBytes <= kPointsBytes
               ? Order::points
               : Order::strips;
-  if (order == Order::strips) splitStrips(g);
+  if (order == Order::strips) splitStrips();
 }
 
-void WinogradGradientPlan::splitStrips(const WeightGradient& g) {
+void WinogradGradientPlan::splitStrips() {
   const auto fits = [&](int64_t tileRows, int64_t step) {
     return kWinogradPoints * tileRows * tilesW *
                ((2 * step + 2) * blocks * kWinogradBlock + 2 * step * couts) *
@@ -350,12 +364,12 @@ void WinogradGradientPlan::splitStrips(const WeightGradient& g) {
   strips = ceilDivide(tilesH, stripTileRows);
   stripTileRows = ceilDivide(tilesH, strips);
   // Each chunk transforms two planes of x more than it has of dY.
-  const int64_t wanted = std::clamp<int64_t>(ceilDivide(kPartials, g.samples * strips), 1,
+  const int64_t wanted = std::clamp<int64_t>(ceilDivide(kPartials, count * strips), 1,
                                              std::max<int64_t>(1, pairs / 4));
   chunkPairs = ceilDivide(ceilDivide(pairs, wanted), stepPairs) * stepPairs;
   chunks = ceilDivide(pairs, chunkPairs);
   partials = std::clamp<int64_t>(kPartialBytes / (sumFloats() * int64_t(sizeof(float))), 1,
-                                 std::min(kPartials, g.samples * strips * chunks));
+                                 std::min(kPartials, count * strips * chunks));
 }
 
 void runWinogradGradient(const WeightGradient& g, Context& cx) {

@@ -29,7 +29,10 @@ struct WinogradGradientPlan {
   enum class Order { strips, points };
   Order order;
   int lanes;
-  int64_t tilesH, tilesW, pairs;  // of dY: tiles of a plane, pairs of planes
+  Lattices lattices;
+  int64_t count;                  // of lattices of all samples
+  Int3 outputs;                   // of the largest lattice
+  int64_t tilesH, tilesW, pairs;  // of it: tiles of a plane, pairs of planes
   int64_t cin, blocks, run;       // as in WinogradPlan
 
   struct OutBlock {
@@ -56,14 +59,18 @@ struct WinogradGradientPlan {
   int64_t stripTileRows = 1, strips = 1, stepPairs = 1, chunkPairs = 1, chunks = 1, partials = 1;
 
   WinogradSource source(const WeightGradient& g) const {
-    return {g.fine, g.fineSize, g.slope, -g.padding[1], -g.padding[2], tilesW, blocks};
+    return {g.fine,   g.fineSize, g.slope, {-g.padding[0], -g.padding[1], -g.padding[2]},
+            lattices, tilesW,     blocks};
+  }
+  Lattice output(const WeightGradient& g, int64_t n) const {
+    return lattices.outputs(g.coarseSize, n);
   }
 
  private:
-  void splitStrips(const WeightGradient& g);
+  void splitStrips();
 };
 
-// Whether `g` is what the above computes: 3^3, stride 1, no dilation.
+// Whether `g` is what the above computes: 3^3, stride 1, any dilation.
 bool winogradGradientFits(const WeightGradient& g);
 void runWinogradGradient(const WeightGradient& g, Context& cx);
 

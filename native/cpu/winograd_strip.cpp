@@ -2,7 +2,7 @@
 // transformed planes; for each pair of output planes and each point, four planes become four points
 // along D, are multiplied, and come back as two planes; then the tiles of the pair are transformed back.
 //
-// Tasks: samples x strips x chunks of planes.
+// Tasks: lattices x strips x chunks of planes.
 #include <algorithm>
 #include <memory>
 
@@ -22,11 +22,12 @@ class WinogradStrip {
         source_(plan.source(g)),
         weights_(weights),
         bias_(bias),
-        n_(n),
+        in_(source_.lattice(n)),
+        out_(plan.output(g, n)),
         firstTileRow_(strip * plan.stripTileRows),
         tileRows_(std::min(plan.stripTileRows, plan.tilesH - firstTileRow_)),
         begin_(chunk * plan.chunkPlanes),
-        end_(std::min(begin_ + plan.chunkPlanes, g.axes[0].outputs)),
+        end_(std::min(begin_ + plan.chunkPlanes, out_.size[0])),
         held_(size_t(kSlots), kNone),
         // A stride of a power of two would put all points into the same sets of the first cache.
         pointStride_(plan.blocks * plan.stripTiles() * kWinogradBlock + kWinogradBlock),
@@ -64,12 +65,12 @@ class WinogradStrip {
   double run(Moments* moments) {
     double voxels = 0;
     for (int64_t d = begin_; d < end_; d += 2) {
-      for (int64_t i = 0; i < kSlots; ++i) need(d + g_.axes[0].offset[0] + i);
+      for (int64_t i = 0; i < kSlots; ++i) need(d + in_.first[0] + i);
       for (int64_t p = 0; p < kWinogradPoints; ++p) multiply(d, p);
       for (int64_t i = 0; i < 2 && d + i < end_; ++i)
         for (int64_t r = 0; r < tileRows_; ++r) {
           const int64_t stored = winogradOutput(
-              g_, plan_, n_, d + i, firstTileRow_ + r,
+              g_, plan_, out_, d + i, firstTileRow_ + r,
               planes_ + i * kWinogradPoints * planeStride_ + r * plan_.tilesW * plan_.couts,
               planeStride_, bias_, moments ? moments_ : nullptr);
           for (int64_t c = 0; moments && c < g_.cout; ++c)
@@ -83,8 +84,8 @@ class WinogradStrip {
  private:
   static constexpr int64_t kNone = INT64_MIN, kSlots = 4;
 
-  int64_t slotOf(int64_t z) const { return (z - g_.axes[0].offset[0]) % kSlots; }
-  bool inside(int64_t z) const { return z >= 0 && z < g_.inSize[0]; }
+  int64_t slotOf(int64_t z) const { return (z - in_.first[0]) % kSlots; }
+  bool inside(int64_t z) const { return z >= 0 && z < in_.size[0]; }
 
   void need(int64_t z) {
     int64_t& held = held_[size_t(slotOf(z))];
@@ -92,7 +93,7 @@ class WinogradStrip {
     held = z;
     float* plane = ring_ + slotOf(z) * kWinogradPoints * pointStride_;
     for (int64_t r = 0; r < tileRows_; ++r)
-      winogradInput(source_, n_, z, firstTileRow_ + r, plane + r * plan_.tilesW * kWinogradBlock,
+      winogradInput(source_, in_, z, firstTileRow_ + r, plane + r * plan_.tilesW * kWinogradBlock,
                     pointStride_, plan_.stripTiles() * kWinogradBlock, buffer_);
   }
 
@@ -101,7 +102,7 @@ class WinogradStrip {
     for (int64_t b = 0; b < plan_.blocks; ++b) {
       const float* from[4];
       for (int64_t i = 0; i < 4; ++i) {
-        const int64_t z = d + g_.axes[0].offset[0] + i;
+        const int64_t z = d + in_.first[0] + i;
         from[i] = inside(z) ? ring_ + (slotOf(z) * kWinogradPoints + p) * pointStride_ + b * floats
                             : zeros_;
       }
@@ -121,7 +122,8 @@ class WinogradStrip {
   const WinogradPlan& plan_;
   const WinogradSource source_;
   const float *weights_, *bias_;
-  int64_t n_, firstTileRow_, tileRows_, begin_, end_;
+  Lattice in_, out_;
+  int64_t firstTileRow_, tileRows_, begin_, end_;
   std::vector<int64_t> held_, offsets_;
   int64_t pointStride_, productStride_, sumStride_, planeStride_;
   float *ring_, *zeros_, *products_, *sums_, *planes_, *moments_, *buffer_;
@@ -131,7 +133,7 @@ class WinogradStrip {
 
 void winogradStrips(const Gather& g, const WinogradPlan& plan, const float* weights,
                     const float* bias) {
-  const int64_t parts = plan.strips * plan.chunks, tasks = g.samples * parts;
+  const int64_t parts = plan.strips * plan.chunks, tasks = plan.count * parts;
   std::vector<Moments> moments(g.sums ? size_t(tasks * g.cout) : 0);
   std::vector<double> voxels(static_cast<size_t>(tasks));
   parallelFor(tasks, [&](int64_t task) {
@@ -139,7 +141,7 @@ void winogradStrips(const Gather& g, const WinogradPlan& plan, const float* weig
                         task % parts / plan.strips);
     voxels[size_t(task)] = strip.run(g.sums ? moments.data() + task * g.cout : nullptr);
   });
-  if (g.sums) mergeMoments(moments, voxels, g.samples, parts, g.cout, g.sums);
+  if (g.sums) mergeMoments(moments, voxels, g.samples, tasks / g.samples, g.cout, g.sums);
 }
 
 }  // namespace rvx::cpu

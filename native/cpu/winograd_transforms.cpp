@@ -22,11 +22,11 @@ void winogradWeights(const Gather& g, const WinogradPlan& plan, float* weights) 
   parallelFor(vectors * plan.blocks, [&](int64_t task) {
     const int64_t vector = task / plan.blocks, block = task % plan.blocks;
     const int64_t first = vector * lanes, firstCi = block * kWinogradBlock;
-    const int64_t valid = std::clamp<int64_t>(g.cout - first, 0, lanes);
+    const int64_t valid = std::clamp<int64_t>(plan.channelCount - first, 0, lanes);
     const int64_t channels = std::min(kWinogradBlock, plan.cin - firstCi);
     auto* taps =
         static_cast<float*>(threadScratch(1, size_t(kWinogradBlock * 27 * lanes) * sizeof(float)));
-    const float* from = g.weight + first * g.weightCo + firstCi * g.weightCi;
+    const float* from = g.weight + (plan.firstChannel + first) * g.weightCo + firstCi * g.weightCi;
     if (g.weightCi == 27) RVX_ISA_CALL(packLanes)
     (from, g.weightCo, valid, 1, channels * 27, 27, place, 27 * lanes, taps);
     else for (int64_t ci = 0; ci < channels; ++ci) RVX_ISA_CALL(packLanes)(
@@ -48,17 +48,16 @@ void winogradWeights(const Gather& g, const WinogradPlan& plan, float* weights) 
 
 std::vector<float> winogradBias(const Gather& g, const WinogradPlan& plan) {
   std::vector<float> bias(size_t(plan.couts), 0.0f);
-  if (g.bias) std::copy(g.bias, g.bias + g.cout, bias.begin());
+  if (g.bias) std::copy_n(g.bias + plan.firstChannel, plan.channelCount, bias.begin());
   return bias;
 }
 
-void winogradInput(const WinogradSource& in, int64_t n, int64_t z, int64_t tileRow, float* out,
-                   int64_t pointStride, int64_t blockStride, float* buffer) {
-  const int64_t firstRow = tileRow * kWinogradTile + in.firstRow;
+void winogradInput(const WinogradSource& in, const Lattice& lattice, int64_t z, int64_t tileRow,
+                   float* out, int64_t pointStride, int64_t blockStride, float* buffer) {
+  const int64_t firstRow = tileRow * kWinogradTile + lattice.first[1], n = lattice.sample;
+  const int64_t apart = lattice.step[2];
   const auto row = [&](const GatherSource& s, int64_t y) {
-    return y < 0 || y >= in.size[1]
-               ? nullptr
-               : s.x + ((n * in.size[0] + z) * in.size[1] + y) * in.size[2] * s.channels;
+    return y < 0 || y >= lattice.size[1] ? nullptr : s.x + lattice.row(in.size, s.channels, z, y);
   };
   WinogradLoad job;
   job.slope = in.slope;
@@ -75,11 +74,11 @@ void winogradInput(const WinogradSource& in, int64_t n, int64_t z, int64_t tileR
         const float* x = row(s, firstRow + r);
         job.rows[r] = x ? x + from : nullptr;
       }
-      job.stride = s.channels;
-      job.width = in.size[2];
+      job.stride = s.channels * apart;
+      job.width = lattice.size[2];
       job.scale = s.scale ? s.scale + n * s.channels + from : nullptr;
       job.shift = s.shift ? s.shift + n * s.channels + from : nullptr;
-      job.firstColumn = in.firstColumn;
+      job.firstColumn = lattice.first[2];
       RVX_ISA_CALL(winogradLoad)(job);
       continue;
     }
@@ -88,9 +87,9 @@ void winogradInput(const WinogradSource& in, int64_t n, int64_t z, int64_t tileR
     std::fill(buffer, buffer + in.bufferFloats(), 0.0f);
     PackRow pack;
     pack.P = 1;
-    pack.width = in.size[2];
+    pack.width = lattice.size[2];
     pack.slope = in.slope;
-    pack.firstColumn = in.firstColumn;
+    pack.firstColumn = lattice.first[2];
     pack.columns = pack.phaseSize = columns;
     pack.phases = 1;
     pack.outStride = kWinogradBlock;
@@ -103,7 +102,7 @@ void winogradInput(const WinogradSource& in, int64_t n, int64_t z, int64_t tileR
         if (!x) continue;
         x += begin;
         pack.rows = &x;
-        pack.stride = source.channels;
+        pack.stride = source.channels * apart;
         pack.channels = end - begin;
         pack.scale = source.scale ? source.scale + n * source.channels + begin : nullptr;
         pack.shift = source.shift ? source.shift + n * source.channels + begin : nullptr;
@@ -121,10 +120,9 @@ void winogradInput(const WinogradSource& in, int64_t n, int64_t z, int64_t tileR
   }
 }
 
-int64_t winogradOutput(const Gather& g, const WinogradPlan& plan, int64_t n, int64_t d,
+int64_t winogradOutput(const Gather& g, const WinogradPlan& plan, const Lattice& lattice, int64_t d,
                        int64_t tileRow, const float* in, int64_t pointStride, const float* bias,
                        float* moments) {
-  const int64_t height = g.axes[1].outputs, width = g.axes[2].outputs;
   WinogradStore job;
   job.in = in;
   job.pointStride = pointStride;
@@ -134,18 +132,18 @@ int64_t winogradOutput(const Gather& g, const WinogradPlan& plan, int64_t n, int
   for (int64_t r = 0; r < kWinogradTile; ++r) {
     const int64_t h = tileRow * kWinogradTile + r;
     job.rows[r] = nullptr;
-    if (h >= height) continue;
-    job.rows[r] = g.y + ((n * g.outSize[0] + d) * height + h) * width * g.cout;
+    if (h >= lattice.size[1]) continue;
+    job.rows[r] = g.y + lattice.row(g.outSize, g.cout, d, h) + plan.firstChannel;
     ++rows;
   }
-  job.stride = g.cout;
-  job.width = width;
-  job.channels = g.cout;
+  job.stride = g.cout * lattice.step[2];
+  job.width = lattice.size[2];
+  job.channels = plan.channelCount;
   job.bias = bias;
   job.mean = moments;
   job.m2 = moments ? moments + plan.couts : nullptr;
   RVX_ISA_CALL(winogradStore)(job);
-  return rows * width;
+  return rows * job.width;
 }
 
 }  // namespace rvx::cpu

@@ -32,7 +32,7 @@ struct Precision {
   }
 };
 
-// How products of a convolution are formed. Winograd's form (CPU, products of fp32, 3^3, stride 1, no dilation) does so with fewer
+// How products of a convolution are formed. Winograd's form (CPU, products of fp32, 3^3, stride 1) does so with fewer
 // multiplications and a larger rounding error; `automatic` takes it where it is faster.
 enum class Algorithm { automatic, direct, winograd };
 
@@ -46,14 +46,14 @@ inline Algorithm algorithmFromName(const std::string& name) {
 
 // Checks the name, and that Winograd's form is not asked of what does not have it.
 inline void requireAlgorithm(const std::string& name, const Input& x, const Shape& w,
-                             const Int3& stride, const Int3& dilation, DType operand) {
+                             const Int3& stride, DType operand) {
   if (algorithmFromName(name) != Algorithm::winograd) return;
   require(
       x.tensor.buffer->device->kind == DeviceKind::cpu && operand == DType::f32 && w[2] == 3 &&
-          w[3] == 3 && w[4] == 3 && stride == Int3{1, 1, 1} && dilation == Int3{1, 1, 1},
+          w[3] == 3 && w[4] == 3 && stride == Int3{1, 1, 1},
       "InvalidArgument",
-      "Expected 3x3x3 weights, stride 1, dilation 1 and precision fp32 on the CPU for algorithm "
-      "winograd but received weight " +
+      "Expected 3x3x3 weights, stride 1 and precision fp32 on the CPU for algorithm winograd but "
+      "received weight " +
           w.text());
 }
 
@@ -113,7 +113,7 @@ struct Conv3d {
               "The kernel " + w.text() + " does not fit into " + s.text());
     }
     out.push(w[0]);
-    requireAlgorithm(algorithm, x, weight.shape(), stride, dilation, type.operand());
+    requireAlgorithm(algorithm, x, weight.shape(), stride, type.operand());
     y.is(out, type.result());
     sums.is({s[0], w[0], 2});
     sums.wanted = statistics;
@@ -154,7 +154,7 @@ struct Conv3dGradInput {
     const int64_t made = channels > 0 ? channels : weight.shape()[1] - first;
     require(first >= 0 && made > 0 && first + made <= weight.shape()[1], "ShapeMismatch",
             "The channels asked for do not lie in the weight " + weight.shape().text());
-    requireAlgorithm(algorithm, dy, weight.shape(), stride, dilation, type.operand());
+    requireAlgorithm(algorithm, dy, weight.shape(), stride, type.operand());
     dx.is({dy.shape()[0], size[0], size[1], size[2], made}, type.result());
   }
 };
@@ -200,7 +200,7 @@ struct Conv3dGradWeight {
     requireLoad(scale, shift, {s[0], s[4]});
     requireLoad(secondScale, secondShift, {s[0], cin - s[4]});
     const Shape w{dy.shape()[4], cin, kernel[0], kernel[1], kernel[2]};
-    requireAlgorithm(algorithm, x, w, stride, dilation, type.operand());
+    requireAlgorithm(algorithm, x, w, stride, type.operand());
     dw.is(w);
     db.is({dy.shape()[4]});
   }

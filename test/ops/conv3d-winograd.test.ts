@@ -48,16 +48,18 @@ interface Case {
   /** Norm and activation on load, of both sources. */
   norm?: boolean;
   padding?: number;
+  /** Along D, H, W. */
+  dilation?: readonly [number, number, number];
 }
 
-const title = ({ space, cin, cout, second = 0, norm, padding = 1 }: Case) =>
-  `${space.join('x')}, ${second ? `${cin - second}+${second}` : cin} to ${cout}${norm ? ', normalized' : ''}, padding ${padding}`;
+const title = ({ space, cin, cout, second = 0, norm, padding = 1, dilation = [1, 1, 1] }: Case) =>
+  `${space.join('x')}, ${second ? `${cin - second}+${second}` : cin} to ${cout}${norm ? ', normalized' : ''}, padding ${padding}, dilation ${dilation}`;
 
 /** Checks result, statistics and gradients, with a norm that of the weight alone; returns the largest relative error / bar. */
 async function check(t: Test, c: Case, seed: number): Promise<number> {
-  const { space, cin, cout, second = 0, norm = false, padding = 1 } = c;
+  const { space, cin, cout, second = 0, norm = false, padding = 1, dilation = [1, 1, 1] } = c;
   const n = space[0] as number;
-  const g: Geometry = { stride: [1, 1, 1], padding: Array(3).fill(padding), dilation: [1, 1, 1] };
+  const g: Geometry = { stride: [1, 1, 1], padding: Array(3).fill(padding), dilation };
   const x = image([...space, cin - second], seed);
   const x2 = image([...space, second], seed + 1);
   const weight = image([cout, cin, 3, 3, 3], seed + 2);
@@ -79,7 +81,7 @@ async function check(t: Test, c: Case, seed: number): Promise<number> {
   const [tx, tw, tb, tdy] = [upload(x), upload(weight), cpu.tensor(bias), upload(dy)];
   const t2 = second ? upload(x2) : undefined;
   const options = {
-    ...{ algorithm, padding, bias: tb, second: t2, slope: SLOPE },
+    ...{ algorithm, padding, dilation, bias: tb, second: t2, slope: SLOPE },
     ...(norm ? { scale: upload(first.scale), shift: upload(first.shift) } : {}),
     ...(norm && t2 ? { secondScale: upload(other.scale), secondShift: upload(other.shift) } : {}),
   };
@@ -148,6 +150,15 @@ t.test(
       { space: [1, 6, 7, 8], cin: 20, cout: 20, padding: 0 },
       { space: [1, 4, 5, 9], cin: 20, cout: 20, padding: 2 },
       { space: [1, 2, 3, 3], cin: 8, cout: 12, padding: 4 },
+      // Lattices of dilated taps: equal ones, ragged ones, more of them than outputs, few to a group and many.
+      { space: [1, 8, 8, 8], cin: 16, cout: 32, padding: 2, dilation: [2, 2, 2] },
+      { space: [2, 7, 9, 11], cin: 20, cout: 33, padding: 4, dilation: [4, 4, 4], norm: true },
+      { space: [1, 16, 5, 6], cin: 70, cout: 48, padding: 4, dilation: [4, 2, 3] },
+      { space: [1, 8, 13, 8], cin: 130, cout: 70, padding: 3, dilation: [1, 5, 2], second: 50 },
+      { space: [1, 9, 9, 9], cin: 8, cout: 8, padding: 2, dilation: [4, 4, 4] },
+      // Weights so large that they are made a range of channels at a time.
+      { space: [1, 4, 3, 5], cin: 272, cout: 290, padding: 2, dilation: [2, 2, 2], norm: true },
+      { space: [2, 5, 3, 4], cin: 9, cout: 24, padding: 6, dilation: [5, 6, 7], norm: true },
     ];
     let worst = 0;
     for (const [i, c] of cases.entries()) worst = Math.max(worst, await check(t, c, 100 * i));
@@ -160,11 +171,13 @@ t.test('random shapes', async (t) => {
   const pick = (least: number, most: number) => least + Math.floor(next() * (most - least + 1));
   let worst = 0;
   for (let i = 0; i < 30; i++) {
-    const padding = pick(0, 3) > 2 ? pick(0, 2) : 1;
+    const dilated = next() < 0.4;
+    const dilation = [1, 1, 1].map(() => (dilated ? pick(1, 4) : 1)) as [number, number, number];
+    const padding = dilated ? pick(4, 5) : pick(0, 3) > 2 ? pick(0, 2) : 1;
     const size = () => pick(padding === 0 ? 3 : 1, 10);
     const cin = pick(1, 70);
     const c: Case = {
-      ...{ space: [pick(1, 2), size(), size(), size()], cin, cout: pick(1, 70), padding },
+      ...{ space: [pick(1, 2), size(), size(), size()], cin, cout: pick(1, 70), padding, dilation },
       ...(cin > 1 && next() < 0.5 ? { second: pick(1, cin - 1) } : {}),
       norm: next() < 0.5,
     };
@@ -176,17 +189,18 @@ t.test('random shapes', async (t) => {
 t.test('the same bits for any number of threads, and at every call', async (t) => {
   const before = threads();
   try {
-    for (const [space, cin, cout] of [
+    for (const [space, cin, cout, dilation = 1] of [
       [[1, 34, 18, 20], 16, 24],
       [[2, 8, 8, 8], 64, 48],
       [[2, 4, 5, 8], 64, 80],
+      [[1, 8, 9, 8], 40, 48, 2],
     ] as const) {
       const x = randomTensor(cpu, [...space, cin], 1);
       const weight = randomTensor(cpu, [cout, cin, 3, 3, 3], 2);
       const results: Float32Array[][] = [];
       for (const count of [1, 2, 3, 2]) {
         threads(count);
-        const options = { algorithm, padding: 1 };
+        const options = { algorithm, padding: dilation, dilation };
         const { y, sums } = ops.conv3d(x, weight, { ...options, statistics: true });
         const { gradients: made } = gradients(() => ops.conv3d(x, weight, options), [x, weight], y);
         const all = [y, sums, ...(made as Tensor[])].map((r) => r.data() as Promise<Float32Array>);
@@ -228,7 +242,8 @@ t.test('auto: Winograd where it is faster, else direct', async (t) => {
     [[1, 4, 4, 4], 64, 64, {}, 'direct'],
     [[1, 30, 5, 5], 16, 16, {}, 'direct'],
     [[1, 16, 16, 16], 16, 16, { stride: 2 }, 'direct'],
-    [[1, 16, 16, 16], 16, 16, { dilation: 2 }, 'direct'],
+    [[1, 16, 16, 16], 16, 16, { dilation: 2, padding: 2 }, 'winograd'],
+    [[1, 16, 16, 16], 16, 16, { dilation: 8, padding: 8 }, 'direct'],
     [[1, 16, 16, 16], 16, 16, { precision: 'bf16', out: 'f32' }, 'direct'],
   ];
   for (const [space, cin, cout, more, expected] of cases) {
@@ -270,7 +285,6 @@ t.test('errors', async (t) => {
   const weight = cpu.full([3, 2, 3, 3, 3]);
   const refused = [
     [weight, { stride: 2 }, /stride 2x2x2|stride \[2, 2, 2\]/],
-    [weight, { dilation: 2 }, /dilation/],
     [weight, { precision: 'bf16' }, /precision bf16/],
     [cpu.full([3, 2, 1, 1, 1]), {}, /3x3x3 weights/],
   ] as const;
