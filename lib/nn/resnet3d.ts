@@ -6,7 +6,6 @@ import {
   cast,
   conv3d,
   dropout,
-  foldBatchNorm,
   globalAveragePool,
   linear,
   maxPool3d,
@@ -25,6 +24,7 @@ import {
   type Products,
 } from './network.js';
 import { storageOf } from './precision.js';
+import { loadedAs, type Raw } from './raw.js';
 
 /** What a {@link ResNet3D} is made of: plain data. */
 export interface ResNet3DConfig {
@@ -44,7 +44,7 @@ export interface ResNet3DConfig {
 }
 
 type Complete = Required<ResNet3DConfig>;
-type FoldedOptions = Omit<Conv3dOptions, 'bias' | 'precision' | 'statistics'>;
+type RawOptions = Omit<Conv3dOptions, 'precision' | 'statistics'>;
 
 /** Options of {@link ResNet3D.forward}. */
 export interface ResNet3DForwardOptions extends ForwardOptions {
@@ -81,8 +81,8 @@ export class ResNet3D extends Network<Complete> {
   }
 
   /**
-   * Batch norms are folded into the convolutions before them, ReLU is applied when the next operation loads, and what is stored between
-   * convolutions has the type of the precision; sums of the two branches stay f32.
+   * Batch norms and ReLU are applied when the next operation loads, but for the two branches of a block; what is stored between convolutions has
+   * the type of the precision, sums of the two branches stay f32.
    */
   override infer(x: Tensor, options: InferOptions = {}): Tensor {
     checkImage('ResNet3D', x, this.config.inputChannels, 1);
@@ -90,65 +90,62 @@ export class ResNet3D extends Network<Complete> {
     const products = { precision, algorithm: options.algorithm };
     const out = storageOf(precision);
     return scope(() => {
-      const first = this.#folded('conv1', 'bn1', x, products, { stride: 2, padding: 3, out });
-      let y = maxPool3d(first, { kernel: 3, stride: 2, padding: 1, load: this.#relu(first) });
-      first.dispose();
+      const first = this.#raw('conv1', 'bn1', { tensor: x }, products, {
+        ...{ stride: 2, padding: 3, out },
+      });
+      const { tensor: stem, ...load } = first;
+      let y: Raw = {
+        tensor: maxPool3d(stem, { kernel: 3, stride: 2, padding: 1, load: { ...load, slope: 0 } }),
+      };
+      stem.dispose();
       for (let stage = 1; stage <= 4; stage++) {
         const name = `layer${stage}.0`;
         const { stride, dilation } = stageGeometry(stage, this.config.geometry);
-        const load = this.#relu(y);
-        const conv = (of: string, norm: string, from: Tensor, more: FoldedOptions) =>
-          this.#folded(`${name}.${of}`, `${name}.${norm}`, from, products, more);
-        const one = conv('conv1', 'bn1', y, { stride, padding: dilation, dilation, out, ...load });
-        const two = conv('conv2', 'bn2', one, {
-          ...{ padding: dilation, dilation, out: 'f32' },
-          ...this.#relu(one),
-        });
-        one.dispose();
-        // The first stage's input is a maximum over activations: what ReLU would make of it.
-        const shortcut =
-          stage > 1
-            ? conv('downsample.0', 'downsample.1', y, { stride, out: 'f32', ...load })
-            : cast(y, 'f32');
-        y.dispose();
-        y = add(two, shortcut);
-        two.dispose();
+        const conv = (of: string, norm: string, from: Raw, more: RawOptions) =>
+          this.#raw(`${name}.${of}`, `${name}.${norm}`, from, products, more);
+        const one = conv('conv1', 'bn1', y, { stride, padding: dilation, dilation, out });
+        const two = conv('conv2', 'bn2', one, { padding: dilation, dilation, out: 'f32' });
+        one.tensor.dispose();
+        const branch = this.#norm(`${name}.bn2`, two.tensor, false, 1);
+        two.tensor.dispose();
+        let shortcut: Tensor;
+        if (stage > 1) {
+          const down = conv('downsample.0', 'downsample.1', y, { stride, out: 'f32' });
+          shortcut = this.#norm(`${name}.downsample.1`, down.tensor, false, 1);
+          down.tensor.dispose();
+        } else {
+          // A maximum over activations, which ReLU would leave as it is.
+          shortcut = cast(y.tensor, 'f32');
+        }
+        y.tensor.dispose();
+        const sum = add(branch, shortcut);
+        branch.dispose();
         shortcut.dispose();
+        y = { tensor: relu(sum) };
+        sum.dispose();
       }
-      return this.classify(relu(y));
+      return this.classify(y.tensor);
     });
   }
 
-  #folded(
+  /** A convolution, and its norm with ReLU for the next load. */
+  #raw(
     name: string,
     norm: string,
-    x: Tensor,
+    from: Raw,
     products: Products,
-    options: FoldedOptions,
-  ): Tensor {
-    return scope(() => {
-      const [weight, bias] = foldBatchNorm(
-        {
-          weight: this.tensor(`${name}.weight`),
-          gamma: this.tensor(`${norm}.weight`),
-          beta: this.tensor(`${norm}.bias`),
-          runningMean: this.tensor(`${norm}.running_mean`),
-          runningVar: this.tensor(`${norm}.running_var`),
-        },
-        { eps: EPSILON },
-      );
-      return conv3d(x, weight, { bias, ...products, ...options });
+    options: RawOptions,
+  ): Required<Raw> {
+    const { tensor: x, ...load } = from;
+    const weight = this.tensor(`${name}.weight`);
+    const tensor = conv3d(x, weight, { ...products, ...options, ...load, slope: 0 });
+    return loadedAs(tensor, {
+      gamma: this.tensor(`${norm}.weight`),
+      beta: this.tensor(`${norm}.bias`),
+      runningMean: this.tensor(`${norm}.running_mean`),
+      runningVar: this.tensor(`${norm}.running_var`),
+      eps: EPSILON,
     });
-  }
-
-  /** ReLU of a tensor as what the next operation applies on load. */
-  #relu(x: Tensor): { scale: Tensor; shift: Tensor; slope: number } {
-    const coefficients = [x.shape[0] as number, x.shape[4] as number];
-    return {
-      scale: this.device.full(coefficients, 1),
-      shift: this.device.full(coefficients, 0),
-      slope: 0,
-    };
   }
 
   /** Logits [N, classes] of what {@link features} returned: pooling and the two linear layers. */

@@ -1,6 +1,6 @@
 import { invalidArgument } from '../errors.js';
 import { recording } from '../gradient.js';
-import { batchNorm, conv3d, convTranspose3d, foldBatchNorm, maxPool3d } from '../ops/index.js';
+import { batchNorm, conv3d, convTranspose3d, maxPool3d } from '../ops/index.js';
 import { scope } from '../scope.js';
 import type { Tensor } from '../tensor.js';
 import {
@@ -13,7 +13,7 @@ import {
   type NetworkOptions,
   type Products,
 } from './network.js';
-import { type Raw, rawConvolution, rawHead, rawPool, rawUp } from './raw.js';
+import { loadedAs, type Raw, rawConvolution, rawHead, rawPool, rawUp } from './raw.js';
 
 /** What a {@link UNet3D} is made of: plain data. */
 export interface UNet3DConfig {
@@ -169,23 +169,13 @@ export class UNet3D extends Network<Complete> {
         ...{ weight, ...this.#bias(name), slope, products, second },
         norm: { gamma, beta, eps: EPSILON },
       });
-    // Batch norm with fixed statistics is part of the convolution; only the activation is left for the next load.
-    const { mean: runningMean, variance: runningVar } = this.#running(name);
-    const [folded, bias] = foldBatchNorm(
-      { weight, ...this.#bias(name), gamma, beta, runningMean, runningVar },
-      { eps: EPSILON },
-    );
-    const tensor = conv3d(from.tensor, folded, {
-      ...{ ...products, padding: 1, slope, bias },
+    const tensor = conv3d(from.tensor, weight, {
+      ...{ ...products, ...this.#bias(name), padding: 1, slope },
       ...{ scale: from.scale, shift: from.shift },
       ...{ second: second?.tensor, secondScale: second?.scale, secondShift: second?.shift },
     });
-    const coefficients = [tensor.shape[0] as number, tensor.shape[4] as number];
-    return {
-      tensor,
-      scale: this.device.full(coefficients, 1),
-      shift: this.device.full(coefficients, 0),
-    };
+    const { mean: runningMean, variance: runningVar } = this.#running(name);
+    return loadedAs(tensor, { gamma, beta, runningMean, runningVar, eps: EPSILON });
   }
 
   #norm(name: string): { gamma: Tensor; beta: Tensor } {

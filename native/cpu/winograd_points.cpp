@@ -113,7 +113,7 @@ void WinogradInput::multiply(const WinogradPlan& plan, const float* weights, con
       const int64_t stored =
           winogradOutput(g_, plan, lattice, d, r, from + r * plan.tilesW * plan.couts, sumStride,
                          bias, g_.sums ? some : nullptr);
-      for (int64_t c = 0; g_.sums && c < g_.cout; ++c)
+      for (int64_t c = 0; stored > 0 && g_.sums && c < g_.cout; ++c)
         moments[size_t(task * g_.cout + c)].merge(voxels[size_t(task)],
                                                   {some[c], some[plan.couts + c]}, double(stored));
       voxels[size_t(task)] += double(stored);

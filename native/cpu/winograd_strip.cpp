@@ -73,7 +73,7 @@ class WinogradStrip {
               g_, plan_, out_, d + i, firstTileRow_ + r,
               planes_ + i * kWinogradPoints * planeStride_ + r * plan_.tilesW * plan_.couts,
               planeStride_, bias_, moments ? moments_ : nullptr);
-          for (int64_t c = 0; moments && c < g_.cout; ++c)
+          for (int64_t c = 0; stored > 0 && moments && c < g_.cout; ++c)
             moments[c].merge(voxels, {moments_[c], moments_[plan_.couts + c]}, double(stored));
           voxels += double(stored);
         }
