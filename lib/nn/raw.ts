@@ -8,7 +8,7 @@
  * not reach operations outside this file.
  */
 import { differentiable, recording } from '../gradient.js';
-import { foldBatchNorm } from '../ops/batchNorm.js';
+import { batchNormCoefficients, type FixedBatchNorm } from '../ops/batchNorm.js';
 import {
   type Conv3dLayer,
   type ConvTranspose3dLayer,
@@ -17,8 +17,6 @@ import {
   convTranspose3dGradients,
   convTranspose3dInputs,
 } from '../ops/convolution-gradients.js';
-import { reshape } from '../ops/reshape.js';
-import { stack } from '../ops/stack.js';
 import type { Tensor } from '../tensor.js';
 import type { Products } from './network.js';
 
@@ -29,26 +27,15 @@ export interface Raw {
   shift?: Tensor;
 }
 
-/** Batch norm with fixed statistics, f32 [C] each. */
-export interface FixedNorm {
-  gamma: Tensor;
-  beta: Tensor;
-  runningMean: Tensor;
-  runningVar: Tensor;
-  eps: number;
-}
-
 /**
  * A convolution's output with the batch norm after it as what the next load applies. The weight stays as it is, so that its packed forms live
  * from call to call; not differentiable.
  */
-export function loadedAs(tensor: Tensor, { eps, ...norm }: FixedNorm): Required<Raw> {
-  const [samples, channels] = [tensor.shape[0] as number, tensor.shape[4] as number];
-  const weight = tensor.device.full([channels], 1);
-  const [scale, shift] = foldBatchNorm({ weight, ...norm }, { eps }).map((of) => {
-    const row = reshape(of, [1, channels]);
-    return samples === 1 ? row : stack(Array<Tensor>(samples).fill(row));
-  }) as [Tensor, Tensor];
+export function loadedAs(
+  tensor: Tensor,
+  { eps, ...norm }: FixedBatchNorm & { eps: number },
+): Required<Raw> {
+  const [scale, shift] = batchNormCoefficients(norm, tensor.shape[0] as number, { eps });
   return { tensor, scale, shift };
 }
 

@@ -1,4 +1,4 @@
-import { RenvoxError } from '../errors.js';
+import { invalidArgument, RenvoxError } from '../errors.js';
 import { differentiable } from '../gradient.js';
 import type { Tensor } from '../tensor.js';
 import { checkChannels, checkImage, checkNumber, checkTensor, text } from './check.js';
@@ -67,17 +67,44 @@ export function batchNorm(
   return y;
 }
 
-/** What {@link foldBatchNorm} takes. */
-export interface FoldedLayer {
-  /** The convolution's weight, f32, [Cout, ...]. */
-  weight: Tensor;
-  /** Its bias, f32, [Cout]; none is zeros. */
-  bias?: Tensor | undefined;
-  /** The norm's parameters and running statistics, f32, [Cout]. */
+/** A batch norm with fixed statistics: f32, [C] each. */
+export interface FixedBatchNorm {
   gamma: Tensor;
   beta: Tensor;
   runningMean: Tensor;
   runningVar: Tensor;
+}
+
+/**
+ * A batch norm in eval mode as what the next operation applies while loading: `scale` = gamma / sqrt(runningVar + eps) and `shift` = beta -
+ * runningMean * scale. For inference: it has no gradient.
+ * @param samples - N of the tensor that will be loaded
+ * @returns scale and shift, f32, [N, C]
+ * @throws RenvoxError ShapeMismatch, DtypeMismatch, InvalidArgument
+ */
+export function batchNormCoefficients(
+  norm: FixedBatchNorm,
+  samples: number,
+  options: { eps?: number } = {},
+): [scale: Tensor, shift: Tensor] {
+  const { eps = 1e-5 } = options;
+  const { gamma, beta, runningMean, runningVar } = norm;
+  checkTensor('batchNormCoefficients', 'gamma', gamma, { rank: 1, dtype: 'f32' });
+  for (const [name, vector] of Object.entries({ beta, runningMean, runningVar }))
+    checkChannels('batchNormCoefficients', name, vector, gamma.shape[0] as number);
+  checkNumber('batchNormCoefficients', 'eps', eps, 0);
+  if (!Number.isInteger(samples) || samples < 1)
+    throw invalidArgument('samples of batchNormCoefficients', 'an integer of at least 1', samples);
+  const fields = { gamma, beta, runningMean, runningVar, samples, eps };
+  return gamma.device.run('batchNormCoefficients', fields) as [Tensor, Tensor];
+}
+
+/** What {@link foldBatchNorm} takes: a convolution, and the norm after it. */
+export interface FoldedLayer extends FixedBatchNorm {
+  /** The convolution's weight, f32, [Cout, ...]. */
+  weight: Tensor;
+  /** Its bias, f32, [Cout]; none is zeros. */
+  bias?: Tensor | undefined;
 }
 
 /**

@@ -1,4 +1,5 @@
-// batchNorm in both modes, its gradient, and its folding into a convolution; see cpu/norm.cpp.
+// batchNorm in both modes, its gradient, and its two forms for inference: coefficients for the next load, and folding into a convolution; see
+// cpu/norm.cpp.
 #include "cpu/norm.h"
 #include "math/norm.h"
 #include "ops/ops.h"
@@ -41,6 +42,20 @@ void run(const BatchNormGrad& op, Context& cx) {
       {op.x.data(), op.dy.data(), op.statistics.data(), op.gamma.data(), op.beta.data(),
        static_cast<float>(op.slope), !op.training, op.dx.data(), op.dgamma.data(), op.dbeta.data()},
       wholeBatch(op.x.shape()), cx);
+}
+
+template <>
+void run(const BatchNormCoefficients& op, Context&) {
+  const float *gamma = op.gamma.data(), *beta = op.beta.data();
+  const float *mean = op.runningMean.data(), *variance = op.runningVar.data();
+  float *scale = op.scale.data(), *shift = op.shift.data();
+  const int64_t channels = op.gamma.shape()[0];
+  for (int64_t i = 0; i < op.samples * channels; ++i) {
+    const int64_t c = i % channels;
+    const double a = fixedScale(gamma[c], variance[c], op.eps);
+    scale[i] = static_cast<float>(a);
+    shift[i] = static_cast<float>(beta[c] - mean[c] * a);
+  }
 }
 
 template <>

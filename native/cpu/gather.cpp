@@ -24,8 +24,23 @@ namespace {
 
 int64_t floorDivide(int64_t a, int64_t b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
 
+// Which form of a weight a companion of its buffer holds; and what is kept there at most.
+constexpr int64_t kGatherCompanion = 4, kMostBytes = 40 << 20;
+
+// [output block][NV][lanes], zero where there is no output channel.
+void packBiases(const Gather& g, const GatherPlan& plan, float* biases) {
+  const int P = plan.packed.interleave, part = plan.lanes / P;
+  for (const auto& out : plan.outBlocks) {
+    float* bias = biases + out.bias;
+    std::fill(bias, bias + out.NV * plan.lanes, 0.0f);
+    for (int64_t co = 0; co < out.count && g.bias; ++co)
+      for (int p = 0; p < P; ++p)
+        bias[co / part * plan.lanes + co % part * P + p] = g.bias[out.first + co];
+  }
+}
+
 // [output block][input block][tap][run][NV][lanes], zero where there is no output channel.
-void packWeights(const Gather& g, const GatherPlan& plan, float* weights, float* biases) {
+void packWeights(const Gather& g, const GatherPlan& plan, float* weights) {
   const auto inBlocks = int64_t(plan.packed.blocks.size());
   const int P = plan.packed.interleave, part = plan.lanes / P;
   const int64_t size = g.kernel[0] * g.kernel[1] * g.kernel[2];
@@ -56,14 +71,23 @@ void packWeights(const Gather& g, const GatherPlan& plan, float* weights, float*
        g.weightCo, valid, P, contiguous ? in.count * size : size, size, place.data(), width,
        to + ci * width + n * plan.lanes);
     }
-    if (task % inBlocks == 0) {
-      float* bias = biases + out.bias;
-      std::fill(bias, bias + width, 0.0f);
-      for (int64_t co = 0; co < out.count && g.bias; ++co)
-        for (int p = 0; p < P; ++p)
-          bias[co / part * plan.lanes + co % part * P + p] = g.bias[out.first + co];
-    }
   });
+}
+
+// The packed weights of a convolution, kept beside the weight's buffer until that is written again.
+const float* keptWeights(const Gather& g, const GatherPlan& plan) {
+  Buffer& buffer = *g.weightBuffer;
+  const Companion::Key key{kGatherCompanion,  plan.lanes,  plan.packed.interleave,
+                           plan.thin,         plan.merged, int64_t(plan.packed.blocks.size()),
+                           plan.weightFloats, g.kernel[0], g.kernel[1],
+                           g.kernel[2],       g.cin(),     g.cout};
+  Companion& kept = buffer.companion(key, size_t(plan.weightFloats) * sizeof(float));
+  auto* weights = static_cast<float*>(kept.data);
+  if (kept.made == buffer.written) return weights;
+  kept.made = Companion::kNever;  // should the work be interrupted
+  packWeights(g, plan, weights);
+  kept.made = buffer.written;
+  return weights;
 }
 
 // One task: a strip of rows walks along D.
@@ -276,9 +300,13 @@ GatherAxis gradientAxis(int64_t size, int64_t kernel, int64_t stride, int64_t pa
 void runGather(const Gather& g, Context& cx) {
   if (g.samples * g.axes[0].outputs * g.axes[1].outputs * g.axes[2].outputs * g.cout == 0) return;
   const GatherPlan plan(g);
-  Workspace weights(cx, size_t(plan.weightFloats + plan.biasFloats) * sizeof(float));
-  float* biases = weights.data() + plan.weightFloats;
-  packWeights(g, plan, weights.data(), biases);
+  const bool keeps = g.weightBuffer && plan.weightFloats * int64_t(sizeof(float)) <= kMostBytes;
+  Workspace memory(cx, size_t((keeps ? 0 : plan.weightFloats) + plan.biasFloats) * sizeof(float));
+  float* biases = memory.data();
+  packBiases(g, plan, biases);
+  float* packed = biases + plan.biasFloats;
+  if (!keeps) packWeights(g, plan, packed);
+  const float* weights = keeps ? keptWeights(g, plan) : packed;
 
   const int64_t strips = plan.rowBlocks * plan.planeChunks;
   std::vector<Moments> moments(g.sums ? size_t(g.samples * strips * g.cout) : 0);
@@ -286,7 +314,7 @@ void runGather(const Gather& g, Context& cx) {
   const auto blocks = int64_t(plan.outBlocks.size());
   parallelFor(g.samples * strips * plan.outGroups, [&](int64_t task) {
     const int64_t group = task / (g.samples * strips), strip = task % (g.samples * strips);
-    Strip work(g, plan, weights.data(), biases, strip / strips, strip % plan.rowBlocks,
+    Strip work(g, plan, weights, biases, strip / strips, strip % plan.rowBlocks,
                strip % strips / plan.rowBlocks);
     if (group == 0) voxels[size_t(strip)] = work.voxels();
     work.run(size_t(blocks * group / plan.outGroups), size_t(blocks * (group + 1) / plan.outGroups),

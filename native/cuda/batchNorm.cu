@@ -1,4 +1,4 @@
-// batchNorm in both modes and its gradient (norm.cu), and foldBatchNorm: a thread for every weight, in double; weight read and
+// batchNorm in both modes and its gradient (norm.cu); batchNormCoefficients: a thread for every pair; and foldBatchNorm: a thread for every weight, in double; weight read and
 // written once, the filter's factor by each block again. The first block of a filter writes its bias.
 #include <algorithm>
 
@@ -33,6 +33,17 @@ RVX_KERNEL(kThreads) fold(Fold k) {
      static_cast<float>(a * (before - ld(k.mean + filter)) + ld(k.beta + filter)));
 }
 
+RVX_KERNEL(kThreads)
+fixedCoefficients(const float* gamma, const float* beta, const float* mean, const float* variance,
+                  int64_t size, int channels, double eps, float* scale, float* shift) {
+  const int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (i >= size) return;
+  const int c = static_cast<int>(i % channels);
+  const double a = fixedScale(ld(gamma + c), ld(variance + c), eps);
+  st(scale + i, static_cast<float>(a));
+  st(shift + i, static_cast<float>(ld(beta + c) - ld(mean + c) * a));
+}
+
 }  // namespace
 
 template <>
@@ -60,6 +71,15 @@ void run(const BatchNormGrad& op, Context& cx) {
                {op.x, op.dy, op.gamma, op.beta, op.statistics, 1, op.slope, !op.training,
                 op.dx.data(), op.dgamma.data(), op.dbeta.data()},
                cx);
+}
+
+template <>
+void run(const BatchNormCoefficients& op, Context& cx) {
+  const int64_t channels = op.gamma.shape()[0], size = op.samples * channels;
+  if (size == 0) return;
+  launch(cx, "batchNormCoefficients", blocksFor(size, kThreads), kThreads, 0, &fixedCoefficients,
+         op.gamma.data(), op.beta.data(), op.runningMean.data(), op.runningVar.data(), size,
+         static_cast<int>(channels), op.eps, op.scale.data(), op.shift.data());
 }
 
 template <>

@@ -148,6 +148,29 @@ struct BatchNormGrad {
   }
 };
 
+// A batch norm in eval mode as what is applied while loading, for each of `samples` samples: scale = gamma / sqrt(variance + eps),
+// shift = beta - mean scale.
+struct BatchNormCoefficients {
+  static constexpr const char* name = "batchNormCoefficients";
+  Input gamma, beta, runningMean, runningVar;
+  Output scale, shift;
+  int64_t samples = 1;
+  double eps = 1e-5;
+
+  template <class V>
+  void fields(V& v) {
+    v(gamma, "gamma"), v(beta, "beta"), v(runningMean, "runningMean"), v(runningVar, "runningVar"),
+        v(scale, "scale"), v(shift, "shift"), v(samples, "samples"), v(eps, "eps");
+  }
+  void infer() {
+    requireRank(gamma, 1, "gamma");
+    for (const Input* v : {&beta, &runningMean, &runningVar})
+      requireShape(v->shape(), gamma.shape(), "channel vector");
+    scale.is({samples, gamma.shape()[0]});
+    shift.is({samples, gamma.shape()[0]});
+  }
+};
+
 // Folds a batch norm in eval mode into the convolution before it: with a = gamma / sqrt(variance +
 // eps) per output channel, foldedWeight = a weight, foldedBias = a (bias - mean) + beta.
 struct FoldBatchNorm {
@@ -174,6 +197,6 @@ struct FoldBatchNorm {
 };
 
 using NormOperations = OperationList<InstanceNorm, InstanceNormGrad, NormCoefficients, BatchNorm,
-                                     BatchNormGrad, FoldBatchNorm>;
+                                     BatchNormGrad, BatchNormCoefficients, FoldBatchNorm>;
 
 }  // namespace rvx

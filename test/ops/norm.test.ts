@@ -323,6 +323,42 @@ onEveryDevice(t, 'normCoefficients and foldBatchNorm', async (t, device) => {
   t.equal((await empty[1].data()).length, 0);
 });
 
+onEveryDevice(t, 'batchNormCoefficients', async (t, device) => {
+  for (const [samples, channels] of [
+    [1, 1],
+    [3, 300],
+  ] as const) {
+    const values = (seed: number, base: number) =>
+      randomArray(channels, seed).map((v) => base + v / 3);
+    const [g, b, m, v] = [values(1, 1), values(2, 0), values(3, 0.5), values(4, 2)] as const;
+    const [gamma, beta] = [device.tensor(g), device.tensor(b)];
+    const [runningMean, runningVar] = [device.tensor(m), device.tensor(v)];
+    const norm = { gamma, beta, runningMean, runningVar };
+    const [scale, shift] = ops.batchNormCoefficients(norm, samples, { eps: 1e-3 });
+    t.strictSame([scale.shape, shift.shape], Array(2).fill([samples, channels]));
+    const a = Array.from(g, (x, c) => x / Math.sqrt((v[c] as number) + 1e-3));
+    const many = (of: (c: number) => number) =>
+      Array.from({ length: samples * channels }, (_, i) => of(i % channels));
+    agrees(
+      t,
+      await scale.data(),
+      many((c) => a[c] as number),
+      1e-7,
+      'scale',
+    );
+    const expected = many((c) => (b[c] as number) - (m[c] as number) * (a[c] as number));
+    agrees(t, await shift.data(), expected, 1e-6, 'shift');
+  }
+  const [one, two] = [device.full([1]), device.full([2])];
+  const norm = { gamma: one, beta: one, runningMean: one, runningVar: one };
+  for (const [bad, samples] of [
+    [{ ...norm, beta: two }, 1],
+    [norm, 0],
+    [norm, 1.5],
+  ] as const)
+    t.throws(() => ops.batchNormCoefficients(bad, samples));
+});
+
 onEveryDevice(
   t,
   'a folded convolution is the convolution and its norm in eval mode',
