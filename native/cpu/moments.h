@@ -15,10 +15,11 @@ struct Moments {
   }
 };
 
-// sums [samples, channels, 2] of `parts` for each sample: moments [samples * parts][channels] over
-// values[samples * parts] values each.
+// sums [samples, `stride`, 2], of which the first `channels` are written, of `parts` for each sample: moments
+// [samples * parts][channels] over values[samples * parts] values each.
 inline void mergeMoments(const std::vector<Moments>& moments, const std::vector<double>& values,
-                         int64_t samples, int64_t parts, int64_t channels, float* sums) {
+                         int64_t samples, int64_t parts, int64_t channels, float* sums,
+                         int64_t stride) {
   for (int64_t n = 0; n < samples; ++n)
     for (int64_t c = 0; c < channels; ++c) {
       Moments all;
@@ -27,9 +28,13 @@ inline void mergeMoments(const std::vector<Moments>& moments, const std::vector<
         all.merge(count, moments[size_t(s * channels + c)], values[size_t(s)]);
         count += values[size_t(s)];
       }
-      sums[(n * channels + c) * 2] = float(all.mean);
-      sums[(n * channels + c) * 2 + 1] = float(all.m2);
+      sums[(n * stride + c) * 2] = float(all.mean);
+      sums[(n * stride + c) * 2 + 1] = float(all.m2);
     }
+}
+inline void mergeMoments(const std::vector<Moments>& moments, const std::vector<double>& values,
+                         int64_t samples, int64_t parts, int64_t channels, float* sums) {
+  mergeMoments(moments, values, samples, parts, channels, sums, channels);
 }
 
 }  // namespace rvx::cpu

@@ -11,14 +11,16 @@ namespace {
 
 // Which form of a weight a companion of its buffer holds.
 constexpr int64_t kWinogradCompanion = 3;
-// 256 channels to 256 come to 38 MB. Larger ones have so much to multiply that transforming them costs a tenth of it or less.
-constexpr int64_t kMostBytes = 40 << 20;
+// 128 channels to 256 come to 19 MB, 256 to 256 to 38. Such have so much to multiply that transforming them counts little.
+constexpr int64_t kKeptBytes = 16 << 20;
+// Of the channels that are transformed at a time: fewer would transform the input along D too often.
+constexpr int64_t kRangeBytes = 40 << 20;
 
 int64_t bytesOf(const WinogradPlan& plan) { return plan.weightFloats() * int64_t(sizeof(float)); }
 
 void runRanges(const Gather& g, Context& cx) {
   const int64_t lanes = 2 * WinogradPlan(g).lanes;
-  const int64_t share = kMostBytes / bytesOf(WinogradPlan(g, 0, lanes)) * lanes;
+  const int64_t share = kRangeBytes / bytesOf(WinogradPlan(g, 0, lanes)) * lanes;
   const int64_t range = std::max(lanes, share);
   const WinogradPlan largest(g, 0, std::min(range, g.cout));
   const WinogradInput input(g, largest, cx);
@@ -35,8 +37,7 @@ void runRanges(const Gather& g, Context& cx) {
 void runWinograd(const Gather& g, Context& cx) {
   if (g.samples * g.axes[0].outputs * g.axes[1].outputs * g.axes[2].outputs * g.cout == 0) return;
   const WinogradPlan plan(g);
-  // Statistics are of all channels at once.
-  if (plan.order == WinogradPlan::Order::points && bytesOf(plan) > kMostBytes && !g.sums)
+  if (plan.order == WinogradPlan::Order::points && bytesOf(plan) > kKeptBytes)
     return runRanges(g, cx);
   const std::vector<float> bias = winogradBias(g, plan);
   const auto run = [&](const float* weights) {

@@ -101,7 +101,8 @@ void WinogradInput::multiply(const WinogradPlan& plan, const float* weights, con
                  sums.data() + p * sumStride);
   });
   const int64_t planes = plan.outputs[0], tasks = plan.count * planes;
-  std::vector<Moments> moments(g_.sums ? size_t(tasks * g_.cout) : 0);
+  const int64_t channels = plan.channelCount;
+  std::vector<Moments> moments(g_.sums ? size_t(tasks * channels) : 0);
   std::vector<double> voxels(static_cast<size_t>(tasks));
   parallelFor(tasks, [&](int64_t task) {
     const Lattice lattice = plan.output(g_, task / planes);
@@ -113,13 +114,15 @@ void WinogradInput::multiply(const WinogradPlan& plan, const float* weights, con
       const int64_t stored =
           winogradOutput(g_, plan, lattice, d, r, from + r * plan.tilesW * plan.couts, sumStride,
                          bias, g_.sums ? some : nullptr);
-      for (int64_t c = 0; stored > 0 && g_.sums && c < g_.cout; ++c)
-        moments[size_t(task * g_.cout + c)].merge(voxels[size_t(task)],
-                                                  {some[c], some[plan.couts + c]}, double(stored));
+      for (int64_t c = 0; stored > 0 && g_.sums && c < channels; ++c)
+        moments[size_t(task * channels + c)].merge(voxels[size_t(task)],
+                                                   {some[c], some[plan.couts + c]}, double(stored));
       voxels[size_t(task)] += double(stored);
     }
   });
-  if (g_.sums) mergeMoments(moments, voxels, g_.samples, tasks / g_.samples, g_.cout, g_.sums);
+  if (g_.sums)
+    mergeMoments(moments, voxels, g_.samples, tasks / g_.samples, channels,
+                 g_.sums + 2 * plan.firstChannel, g_.cout);
 }
 
 }  // namespace rvx::cpu
