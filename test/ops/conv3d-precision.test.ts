@@ -15,6 +15,7 @@ import {
   image,
   loaded,
   type Precision,
+  productsOn,
   rounded,
   roundedImage,
   roundingOf,
@@ -84,7 +85,7 @@ onEveryDevice(
   'conv3d in less than f32, and its gradient with respect to x',
   async (t, device) => {
     for (const [i, c] of cases.entries()) {
-      const precision: Precision = i % 2 ? 'fp16' : 'bf16';
+      const precision: Precision = i % 2 ? 'fp16' : productsOn(device, 'bf16');
       const type = storedAs[precision];
       const g = geometryOf(c);
       const x = image(c.x, 3 * i + 1);
@@ -167,7 +168,8 @@ onEveryDevice(t, 'conv3d of images stored in 16 bits', async (t, device) => {
     ],
   ];
   for (const [i, [space, channels, [cout, ...kernel]]] of shapes.entries())
-    for (const [k, [stored, precision, out]] of combinations.entries()) {
+    for (const [k, [stored, wanted, out]] of combinations.entries()) {
+      const precision = productsOn(device, wanted);
       // The simulator takes its time: half of the combinations on each shape.
       if ((device.kind as string) === 'cuda-sim' && (i + k) % 2) continue;
       const [c1, c2] = channels as [number, number];
@@ -231,17 +233,19 @@ onEveryDevice(
   t,
   'conv3dGradInput: one source of a concatenation, dy in 16 bits',
   async (t, device) => {
+    const precision = productsOn(device, 'bf16');
+    const type = storedAs[precision];
     const [c1, c2, cout] = [20, 12, 24];
     const g = { stride: three(1), padding: three(1), dilation: three(1) };
     const dy = image([2, 3, 4, 9, cout], 1);
     const weight = image([cout, c1 + c2, 3, 3, 3], 2);
     const x = { shape: [2, 3, 4, 9, c1 + c2], data: new Float32Array(2 * 3 * 4 * 9 * (c1 + c2)) };
-    const { dx } = convolveGradients(x, roundedImage(weight, 'bf16'), roundedImage(dy, 'bf16'), g);
-    const [tdy, tw] = [upload(device, dy, 'bf16'), upload(device, weight)];
+    const { dx } = convolveGradients(x, roundedImage(weight, type), roundedImage(dy, type), g);
+    const [tdy, tw] = [upload(device, dy, type), upload(device, weight)];
     const part = async (first: number, channels: number) => {
       const made = device.run('conv3dGradInput', {
         ...{ dy: tdy, weight: tw, size: [3, 4, 9], first, channels },
-        ...{ ...g, precision: 'bf16', out: 'f32' },
+        ...{ ...g, precision, out: 'f32' },
       })[0] as Tensor;
       return { shape: made.shape, data: await made.data() };
     };
@@ -254,6 +258,8 @@ onEveryDevice(
   t,
   'conv3d in less than f32 on random shapes, the same bits every time',
   async (t, device) => {
+    const precision = productsOn(device, 'bf16');
+    const type = storedAs[precision];
     const next = generator(77);
     const pick = (least: number, most: number) => least + Math.floor(next() * (most - least + 1));
     for (let i = 0; i < 24; i++) {
@@ -269,14 +275,14 @@ onEveryDevice(
       if (reach > (c.x[1] as number)) continue;
       const g = geometryOf(c);
       const [x, weight] = [image(c.x, i), image(c.weight, i + 1000)];
-      const truth = convolve(roundedImage(x, 'bf16'), roundedImage(weight, 'bf16'), undefined, g);
+      const truth = convolve(roundedImage(x, type), roundedImage(weight, type), undefined, g);
       const [tx, tw] = [upload(device, x), upload(device, weight)];
-      const run = () => ops.conv3d(tx, tw, { ...options(g), precision: 'bf16', out: 'f32' });
+      const run = () => ops.conv3d(tx, tw, { ...options(g), precision, out: 'f32' });
       const y = await run().data();
       agrees(t, y, truth.data, FORWARD, `${title(c)}: y`);
       sameBits(t, await run().data(), y, title(c));
       const dy = image(truth.shape, i + 2000);
-      const back = convolveGradients(x, roundedImage(weight, 'bf16'), roundedImage(dy, 'bf16'), g);
+      const back = convolveGradients(x, roundedImage(weight, type), roundedImage(dy, type), g);
       const { gradients: made } = gradients(run, [tx], upload(device, dy));
       agrees(t, await (made[0] as Tensor).data(), back.dx, FORWARD, `${title(c)}: dx`);
     }
@@ -287,12 +293,14 @@ onEveryDevice(
   t,
   'conv3d in less than f32: 20 repeats in other orders of blocks',
   async (t, device) => {
-    const x = upload(device, image([1, 3, 5, 20, 32], 1), 'bf16');
+    const precision = productsOn(device, 'bf16');
+    const type = storedAs[precision];
+    const x = upload(device, image([1, 3, 5, 20, 32], 1), type);
     const weight = upload(device, image([16, 32, 3, 3, 3], 2));
     const one = async () => {
       const { y, sums } = ops.conv3d(x, weight, {
         padding: 1,
-        precision: 'bf16',
+        precision,
         statistics: true,
       });
       return [await y.data(), await sums.data()] as const;
@@ -313,13 +321,15 @@ onEveryDevice(
 );
 
 onEveryDevice(t, 'conv3d in less than f32: an updated weight is taken', async (t, device) => {
+  const precision = productsOn(device, 'bf16');
+  const type = storedAs[precision];
   const x = image([1, 3, 4, 5, 8], 1);
   const weight = image([4, 8, 3, 3, 3], 2);
   const gradient = image(weight.shape, 3);
   const g = { stride: three(1), padding: three(1), dilation: three(1) };
   const [tx, tw] = [upload(device, x), upload(device, weight)];
   const tg = upload(device, gradient);
-  const run = () => ops.conv3d(tx, tw, { padding: 1, precision: 'bf16', out: 'f32' });
+  const run = () => ops.conv3d(tx, tw, { padding: 1, precision, out: 'f32' });
   const before = run();
   const momenta = device.full(weight.shape, 0);
   // Enqueued at once: the update waits in the queue while the first convolution packs.
@@ -329,9 +339,9 @@ onEveryDevice(t, 'conv3d in less than f32: an updated weight is taken', async (t
     shape: weight.shape,
     data: weight.data.map((w, i) => w - (gradient.data[i] as number)),
   };
-  const [bx, bw] = [roundedImage(x, 'bf16'), roundedImage(weight, 'bf16')];
+  const [bx, bw] = [roundedImage(x, type), roundedImage(weight, type)];
   agrees(t, await before.data(), convolve(bx, bw, undefined, g).data, FORWARD, 'before');
-  const truth = convolve(bx, roundedImage(moved, 'bf16'), undefined, g).data;
+  const truth = convolve(bx, roundedImage(moved, type), undefined, g).data;
   agrees(t, await after.data(), truth, FORWARD, 'after');
 });
 
@@ -358,7 +368,10 @@ onEveryDevice(t, 'conv3d: what precision and out refuse', async (t, device) => {
   );
   t.equal(
     codeOf(() =>
-      gradients(() => ops.conv3d(half, weight, { precision: 'bf16', out: 'f32' }), [weight]),
+      gradients(
+        () => ops.conv3d(half, weight, { precision: productsOn(device, 'bf16'), out: 'f32' }),
+        [weight],
+      ),
     ),
     'InvalidArgument',
     'no gradient of an image in 16 bits',

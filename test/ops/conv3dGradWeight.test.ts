@@ -14,6 +14,7 @@ import {
   image,
   loaded,
   type Precision,
+  productsOn,
   roundedImage,
   type Stored,
   storedAs,
@@ -80,7 +81,8 @@ function imagesOf(c: Case, seed: number) {
 
 onEveryDevice(t, 'conv3dGradWeight', async (t, device) => {
   for (const [i, c] of cases.entries())
-    for (const precision of ['fp32', 'bf16', 'fp16'] as Precision[]) {
+    for (const wanted of ['fp32', 'bf16', 'fp16'] as Precision[]) {
+      const precision = productsOn(device, wanted);
       if (precision === 'fp16' && i % 4) continue;
       const { g, x, second, both, weight, dy } = imagesOf(c, 3 * i);
       const type = storedAs[precision];
@@ -113,11 +115,12 @@ onEveryDevice(t, 'conv3dGradWeight of images stored in 16 bits', async (t, devic
   ];
   for (const [i, c] of cases.entries()) {
     if (i % 2 === 1 && i > 7) continue;
-    const [xType, dyType, precision] = combinations[i % combinations.length] as [
+    const [xType, dyType, wanted] = combinations[i % combinations.length] as [
       Stored,
       Stored,
       Precision,
     ];
+    const precision = productsOn(device, wanted);
     const { g, x, second, both, weight, dy } = imagesOf(c, 3 * i + 100);
     const type = storedAs[precision];
     const data = new Float32Array(weight.shape.reduce((a, b) => a * b, 1));
@@ -145,7 +148,7 @@ onEveryDevice(t, 'conv3dGradWeight with norms on load', async (t, device) => {
     const { g, x, second, weight, dy } = imagesOf(c, 3 * i + 200);
     // Both sources have a norm, the first alone, the second alone; without a second the first.
     const which = second ? ['both', 'first', 'second'][i % 3] : 'first';
-    const precision = (['fp32', 'bf16', 'fp16'] as const)[i % 3] as Precision;
+    const precision = productsOn(device, (['fp32', 'bf16', 'fp16'] as const)[i % 3] as Precision);
     const stored: Stored = i % 4 === 3 ? 'bf16' : 'f32';
     const type = storedAs[precision];
     const slope = 0.1;
@@ -197,7 +200,7 @@ onEveryDevice(
           dilation: [1, pick(1, 2), 1],
         };
         if (2 * ((c.weight[2] as number) - 1) + 1 > (c.x[2] as number)) continue;
-        const precision = (['bf16', 'fp32'] as const)[i % 2] as Precision;
+        const precision = productsOn(device, (['bf16', 'fp32'] as const)[i % 2] as Precision);
         const { g, x, weight, dy } = imagesOf(c, i);
         const type = storedAs[precision];
         const data = new Float32Array(weight.shape.reduce((a, b) => a * b, 1));
@@ -245,7 +248,8 @@ onEveryDevice(
       for (const [i, v] of dy.data.entries()) db[i % channels] = (db[i % channels] as number) + v;
       const x = device.full([...shape.slice(0, 4), 1], 1);
       const made = device.run('conv3dGradWeight', {
-        ...{ x, dy: upload(device, dy), kernel: [1, 1, 1], precision: 'bf16' },
+        ...{ x, dy: upload(device, dy), kernel: [1, 1, 1] },
+        precision: productsOn(device, 'bf16'),
       })[1] as Tensor;
       agrees(t, await made.data(), db, 1e-7, `${shape.join('x')}`);
     }
@@ -254,6 +258,8 @@ onEveryDevice(
 
 onEveryDevice(t, 'conv3d: dw and db of a training step in less than f32', async (t, device) => {
   const c = cases[6] as Case;
+  const precision = productsOn(device, 'bf16');
+  const type = storedAs[precision];
   const { g, x, second, both, weight, dy } = imagesOf(c, 7);
   const w = image(weight.shape, 8);
   const [tx, t2, tw] = [x, second as typeof x, w].map((v) => upload(device, v)) as [
@@ -262,10 +268,10 @@ onEveryDevice(t, 'conv3d: dw and db of a training step in less than f32', async 
     Tensor,
   ];
   const { gradients: made } = gradients(
-    () => ops.conv3d(tx, tw, { second: t2, padding: 1, precision: 'bf16', out: 'f32' }),
+    () => ops.conv3d(tx, tw, { second: t2, padding: 1, precision, out: 'f32' }),
     [tw],
     upload(device, dy),
   );
-  const { dw } = convolveGradients(roundedImage(both, 'bf16'), w, roundedImage(dy, 'bf16'), g);
+  const { dw } = convolveGradients(roundedImage(both, type), w, roundedImage(dy, type), g);
   agrees(t, await (made[0] as Tensor).data(), dw, TOLERANCE, 'dw');
 });

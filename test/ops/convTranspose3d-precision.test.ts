@@ -9,6 +9,7 @@ import {
   image,
   loaded,
   type Precision,
+  productsOn,
   rounded,
   roundedImage,
   roundingOf,
@@ -38,7 +39,8 @@ const doubled = ([n, d, h, w]: number[], c: number) =>
 
 onEveryDevice(t, 'convTranspose3d in less than f32, and its gradients', async (t, device) => {
   for (const [i, [shape, cout]] of cases.entries())
-    for (const precision of ['bf16', 'fp16'] as Precision[]) {
+    for (const wanted of ['bf16', 'fp16'] as Precision[]) {
+      const precision = productsOn(device, wanted);
       const type = storedAs[precision];
       const x = image(shape, 5 * i + 1);
       const weight = image([shape[4] as number, cout, 2, 2, 2], 5 * i + 2);
@@ -81,7 +83,8 @@ onEveryDevice(t, 'convTranspose3d of images stored in 16 bits', async (t, device
     ['f16', 'fp32', 'f16'],
   ];
   for (const [i, [shape, cout]] of cases.entries())
-    for (const [k, [stored, precision, out]] of combinations.entries()) {
+    for (const [k, [stored, wanted, out]] of combinations.entries()) {
+      const precision = productsOn(device, wanted);
       const [n, , , , cin] = shape as [number, number, number, number, number];
       const type = storedAs[precision];
       const seed = 100 * i + 10 * k;
@@ -143,7 +146,8 @@ onEveryDevice(t, 'convTranspose3d: the same bits in other orders of blocks', asy
   const [tx, tw, tdy] = [upload(device, x), upload(device, weight), upload(device, dy)];
   const { simulator } = native();
   try {
-    for (const precision of ['fp32', 'bf16'] as Precision[]) {
+    for (const wanted of ['fp32', 'bf16'] as Precision[]) {
+      const precision = productsOn(device, wanted);
       const one = async () => {
         const { value, gradients: made } = gradients(
           () => ops.convTranspose3d(tx, tw, { precision, out: 'f32' }),
@@ -166,19 +170,21 @@ onEveryDevice(t, 'convTranspose3d: the same bits in other orders of blocks', asy
 });
 
 onEveryDevice(t, 'convTranspose3d: an updated weight is taken', async (t, device) => {
+  const precision = productsOn(device, 'bf16');
+  const type = storedAs[precision];
   const x = image([1, 2, 3, 4, 8], 1);
   const weight = image([8, 4, 2, 2, 2], 2);
   const gradient = image(weight.shape, 3);
   const [tx, tw] = [upload(device, x), upload(device, weight)];
-  const run = () => ops.convTranspose3d(tx, tw, { precision: 'bf16', out: 'f32' });
+  const run = () => ops.convTranspose3d(tx, tw, { precision, out: 'f32' });
   const before = run();
   ops.sgd([tw], [upload(device, gradient)], [device.full(weight.shape, 0)], { lr: 1 });
   const after = run();
   const moved = weight.data.map((w, i) => w - (gradient.data[i] as number));
   const truth = (data: Float32Array) =>
     transposed(
-      roundedImage(x, 'bf16'),
-      roundedImage({ shape: weight.shape, data }, 'bf16'),
+      roundedImage(x, type),
+      roundedImage({ shape: weight.shape, data }, type),
       new Float32Array(4),
     );
   agrees(t, await before.data(), truth(weight.data), TOLERANCE, 'before');
@@ -200,7 +206,8 @@ onEveryDevice(t, 'convTranspose3d: what precision and out refuse', async (t, dev
   t.equal(
     codeOf(() =>
       gradients(
-        () => ops.convTranspose3d(half, weight, { precision: 'bf16', out: 'f32' }),
+        () =>
+          ops.convTranspose3d(half, weight, { precision: productsOn(device, 'bf16'), out: 'f32' }),
         [weight],
       ),
     ),

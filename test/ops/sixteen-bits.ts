@@ -8,6 +8,10 @@ export type Stored = 'f32' | 'bf16' | 'f16';
 
 export const storedAs = { fp32: 'f32', bf16: 'bf16', fp16: 'f16' } as const;
 
+/** The precision, or fp16 where a GPU has no products of bf16 (compute capability below 8.0): there every test runs in fp16 instead. */
+export const productsOn = <P extends Precision>(device: Device, precision: P): P | 'fp16' =>
+  precision === 'bf16' && device.kind !== 'cpu' && device.info.capability < 80 ? 'fp16' : precision;
+
 /** A double rounded to f32 and then to a 16-bit float, to nearest even, as native/math/convert.h does; within the normal range. */
 export function rounded(value: number, type: Stored): number {
   const f = Math.fround(value);
