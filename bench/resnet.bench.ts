@@ -28,7 +28,10 @@ const CASES: readonly NetworkCase[] = [
     why: 'the shipped classifier: a call of milliseconds, where what a call costs by itself shows',
     architecture: {
       kind: 'resnet3d',
-      config: { classes: 3, widths: [16, 32, 64, 128], geometry: 'strided', hidden: 64 },
+      config: {
+        ...{ inputChannels: 2, classes: 3, widths: [16, 32, 64, 128] },
+        ...{ geometry: 'strided', hidden: 64 },
+      },
     },
     size: [32, 32, 32],
     goal: { ratio: 0.5 },

@@ -122,8 +122,9 @@ async function samplerOf(
 async function forChannels(preset: Preset, data: string): Promise<Preset> {
   if (data === 'phantom') return preset;
   const { findDataSet } = await import('../train/index.js');
+  const { maskChannels } = await import('../train/preset.js');
   const { channels } = await findDataSet(data);
-  const inputChannels = channels.length + (preset.task === 'mass' ? 1 : 0);
+  const inputChannels = channels.length + maskChannels(preset);
   const { architecture } = preset;
   if ((architecture.config.inputChannels ?? 1) === inputChannels) return preset;
   const config = { ...architecture.config, inputChannels };

@@ -16,6 +16,8 @@ const CHANNELS: Readonly<Record<string, readonly string[]>> = {
   mass: ['CT, windowed', 'mask of the kidney with its masses, 0 or 1'],
   class: ['CT, windowed; outside of the mass the bottom of the window'],
 };
+/** Of a classifier that is told its mass by a channel. */
+const WITH_MASK = ['CT, windowed', 'mask of the mass, 0 or 1'];
 /** How the grids of the cascade lie in the patient. */
 const ORIENTATION =
   "D runs to the patient's head, H to the back, W to the left (SPL); crops round a left kidney or a mass in it are mirrored along W";
@@ -40,7 +42,7 @@ export async function formatOnnx(
 ): Promise<Uint8Array[]> {
   const graph = new Graph(await storedTensors(network.tensors));
   const { input, output } = addNetwork(graph, network);
-  const { task, grid, window } = metadata.preprocessing as Record<string, unknown>;
+  const { task, grid, window, contour } = metadata.preprocessing as Record<string, unknown>;
   const own = (table: Readonly<Record<string, readonly string[]>>) =>
     typeof task === 'string' && Object.hasOwn(table, task) ? table[task] : undefined;
   const labels = own(LABELS);
@@ -51,7 +53,7 @@ export async function formatOnnx(
     grid,
     window,
     orientation: labels && ORIENTATION,
-    channels: own(CHANNELS),
+    channels: contour === 'channel' && own(CHANNELS) ? WITH_MASK : own(CHANNELS),
     labels,
     source: options.source,
     disclaimer: 'Research software, not a medical device.',

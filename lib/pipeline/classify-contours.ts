@@ -4,7 +4,7 @@ import { RenvoxError } from '../errors.js';
 import { axialAxisOfVolume, type Component, componentsOf } from '../metrics/components.js';
 import { hostBox } from '../metrics/device-box.js';
 import type { Precision } from '../nn/index.js';
-import { maskOutside, resample, softmax } from '../ops/index.js';
+import { cast, concatChannels, maskOutside, resample, reshape, softmax } from '../ops/index.js';
 import { scope } from '../scope.js';
 import { download, type Tensor } from '../tensor.js';
 import {
@@ -18,8 +18,8 @@ import {
   type Volume,
 } from '../volume/index.js';
 import { LABELS, MASS_CLASSES, type MassClass } from './finding.js';
-import { type CascadeNetworks, loadCascade, type Stage } from './networks.js';
-import { MASS_MARGIN } from './stages.js';
+import { type CascadeNetworks, loadCascade } from './networks.js';
+import { massMargin } from './stages.js';
 
 export interface ClassifyOptions {
   /** The values of the contours (1..255) that are masses. Default: 3, 4, 5, as `analyze` writes them. */
@@ -107,15 +107,17 @@ interface Contours {
 async function probabilitiesOf(
   ct: Volume,
   contours: Contours & { list: readonly Component[] },
-  { network, shape: size, spacing, window }: Stage<CascadeNetworks['classifier']['network']>,
+  classifier: CascadeNetworks['classifier'],
   { device, signal }: { device: Device; signal: AbortSignal | undefined },
 ): Promise<number[][]> {
   if (contours.list.length === 0) return [];
+  const { network, shape: size, spacing, window } = classifier;
+  const room = { step: spacing[0], margin: massMargin(classifier) };
   return scope(async () => {
     const values = ct.values({ missing: -1024 });
     const image = device.tensor(values, { shape: [1, ...ct.shape, 1], borrow: true });
     const found = contours.list.map((component, i): Tensor => {
-      const grid = cropOf(component, gridOf(ct), size, spacing[0]);
+      const grid = cropOf(component, gridOf(ct), size, room);
       const { inside, shape } = maskOf(component, i + 1, contours);
       return device.under({ signal }, () =>
         scope(() => {
@@ -128,7 +130,11 @@ async function probabilitiesOf(
               k % 4 === 3 ? x - (component.low[(k - 3) / 4] as number) : x,
             ),
           });
-          return softmax(network.infer(maskOutside(seen, mask, window.low)));
+          const told =
+            classifier.contour === 'cut'
+              ? maskOutside(seen, mask, window.low)
+              : concatChannels([seen, reshape(cast(mask, 'f32'), seen.shape)]);
+          return softmax(network.infer(told));
         }),
       );
     });
@@ -154,7 +160,12 @@ function maskOf(
 }
 
 /** The cube round a mass, as `ops.boxAffine` makes it: voxels of a step, larger where the box with its margin would not fit. */
-function cropOf({ low, high }: Component, grid: Grid, size: Triple, step: number): Grid {
+function cropOf(
+  { low, high }: Component,
+  grid: Grid,
+  size: Triple,
+  { step, margin }: { step: number; margin: number },
+): Grid {
   const corners = [0, 1, 2, 3, 4, 5, 6, 7].map((bits) => {
     const edge = (k: 0 | 1 | 2) => ((bits >> k) & 1 ? high[k] + 0.5 : low[k] - 0.5);
     return toWorld(grid, [edge(0), edge(1), edge(2)]);
@@ -164,7 +175,7 @@ function cropOf({ low, high }: Component, grid: Grid, size: Triple, step: number
     return [Math.min(...along), Math.max(...along)] as const;
   });
   // Axes d, h, w are z, y, x.
-  const wide = ends.map(([a, b], axis) => (b - a + 2 * MASS_MARGIN) / (size[2 - axis] as number));
+  const wide = ends.map(([a, b], axis) => (b - a + 2 * margin) / (size[2 - axis] as number));
   const mm = Math.max(step, ...wide);
   const [x, y, z] = ends.map(([a, b]) => (a + b) / 2) as [number, number, number];
   return fixedGrid({ shape: size, spacing: [mm, mm, mm], centre: [x, y, z] });

@@ -19,7 +19,11 @@ export interface Stage<N> {
   network: N;
   shape: [number, number, number];
   spacing: [number, number, number];
+  /** mm that a crop keeps free; undefined where the file does not say. */
+  margin: number | undefined;
   window: NetworkWindow;
+  /** How a classifier is told which mass is meant: all else removed, or the mask as a second channel. */
+  contour: 'cut' | 'channel';
   sha256: string;
 }
 
@@ -87,7 +91,9 @@ function loader<N extends { dispose(): void }>(
           `${name}.safetensors is a ${network.kind} for the task ${String(metadata.preprocessing.task)}, expected the task ${task}`,
           { file: name },
         );
-      return { name, network, ...gridAndWindow(metadata.preprocessing, name), sha256 };
+      const stage = { name, network, ...gridAndWindow(metadata.preprocessing, name), sha256 };
+      checkContour(stage, task);
+      return stage;
     } catch (error) {
       network.dispose();
       throw error;
@@ -102,9 +108,14 @@ export const loadStage = { unet: loader(UNet3D), resnet: loader(ResNet3D) };
 function gridAndWindow(
   preprocessing: Record<string, unknown>,
   file: string,
-): Pick<Stage<unknown>, 'shape' | 'spacing' | 'window'> {
-  const { grid, window } = preprocessing as {
-    grid?: { shape?: unknown; spacing?: unknown } | null;
+): Pick<Stage<unknown>, 'shape' | 'spacing' | 'margin' | 'window' | 'contour'> {
+  const {
+    grid,
+    window,
+    contour = 'cut',
+  } = preprocessing as {
+    grid?: { shape?: unknown; spacing?: unknown; margin?: unknown } | null;
+    contour?: unknown;
     window?: Partial<Record<keyof NetworkWindow, unknown>> | null;
   };
   const triple = (value: unknown, sound: (n: unknown) => boolean) =>
@@ -113,15 +124,31 @@ function gridAndWindow(
   const sound =
     triple(grid?.shape, (n) => Number.isSafeInteger(n) && (n as number) >= 1) &&
     triple(grid?.spacing, (n) => Number.isFinite(n) && (n as number) > 0) &&
+    (grid?.margin === undefined ||
+      (Number.isFinite(grid.margin) && (grid.margin as number) >= 0)) &&
+    (contour === 'cut' || contour === 'channel') &&
     [level, width, low, high].every(Number.isFinite) &&
     (width as number) > 0 &&
     (high as number) > (low as number);
   if (!sound)
     throw new RenvoxError(
       'InvalidWeights',
-      `${file}.safetensors does not say its grid and window: expected grid { shape, spacing } and window { level, width, low, high } but received ${JSON.stringify({ grid, window })}`,
+      `${file}.safetensors does not say its grid and window: expected grid { shape, spacing, margin or none }, window { level, width, low, high } and contour cut, channel or none but received ${JSON.stringify({ grid, window, contour })}`,
       { file },
     );
-  const { shape, spacing } = grid as Pick<Stage<unknown>, 'shape' | 'spacing'>;
-  return { shape, spacing, window: window as NetworkWindow };
+  const { shape, spacing, margin } = grid as Pick<Stage<unknown>, 'shape' | 'spacing' | 'margin'>;
+  return { shape, spacing, margin, window: window as NetworkWindow, contour };
+}
+
+/** A CT is one channel; a classifier that is told its mass by a channel has one more. */
+function checkContour({ network, contour, name }: Stage<unknown>, task: string): void {
+  if (task !== 'class') return;
+  const { inputChannels } = (network as ResNet3D).config;
+  const expected = contour === 'channel' ? 2 : 1;
+  if (inputChannels !== expected)
+    throw new RenvoxError(
+      'InvalidWeights',
+      `${name}.safetensors has ${inputChannels} input channels; with contour ${contour} a CT makes ${expected}`,
+      { file: name, inputChannels, contour },
+    );
 }

@@ -33,8 +33,8 @@ import { isOneStage, logitsOfSide } from './one-stage.js';
 export const CAPACITY = 16;
 /** mm that the second stage sees around a kidney. */
 const KIDNEY_MARGIN = 8;
-/** mm that the classifier sees around a mass. */
-export const MASS_MARGIN = 2;
+/** mm that a classifier sees around a mass whose file does not say. */
+const MASS_MARGIN = 2;
 /** mL below which a kidney component is a crumb. */
 const KIDNEY_CRUMB = 4;
 /** mL below which a mass component is noise, a ball of 5.8 mm: of what the shipped network marks below it, most is none. */
@@ -169,6 +169,10 @@ export function findMasses(
   );
 }
 
+/** mm that a classifier sees around a mass. */
+export const massMargin = ({ margin }: CascadeNetworks['classifier']): number =>
+  margin ?? MASS_MARGIN;
+
 /** The classifier's crop round the mass of place k of a side, as boxAffine takes it. */
 export function classifierBox({ mass, classifier }: CascadeNetworks, k: number) {
   return {
@@ -176,11 +180,11 @@ export function classifierBox({ mass, classifier }: CascadeNetworks, k: number) 
     size: classifier.shape,
     spacing: mass.spacing,
     step: classifier.spacing[0],
-    margin: MASS_MARGIN,
+    margin: massMargin(classifier),
   };
 }
 
-/** What the classifier sees of one mass, [1, D, H, W, 1]; it is where both masks, u8 [1, D, H, W], are 1. */
+/** What the classifier sees of one mass, [1, D, H, W, 1 or 2]; it is where both masks, u8 [1, D, H, W], are 1. */
 export function massCrop(
   ct: LoadedCt,
   found: MassStage,
@@ -202,9 +206,12 @@ export function massCrop(
     const anyMass = maskEquals(resampleArgmax(found.logits, here), 2);
     const components = resampleArgmax(found.logits, { ...here, components: found.masses });
     const nearest = maskEquals(components, k + 1);
-    const { low } = classifier.window;
-    const alone = maskOutside(maskOutside(image, anyMass, low), nearest, low);
-    return { image: alone, anyMass, nearest };
+    const within = (x: Tensor, outside: number) =>
+      maskOutside(maskOutside(x, anyMass, outside), nearest, outside);
+    if (classifier.contour === 'cut')
+      return { image: within(image, classifier.window.low), anyMass, nearest };
+    const mask = within(reshape(cast(anyMass, 'f32'), image.shape), 0);
+    return { image: concatChannels([image, mask]), anyMass, nearest };
   });
 }
 

@@ -18,7 +18,7 @@ import { type Item, itemsOf, RIM } from './data/items.js';
 import { type DataSet, findDataSet } from './data/layouts.js';
 import { readPatients, type Split, splitPatients, usualSplit } from './data/patients.js';
 import { readCase } from './data/read-case.js';
-import type { Preset } from './preset.js';
+import { maskChannels, type Preset } from './preset.js';
 import type { Sample, Sampler } from './sampler.js';
 
 export interface FolderOptions {
@@ -158,11 +158,11 @@ async function eachCase(
   use: (one: NonNullable<Awaited<ReturnType<typeof readCase>>>) => Promise<void>,
 ): Promise<void> {
   const problems = [...data.problems];
-  const mask = preset.task === 'mass' ? 1 : 0;
+  const mask = maskChannels(preset);
   const wanted = preset.architecture.config.inputChannels ?? 1;
   if (wanted !== data.channels.length + mask)
     problems.push(
-      `the data set has ${data.channels.length} channels (${data.channels.join(', ')})${mask ? ' and the kidney’s mask' : ''}, the preset ${preset.name} ${wanted}`,
+      `the data set has ${data.channels.length} channels (${data.channels.join(', ')})${mask ? ` and the ${preset.task === 'mass' ? 'kidney' : 'mass'}’s mask` : ''}, the preset ${preset.name} ${wanted}`,
     );
   for (const files of data.cases) {
     if (options.known?.has(files.name)) continue;
@@ -186,7 +186,7 @@ async function eachCase(
 
 /** One sample, augmented where there is a generator. */
 function draw(preset: Preset, device: Device, item: Item, r?: Random): Sample {
-  const { grid, task, window } = preset;
+  const { grid, task, window, contour } = preset;
   return scope(() => {
     const view: View = {
       ...{ size: grid.shape, spacing: grid.spacing, low: window.low, high: window.high },
@@ -196,7 +196,8 @@ function draw(preset: Preset, device: Device, item: Item, r?: Random): Sample {
     const { image, labels } = augment(device, item, view, settings, r?.bits());
     if (task === 'class')
       return {
-        image: maskOutside(image, labels, window.low),
+        image:
+          contour === 'channel' ? beside(image, labels) : maskOutside(image, labels, window.low),
         target: device.tensor(Int32Array.of(item.class ?? 0)),
       };
     return { image: task === 'mass' ? withMask(image, labels, r) : image, target: labels };
@@ -272,5 +273,10 @@ function withMask(image: Tensor, truth: Tensor, r?: Random): Tensor {
         seed: r.bits(),
       })
     : maskEquals(truth, [1, 2]);
-  return concatChannels([image, reshape(cast(mask, 'f32'), [...truth.shape, 1])]);
+  return beside(image, mask);
+}
+
+/** A mask as a last channel more. */
+function beside(image: Tensor, mask: Tensor): Tensor {
+  return concatChannels([image, reshape(cast(mask, 'f32'), [...mask.shape, 1])]);
 }

@@ -2,7 +2,7 @@
 
 import type { Device } from '../device.js';
 import { RenvoxError } from '../errors.js';
-import { cropMargin, type Preset } from './preset.js';
+import { cropMargin, maskChannels, type Preset } from './preset.js';
 import { type Sample, type Sampler, validationSeed } from './sampler.js';
 import { classSample } from './samples/class.js';
 import { kidneySample } from './samples/kidney.js';
@@ -21,7 +21,7 @@ export function phantomSampler(preset: Preset): Sampler {
       `Phantoms come with their window as -1 to 1; the preset ${preset.name} wants it as ${low} to ${high}`,
       { preset: preset.name, window: preset.window },
     );
-  const channels = preset.task === 'mass' ? 2 : 1;
+  const channels = 1 + maskChannels(preset);
   if (inputChannels !== channels)
     throw new RenvoxError(
       'InvalidArgument',
@@ -41,6 +41,7 @@ function drawer({
   grid,
   window: { level, width },
   architecture,
+  contour,
 }: Preset): (device: Device, seed: number) => Sample {
   const window = { low: level - width / 2, high: level + width / 2 };
   const crop = { shape: grid.shape, step: grid.spacing[0], margin: cropMargin(grid) };
@@ -51,7 +52,7 @@ function drawer({
   }
   if (task === 'mass') return (device, seed) => massSample(device, seed, crop, window);
   return (device, seed) => {
-    const { image, class: label } = classSample(device, seed, crop, window);
+    const { image, class: label } = classSample(device, seed, crop, window, contour);
     return { image, target: device.tensor(Int32Array.of(label)) };
   };
 }

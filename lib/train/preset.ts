@@ -14,8 +14,10 @@ export type Task =
    * right kidney, mass.
    */
   | 'one-stage'
-  /** AML, cystic or solid: one mass, everything outside its contour removed. */
+  /** AML, cystic or solid: one mass, its contour given as `contour` says. */
   | 'class';
+
+export type Contour = 'cut' | 'channel';
 
 export interface HounsfieldWindow {
   /** HU in the middle of the window. */
@@ -38,6 +40,11 @@ export interface Preset {
    */
   grid: { shape: [number, number, number]; spacing: [number, number, number]; margin?: number };
   window: HounsfieldWindow;
+  /**
+   * How a classifier is told which mass is meant. `cut`, the default and the study's: everything outside of the contour becomes the window's
+   * bottom. `channel`: the surroundings stay, and the mask is a last channel more, 0 or 1.
+   */
+  contour?: Contour;
   /**
    * Of labelled CTs on disk, for the tasks `kidney` and `one-stage`: samples are patches of the grid's shape anywhere in the CT, this share of
    * them round a labelled voxel. Without it a sample is the network's box round the body.
@@ -80,6 +87,11 @@ export interface Preset {
   stop?: { patience: number; least?: number };
   /** Steps between checkpoints. */
   checkpoint: number;
+}
+
+/** Input channels beside the images: masks. */
+export function maskChannels({ task, contour }: Preset): number {
+  return task === 'mass' || contour === 'channel' ? 1 : 0;
 }
 
 /** mm that a crop keeps free round what it shows. */
@@ -172,9 +184,13 @@ const tasks: readonly Task[] = ['kidney', 'mass', 'one-stage', 'class'];
 
 /** The fields that a preset need not have. */
 function checkOptional(
-  { microBatch = 1, batch, precision = 'fp32', loss, stop, sampling, augmentation, task }: Preset,
+  preset: Preset,
   check: (sound: boolean, field: string, expected: string, received: unknown) => void,
 ): void {
+  const { microBatch = 1, batch, precision = 'fp32', loss, stop, sampling, augmentation } = preset;
+  const { task, contour = 'cut' } = preset;
+  const told = contour === 'cut' || (contour === 'channel' && task === 'class');
+  check(told, 'contour', 'cut, or channel for the task class', contour);
   const whole = Number.isSafeInteger(microBatch) && microBatch >= 1 && batch % microBatch === 0;
   check(whole, 'microBatch', `a divisor of the batch ${batch}`, microBatch);
   const precisions = ['fp32', 'bf16', 'fp16'];

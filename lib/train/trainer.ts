@@ -200,9 +200,9 @@ async function save16(
   sampler: Sampler,
   validation: ValidationResult,
 ): Promise<void> {
-  const { task, grid, window } = preset;
+  const { task, grid, window, contour } = preset;
   const training = { preset, source: sampler.source, steps: step, validation };
-  const preprocessing = { task, grid, window };
+  const preprocessing = { task, grid, window, ...(contour ? { contour } : {}) };
   await saveNetwork(path, averaged, { preprocessing, training }, { dtype: 'f16' });
 }
 

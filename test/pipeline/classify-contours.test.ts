@@ -4,10 +4,11 @@ import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { device } from 'renvox';
+import { ResNet3D } from 'renvox/nn';
 import { phantom } from 'renvox/phantom';
 import { classifyContours, LABELS, loadCascade, MASS_CLASSES } from 'renvox/pipeline';
 import { fixedGrid, gridOf, reorient, toIndex, toWorld } from 'renvox/volume';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { renvox } from '../cli/command.js';
 
 const cpu = device('cpu');
@@ -51,8 +52,16 @@ t.test('each mass is called once, where it is', async (t) => {
   t.same(none.masses, []);
 });
 
-t.test('the network sees the mass alone', async (t) => {
-  const { masses: found } = await classifyContours(ct, labels, options);
+const seenBy = async (t: Test, contour: 'cut' | 'channel', margin: number | undefined) => {
+  using network = new ResNet3D(
+    { inputChannels: contour === 'cut' ? 1 : 2, classes: 3, widths: [4, 4, 8, 8], hidden: 8 },
+    { device: cpu, seed: 3 },
+  );
+  const classifier = { ...networks.classifier, network, contour, margin };
+  const { masses: found } = await classifyContours(ct, labels, {
+    device: cpu,
+    weights: { ...networks, classifier },
+  });
   const k = found.reduce((best, m, i) => (m.voxels > (found[best]?.voxels ?? 0) ? i : best), 0);
   const mass = found[k] as (typeof found)[number];
   // A flood fill of the one mass, from the centroid's nearest voxel of its label.
@@ -85,13 +94,15 @@ t.test('the network sees the mass alone', async (t) => {
         }
   }
   t.equal(own.size, mass.voxels);
-  const { shape, spacing, window, network } = networks.classifier;
+  const { shape, spacing, window } = classifier;
   const ends = [0, 1, 2].map((axis) => {
     const all = voxels.map((v) => v[axis] as number);
     return [Math.min(...all) - 0.5, Math.max(...all) + 0.5] as const;
   });
   // This grid runs along the patient's axes, 3 mm apart.
-  const wide = Math.max(...ends.map(([a, b], i) => (3 * (b - a) + 4) / (shape[i] as number)));
+  const wide = Math.max(
+    ...ends.map(([a, b], i) => (3 * (b - a) + 2 * (margin ?? 2)) / (shape[i] as number)),
+  );
   const step = Math.max(spacing[0], wide);
   const middle = ends.map(([a, b]) => (a + b) / 2) as [number, number, number];
   const cut = fixedGrid({
@@ -99,10 +110,13 @@ t.test('the network sees the mass alone', async (t) => {
     spacing: [step, step, step],
     centre: toWorld(gridOf(ct), middle),
   });
-  const seen = new Float32Array(shape[0] * shape[1] * shape[2]).fill(window.low);
+  const channels = contour === 'cut' ? 1 : 2;
+  const seen = new Float32Array(channels * shape[0] * shape[1] * shape[2]).fill(window.low);
   const hu = ct.values();
   const slope = (window.high - window.low) / window.width;
   const value = (d: number, h: number, w: number) => {
+    const outside = d < 0 || h < 0 || w < 0 || d >= D || h >= H || w >= W;
+    if (outside) return window.low;
     const v = hu[at(d, h, w)] as number;
     const [low, high] = [window.level - window.width / 2, window.level + window.width / 2];
     return window.low + (Math.min(high, Math.max(low, v)) - low) * slope;
@@ -112,7 +126,9 @@ t.test('the network sees the mass alone', async (t) => {
       for (let x = 0; x < shape[2]; x++, to++) {
         const index = toIndex(gridOf(ct), toWorld(cut, [z, y, x]));
         const [d, h, w] = index.map((v) => Math.floor(v + 0.5)) as [number, number, number];
-        if (!own.has(at(d, h, w))) continue;
+        const inside = own.has(at(d, h, w));
+        if (contour === 'channel') seen[2 * to + 1] = inside ? 1 : 0;
+        else if (!inside) continue;
         const low = index.map(Math.floor) as [number, number, number];
         let sum = 0;
         for (let corner = 0; corner < 8; corner++) {
@@ -123,9 +139,9 @@ t.test('the network sees the mass alone', async (t) => {
           );
           if (share > 0) sum += share * value(...p);
         }
-        seen[to] = sum;
+        seen[channels * to] = sum;
       }
-  const image = cpu.tensor(seen, { shape: [1, ...shape, 1] });
+  const image = cpu.tensor(seen, { shape: [1, ...shape, channels] });
   const scores = Array.from((await network.infer(image).data()) as Float32Array);
   const greatest = Math.max(...scores);
   const total = scores.reduce((s, v) => s + Math.exp(v - greatest), 0);
@@ -136,7 +152,10 @@ t.test('the network sees the mass alone', async (t) => {
       `${name}: ${p}, ${mass.probabilities[name]}`,
     );
   });
-});
+};
+
+t.test('the network sees the mass alone', (t) => seenBy(t, 'cut', undefined));
+t.test('or its surroundings and its mask', (t) => seenBy(t, 'channel', 4));
 
 t.test('the order of the axes says nothing', async (t) => {
   const { masses: found } = await classifyContours(ct, labels, options);

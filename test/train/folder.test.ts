@@ -136,9 +136,41 @@ t.test('mass: one kidney a sample, left ones mirrored, the mask beside the CT', 
   }
 });
 
+/** The preset with everything outside of the contour removed. */
+const removing = (preset: Preset): Preset => {
+  const { architecture } = preset;
+  const config = { ...architecture.config, inputChannels: 1 };
+  return { ...preset, contour: 'cut', architecture: { ...architecture, config } as never };
+};
+
+t.test('class: the mask beside the image', async (tap) => {
+  const root = await folder(tap.testdir(), 2);
+  const preset = presets.class as Preset;
+  tap.equal(preset.contour, 'channel');
+  const sampler = await folderSampler(preset, root, { device: d });
+  const alone = await folderSampler(removing(preset), root, { device: d });
+  for (let k = 0; k < 2; k++) {
+    const [both, cut] = await Promise.all(
+      [sampler, alone].map(({ validation }) => validation(d, k).image.data()),
+    );
+    const [b, c] = [both, cut] as [Float32Array, Float32Array];
+    tap.equal(b.length, 2 * c.length);
+    let inside = 0;
+    for (const [i, v] of c.entries()) {
+      if (b[2 * i + 1] === 1) inside++;
+      if (v !== (b[2 * i + 1] === 1 ? b[2 * i] : -1)) tap.fail(`voxel ${i}`);
+    }
+    tap.ok(inside > 0.05 * c.length && inside < 0.7 * c.length, `${inside} voxels of mass`);
+  }
+  await tap.rejects(folderSampler({ ...preset, contour: 'cut' }, root, { device: d }), {
+    code: 'InvalidFile',
+    message: /1 channels .*the preset class 2/,
+  });
+});
+
 t.test('class: each mass alone, everything outside removed', async (tap) => {
   const root = await folder(tap.testdir(), 2);
-  const preset: Preset = { ...(presets.class as Preset), loss: {} };
+  const preset = removing(presets.class as Preset);
   const sampler = await folderSampler(preset, root, { device: d });
   const seen: number[] = [];
   for (let k = 0; k < (sampler.validationCount as number); k++) {

@@ -57,6 +57,8 @@ t.test('every wrong field is named', async (tap) => {
     [{ augmentation: { shear: { range: [0, 1] } } }, /rotation, translation, scale/],
     [{ augmentation: { mirror: [0, 0, 2] } }, /augmentation.mirror/],
     [{ augmentation: { swap: [[1, 300]] } }, /augmentation.swap/],
+    [{ contour: 'channel' }, /for contour/],
+    [{ task: 'class', contour: 'rim' }, /for contour/],
     [{ average: 1 }, /for average/],
     [{ validation: { every: 0, samples: 1 } }, /for validation/],
   ];

@@ -81,6 +81,26 @@ t.test('massSample: one kidney, its masses, and a mask that holds most of them',
   t.ok(wrong / target1 < 0.35, `and ${(wrong / target1).toFixed(3)} of their volume besides`);
 });
 
+t.test('classSample: the mask beside the image', async (t) => {
+  const window = { low: -160, high: 240 };
+  for (let seed = 0; seed < 6; seed++) {
+    await scope(async () => {
+      const [cut, both] = (['cut', 'channel'] as const).map(
+        (contour) => classSample(d, seed, undefined, window, contour).image,
+      ) as [Tensor, Tensor];
+      t.strictSame(both.shape, [1, 32, 32, 32, 2]);
+      const [alone, all] = [await cut.data(), await both.data()];
+      let around = 0;
+      for (const [i, v] of alone.entries()) {
+        const inside = all[2 * i + 1] as number;
+        if (inside === 0 && (all[2 * i] as number) > -1) around++;
+        if (v !== (inside === 1 ? all[2 * i] : -1)) t.fail(`seed ${seed}: voxel ${i}`);
+      }
+      t.ok(around > 100, `seed ${seed}: ${around} voxels of what is around`);
+    });
+  }
+});
+
 t.test('classSample: classes in turn, the mass in the middle, nothing else', async (t) => {
   for (let seed = 0; seed < 24; seed++) {
     await scope(async () => {

@@ -1,4 +1,4 @@
-/** Samples for the classifier: a mass, cut out along a contour that errs a little, everything else removed. */
+/** Samples for the classifier: a mass and a contour of it that errs a little, everything else removed or the mask beside it. */
 import type { Device } from '../../device.js';
 import { acquire } from '../../ops/acquire.js';
 import { raggedMask } from '../../ops/raggedMask.js';
@@ -8,6 +8,7 @@ import { phases } from '../../phantom/palette.js';
 import { Random } from '../../phantom/random.js';
 import { renderAbdomen } from '../../phantom/render.js';
 import type { Tensor } from '../../tensor.js';
+import type { Contour } from '../preset.js';
 import { boxOf, type CropPlan, cropGridOf } from './crop.js';
 import { sampleWindow } from './sample.js';
 
@@ -15,7 +16,10 @@ import { sampleWindow } from './sample.js';
 export const classCrop: CropPlan = { shape: [32, 32, 32], step: 1, margin: 2 };
 
 export interface ClassSample {
-  /** f32 [1, s, s, s, 1], HU of the window as -1..1, -1 outside of the contour. The caller disposes it, or has a scope. */
+  /**
+   * f32 [1, s, s, s, 1], HU of the window as -1..1, -1 outside of the contour; with the contour as a channel [1, s, s, s, 2], the mask second. The
+   * caller disposes it, or has a scope.
+   */
   image: Tensor;
   /** 0 aml, 1 cystic, 2 solid. */
   class: number;
@@ -32,6 +36,7 @@ export function classSample(
   seed: number,
   crop: CropPlan = classCrop,
   window: { low: number; high: number } = sampleWindow,
+  contour: Contour = 'cut',
 ): ClassSample {
   const r = new Random(seed, 'class sample');
   const wanted = seed % 3;
@@ -67,7 +72,7 @@ export function classSample(
     noiseBlur: [(0.38 * slice) / step, across, across],
     seed: r.bits(),
     window,
-    mask: { tensor: mask, use: 'keep' },
+    mask: { tensor: mask, use: contour === 'cut' ? 'keep' : 'channel' },
   });
   for (const t of [drawn.hu, drawn.label, drawn.instance, mask]) t.dispose();
   return {
