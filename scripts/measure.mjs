@@ -1,11 +1,20 @@
-// `npm run measure [-- --weights DIR --phantoms N --seed S]`: how good the cascade is, on phantoms of seeds that no training uses and on the
-// labelled CTs of the data folder (RENVOX_DATA, default ../shared/data), which were never trained on.
-import { existsSync, readdirSync } from 'node:fs';
+// `npm run measure [-- --weights DIR --phantoms N --seed S --pictures DIR]`: how good the cascade is, on phantoms of seeds that no training
+// uses and on the labelled CTs of the data folder (RENVOX_DATA, default ../shared/data), which were never trained on. With --pictures, previews
+// of truth and finding where something went wrong.
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { analyze, device, readVolume } from '../dist/index.js';
+import { bootstrap, sphereDiameterMm } from '../dist/metrics/index.js';
+import { median } from '../dist/metrics/statistics/bootstrap.js';
 import { phantom } from '../dist/phantom/index.js';
-import { loadCascade, shippedWeights } from '../dist/pipeline/index.js';
+import {
+  classifyContours,
+  LABELS,
+  loadCascade,
+  previewPng,
+  shippedWeights,
+} from '../dist/pipeline/index.js';
 import { sameGrid } from '../dist/volume/index.js';
 
 const { values: options } = parseArgs({
@@ -13,6 +22,7 @@ const { values: options } = parseArgs({
     weights: { type: 'string' },
     phantoms: { type: 'string', default: '20' },
     seed: { type: 'string', default: '31000000' },
+    pictures: { type: 'string' },
   },
 });
 const cpu = device('cpu');
@@ -30,11 +40,9 @@ function dice(truth, found) {
   return a + b > 0 ? (2 * both) / (a + b) : Number.NaN;
 }
 
-/** 26-connected components are not needed here: instances by side and mass come from the centroids' nearest labels. */
-const quantile = (sorted, q) => sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))];
 const summary = (list) => {
   const s = [...list].sort((x, y) => x - y);
-  return `mean ${(s.reduce((x, y) => x + y, 0) / s.length).toFixed(3)}, median ${quantile(s, 0.5).toFixed(3)}, worst ${s[0].toFixed(3)} of ${s.length}`;
+  return `median ${median(s).toFixed(3)}, worst ${s[0].toFixed(3)}`;
 };
 
 /** Kidney with its masses on one side: voxels nearer to that side's kidney centroid than to the other's. */
@@ -71,13 +79,12 @@ function worldOf(volume) {
 
 const sizes = ['< 5', '5-10', '10-20', '> 20'];
 const sizeOf = (mm) => sizes[mm < 5 ? 0 : mm < 10 ? 1 : mm < 20 ? 2 : 3];
-const tally = Object.fromEntries(sizes.map((s) => [s, { all: 0, found: 0, right: 0 }]));
-const kidneys = [];
-let falseMasses = 0;
-let wrongSides = 0;
 const CLASS = { 3: 'aml', 4: 'cystic', 5: 'solid' };
 const count = Number(options.phantoms);
-for (let k = 0; k < count; k++) {
+let wrongSides = 0;
+
+/** What one phantom says: its kidneys' Dice, its masses, and what was found of them. */
+async function patient(k) {
   const p = await phantom(Number(options.seed) + k, { device: cpu });
   const finding = await analyze(p.ct, { device: cpu, weights: networks });
   const found = finding.labels;
@@ -90,53 +97,134 @@ for (let k = 0; k < count; k++) {
     left: finding.kidneys.left.centroidLpsMm,
     right: finding.kidneys.right.centroidLpsMm,
   };
+  const items = [];
   for (const side of SIDES) {
     const truth = sideMask(p.labels, side, truthCentroids, toWorld);
     if (!truth.some((v) => v)) continue;
     const mask = sideMask(found, side, foundCentroids, toWorld);
-    kidneys.push(dice(truth, mask));
+    items.push({ kidney: dice(truth, mask) });
     const other = sideMask(found, side === 'left' ? 'right' : 'left', foundCentroids, toWorld);
     if (dice(truth, other) > dice(truth, mask)) wrongSides++;
   }
+  const named = await classifyContours(p.ct, p.labels, { device: cpu, weights: networks });
   const ids = p.instances.data;
   for (const m of p.masses) {
     const votes = {};
     for (let i = 0; i < ids.length; i++)
       if (ids[i] === m.id && found.data[i] >= 3)
         votes[found.data[i]] = (votes[found.data[i]] ?? 0) + 1;
-    const t = tally[sizeOf(m.averageDiameterMm)];
-    t.all++;
     const best = Object.entries(votes).sort((x, y) => y[1] - x[1])[0];
-    if (best) t.found++;
-    if (best && CLASS[best[0]] === m.class) t.right++;
+    items.push({
+      mass: sizeOf(m.averageDiameterMm),
+      large: m.averageDiameterMm >= 10,
+      found: best !== undefined,
+      right: best !== undefined && CLASS[best[0]] === m.class,
+    });
   }
+  // Masses of one class that touch are one contour.
+  for (const m of named.masses)
+    items.push({
+      contour: sizeOf(sphereDiameterMm((m.voxels * p.ct.voxelVolume) / 1000)),
+      right: LABELS[m.class] === m.label,
+    });
   for (const m of finding.masses) {
-    // False: no voxel of a true mass within the found one's sphere.
+    // True: a true mass's sphere meets the found one's, with 2 mm to spare.
     const r = m.averageDiameterMm / 2 + 2;
-    if (
-      !p.masses.some(
-        (q) =>
-          Math.hypot(...q.centroidLpsMm.map((c, a) => c - m.centroidLpsMm[a])) <
-          r + q.averageDiameterMm / 2,
-      )
-    )
-      falseMasses++;
+    const meets = (q) =>
+      Math.hypot(...q.centroidLpsMm.map((c, a) => c - m.centroidLpsMm[a])) <
+      r + q.averageDiameterMm / 2;
+    items.push({ called: true, true: p.masses.some(meets) });
   }
+  if (options.pictures) await draw(p, finding, items, Number(options.seed) + k);
+  return items;
 }
+
+/** Pictures of what went wrong, truth and finding: kidneys below a Dice of 0.9, masses of 10 mm and more missed or misnamed, false masses. */
+async function draw(p, finding, items, seed) {
+  const faults = [
+    items.some((i) => i.kidney < 0.9) && 'kidney',
+    items.some((i) => i.large && !i.found) && 'missed',
+    items.some((i) => i.large && i.found && !i.right) && 'misnamed',
+    items.some((i) => i.called && !i.true) && 'false',
+  ].filter(Boolean);
+  if (faults.length === 0) return;
+  mkdirSync(options.pictures, { recursive: true });
+  const name = join(options.pictures, `${seed}-${faults.join('-')}`);
+  writeFileSync(`${name}-found.png`, previewPng(p.ct, finding.labels.data, finding.masses));
+  writeFileSync(
+    `${name}-truth.png`,
+    previewPng(
+      p.ct,
+      p.labels.data,
+      p.masses.map(({ class: c, ...m }) => ({
+        ...m,
+        class: c,
+        probabilities: { aml: 0, cystic: 0, solid: 0, [c]: 1 },
+      })),
+    ),
+  );
+}
+
+const patients = [];
+for (let k = 0; k < count; k++) patients.push(await patient(k));
+const mean = (list, of) => list.reduce((n, x) => n + of(x), 0) / list.length;
+/** Figures with 95 % intervals by bootstrap over phantoms. */
+const figure = (keep, of) => {
+  const { value, low, high } = bootstrap(patients, (all) => mean(all.filter(keep), of));
+  const n = patients.flat().filter(keep).length;
+  return `${value.toFixed(3)} [${low.toFixed(3)}, ${high.toFixed(3)}] of ${n}`;
+};
 if (count > 0) {
-  console.log(`${count} phantoms, seeds from ${options.seed} (phantoms, not patients)`);
-  console.log(`  kidney with masses, Dice: ${summary(kidneys)}; sides wrong: ${wrongSides}`);
-  for (const s of sizes) {
-    const t = tally[s];
-    if (t.all)
-      console.log(
-        `  masses ${s} mm: found (any overlap) ${t.found} of ${t.all}, class right in ${t.right} of the found`,
-      );
-  }
-  const large = [tally['10-20'], tally['> 20']];
-  const sum = (key) => large.reduce((n, t) => n + t[key], 0);
   console.log(
-    `  masses >= 10 mm: recall ${(sum('found') / sum('all')).toFixed(2)}; false masses, any size: ${falseMasses} in ${kidneys.length} kidneys`,
+    `${count} phantoms, seeds from ${options.seed} (phantoms, not patients); intervals of 95 %, phantoms resampled`,
+  );
+  const kidneys = patients.flat().flatMap((i) => (i.kidney === undefined ? [] : [i.kidney]));
+  console.log(
+    `  kidney with masses, Dice: ${figure(
+      (i) => i.kidney !== undefined,
+      (i) => i.kidney,
+    )}; ${summary(kidneys)}; sides wrong: ${wrongSides}`,
+  );
+  for (const s of sizes) {
+    console.log(
+      `  masses ${s} mm: found (any overlap) ${figure(
+        (i) => i.mass === s,
+        (i) => +i.found,
+      )}`,
+    );
+    console.log(
+      `    class right of the found ${figure(
+        (i) => i.mass === s && i.found,
+        (i) => +i.right,
+      )}; on true contours ${figure(
+        (i) => i.contour === s,
+        (i) => +i.right,
+      )}`,
+    );
+  }
+  console.log(
+    `  masses >= 10 mm: recall ${figure(
+      (i) => i.large === true,
+      (i) => +i.found,
+    )}, class right of the found ${figure(
+      (i) => i.large && i.found,
+      (i) => +i.right,
+    )}`,
+  );
+  console.log(
+    `  masses called, of any size: precision ${figure(
+      (i) => i.called === true,
+      (i) => +i.true,
+    )}`,
+  );
+  console.log(
+    `  class of all found ${figure(
+      (i) => i.mass !== undefined && i.found,
+      (i) => +i.right,
+    )}; of all true contours ${figure(
+      (i) => i.contour !== undefined,
+      (i) => +i.right,
+    )}`,
   );
 }
 
