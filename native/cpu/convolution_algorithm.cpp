@@ -3,6 +3,7 @@
 
 #include "cpu/winograd_gradient.h"
 #include "cpu/winograd_plan.h"
+#include "cpu/winograd_stem.h"
 
 namespace rvx::cpu {
 namespace {
@@ -26,6 +27,11 @@ bool pays(const Gather& g) {
   return winogradPays(g.cin(), g.cout, g.samples,
                       {g.axes[0].outputs, g.axes[1].outputs, g.axes[2].outputs});
 }
+// Few input channels.
+bool stemPays(const Gather& g) {
+  if (!stemFits(g)) return false;
+  return true;
+}
 bool pays(const WeightGradient& g) {
   return winogradPays(g.fineChannels(), g.coarseChannels, g.samples, g.coarseSize);
 }
@@ -38,6 +44,8 @@ void runConvolution(const Gather& g, Algorithm algorithm, Context& cx) {
           "Winograd's form was asked of a convolution that it cannot compute");
   if (fits && (algorithm == Algorithm::winograd || (algorithm == Algorithm::automatic && pays(g))))
     runWinograd(g, cx);
+  else if (algorithm == Algorithm::automatic && stemPays(g))
+    runWinogradStem(g, cx);
   else
     runGather(g, cx);
 }
