@@ -128,27 +128,27 @@ class StemStrip {
     const StemAxis &h = plan_.h, &w = plan_.w;
     StemInput job;
     job.floats = job.stride = plan_.rowFloats;
+    job.rows = 1;
+    job.fromStep = job.toStep = 0;
     for (size_t p = 0; p < h.phases.size(); ++p) {
       job.points = h.phases[p].points;
       for (int i = 0; i < job.points; ++i)
-        job.from[i] =
-            rows_ + ((tileRow * kStemTile + i) * h.step + int64_t(p)) * plan_.rowFloats;
+        job.from[i] = rows_ + ((tileRow * kStemTile + i) * h.step + int64_t(p)) * plan_.rowFloats;
       job.to = columns_ + h.phases[p].entry * plan_.rowFloats;
       RVX_ISA_CALL(stemInput)(job);
     }
     job.floats = w.tiles;
     job.stride = plan_.entryStride;
-    for (int64_t e = 0; e < h.entries; ++e)
-      for (size_t p = 0; p < w.phases.size(); ++p) {
-        job.points = w.phases[p].points;
-        for (int i = 0; i < job.points; ++i) {
-          const int64_t column = int64_t(p) + i * w.step;
-          job.from[i] = columns_ + e * plan_.rowFloats + column % plan_.period * plan_.places +
-                        column / plan_.period;
-        }
-        job.to = to + (e * w.entries + w.phases[p].entry) * plan_.entryStride;
-        RVX_ISA_CALL(stemInput)(job);
-      }
+    job.rows = h.entries;
+    job.fromStep = plan_.rowFloats;
+    job.toStep = w.entries * plan_.entryStride;
+    for (size_t p = 0; p < w.phases.size(); ++p) {
+      job.points = w.phases[p].points;
+      for (int i = 0; i < job.points; ++i)
+        job.from[i] = columns_ + plan_.columnAt[p + size_t(i) * size_t(w.step)];
+      job.to = to + w.phases[p].entry * plan_.entryStride;
+      RVX_ISA_CALL(stemInput)(job);
+    }
   }
 
   // Where the ring has what the products of plane d want. Planes outside are left out, at either end.
@@ -158,16 +158,15 @@ class StemStrip {
     low_ = 0, high_ = int64_t(planes.size());
     while (low_ < high_ && !inside(z(low_))) ++low_;
     while (low_ < high_ && !inside(z(high_ - 1))) --high_;
-    size_t at = 0;
-    for (const auto& ofW : plan_.w.entriesOf)
-      for (const auto& ofH : plan_.h.entriesOf)
-        for (int64_t k = low_; k < high_; ++k)
-          for (int eh : ofH)
-            for (int ew : ofW)
-              for (int64_t ci = 0; ci < plan_.cin; ++ci)
-                offsets_[at++] = slotOf(z(k)) * plan_.planeFloats() +
-                                 ((ci * plan_.h.entries + eh) * plan_.w.entries + ew) *
-                                     plan_.entryStride;
+    auto to = offsets_.begin();
+    auto from = plan_.stepAt.begin();
+    for (const StemPlan::Point& point : plan_.points) {
+      for (int64_t k = low_; k < high_; ++k) {
+        const int64_t plane = slotOf(z(k)) * plan_.planeFloats();
+        for (int64_t i = 0; i < point.perPlane; ++i) *to++ = plane + from[i];
+      }
+      from += point.perPlane;
+    }
   }
 
   // A group of tiles from `first` on: all points, brought back along H.
@@ -201,8 +200,8 @@ class StemStrip {
   }
 
   // The same tiles along W, into y. Returns the number of voxels.
-  double finish(const StemPlan::OutBlock& b, int64_t d, int64_t first, int64_t count,
-                double before, Moments* moments) {
+  double finish(const StemPlan::OutBlock& b, int64_t d, int64_t first, int64_t count, double before,
+                Moments* moments) {
     const int64_t height = g_.axes[1].outputs, width = g_.axes[2].outputs;
     StemStore job;
     job.tileStride = b.NV * plan_.lanes;
@@ -210,6 +209,7 @@ class StemStrip {
     job.pointStride = kStemTile * job.rowStride;
     job.points = plan_.w.points;
     job.stride = g_.cout;
+    job.stream = plan_.stream;
     job.channels = std::min(job.tileStride, g_.cout - b.first);
     job.bias = bias_ + b.first;
     job.mean = moments ? moments_ : nullptr;
@@ -225,10 +225,10 @@ class StemStrip {
         const int64_t h = (firstTileRow_ + tileRow) * kStemTile + r;
         job.rows[r] = nullptr;
         if (h >= height) continue;
-        job.rows[r] = g_.y +
-                      (((n_ * g_.outSize[0] + d) * height + h) * width + column * kStemTile) *
-                          g_.cout +
-                      b.first;
+        job.rows[r] =
+            g_.y +
+            (((n_ * g_.outSize[0] + d) * height + h) * width + column * kStemTile) * g_.cout +
+            b.first;
         ++rows;
       }
       RVX_ISA_CALL(stemStore)(job);
@@ -275,10 +275,9 @@ void runWinogradStem(const Gather& g, Context& cx) {
     return runStrips(g, plan, weights.data(), bias.data());
   }
   Buffer& buffer = *g.weightBuffer;
-  Companion& kept =
-      buffer.companion({kStemCompanion, plan.lanes, plan.cin, g.cout, g.kernel[0], g.kernel[1],
-                        g.kernel[2], plan.h.step, plan.w.step},
-                       bytes);
+  Companion& kept = buffer.companion({kStemCompanion, plan.lanes, plan.cin, g.cout, g.kernel[0],
+                                      g.kernel[1], g.kernel[2], plan.h.step, plan.w.step},
+                                     bytes);
   if (kept.made != buffer.written) {
     kept.made = Companion::kNever;  // should the work be interrupted
     stemWeights(g, plan, static_cast<float*>(kept.data));

@@ -63,6 +63,8 @@ struct StemPlan {
   };
   std::vector<Point> points;
   int64_t steps = 0;  // of all points
+  // Where a plane of the ring has each step of one kd, point by point.
+  std::vector<int64_t> stepAt;
 
   // Weights, in floats: [output block][point][step][NV][lanes].
   struct OutBlock {
@@ -75,11 +77,13 @@ struct StemPlan {
 
   // Packed rows of the input: column c lies at c % period * places + c / period.
   int64_t period, places, rowFloats;
+  std::vector<int64_t> columnAt;  // of column c of the first tile, c < reach(1)
 
   // Strips: rows of tiles in one, how many there are; planes of a chunk along D.
   int64_t stripTileRows = 1, strips = 1, chunkPlanes = 0, chunks = 1;
   int64_t firstPlane, slots;  // of the ring: z >= firstPlane goes to slot (z - firstPlane) % slots
-  int64_t entryStride = 0;    // floats of one channel's pair of entries: the tiles of a strip, and slack
+  int64_t entryStride =
+      0;  // floats of one channel's pair of entries: the tiles of a strip, and slack
   int64_t planeFloats() const { return cin * h.entries * w.entries * entryStride; }
 
   // Tiles that go from products to outputs together, and how their products are cut, by NV.
@@ -90,8 +94,11 @@ struct StemPlan {
   };
   std::vector<Tile> tiles[3];
 
+  bool stream;  // y past the caches
+
  private:
   void splitStrips(const Gather& g);
+  void groupTilesOf(int NV);
 };
 
 // Whether `g` is what the above computes.

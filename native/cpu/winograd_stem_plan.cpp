@@ -9,6 +9,8 @@ namespace {
 // A ring of transformed planes, the weights of all points beside it, shall stay in the second cache.
 constexpr int64_t kRingBytes = 400 << 10;
 constexpr int64_t kTasks = 48, kFewTasks = 8;
+// What no cache holds until it is read.
+constexpr int64_t kStreamBytes = 32 << 20;
 // Tiles of a group are transformed along H where their products lie, and wait for those along W, in the
 // first cache.
 constexpr int64_t kGroupBytes = 32 << 10;
@@ -63,16 +65,29 @@ StemPlan::StemPlan(const Gather& g)
   period = kStemTile * w.step;
   places = ceilDivide(w.reach(w.tiles), period);
   rowFloats = ceilDivide(period * places, kStemSlack) * kStemSlack;
+  for (int64_t c = 0; c < w.reach(1); ++c) columnAt.push_back(c % period * places + c / period);
   splitStrips(g);
-  for (const OutBlock& b : outBlocks) {
-    if (!tiles[b.NV].empty()) continue;
-    const int64_t tileBytes = kStemTile * w.points * b.NV * lanes * int64_t(sizeof(float));
-    const int64_t most = std::max<int64_t>(4, kGroupBytes / tileBytes / 4 * 4);
-    groupTiles[b.NV] = std::min(most, stripTileRows * w.tiles);
-    for (int S : splitRow(groupTiles[b.NV], b.NV, RVX_ISA_CALL(stemTileSizes)(b.NV))) {
-      tiles[b.NV].push_back({paddedTiles[b.NV], RVX_ISA_CALL(stemTile)(b.NV, S)});
-      paddedTiles[b.NV] += S;
-    }
+  stream = g.cout % lanes == 0 && g.samples * g.axes[0].outputs * g.axes[1].outputs *
+                                          g.axes[2].outputs * g.cout * int64_t(sizeof(float)) >=
+                                      kStreamBytes;
+  for (const auto& columns : w.entriesOf)
+    for (const auto& rows : h.entriesOf)
+      for (int eh : rows)
+        for (int ew : columns)
+          for (int64_t ci = 0; ci < cin; ++ci)
+            stepAt.push_back(((ci * h.entries + eh) * w.entries + ew) * entryStride);
+  for (const OutBlock& b : outBlocks)
+    if (tiles[b.NV].empty()) groupTilesOf(b.NV);
+}
+
+void StemPlan::groupTilesOf(int NV) {
+  const int64_t all = stripTileRows * w.tiles;
+  const int64_t tileBytes = kStemTile * w.points * NV * lanes * int64_t(sizeof(float));
+  const int64_t groups = ceilDivide(all, std::max<int64_t>(4, kGroupBytes / tileBytes / 4 * 4));
+  groupTiles[NV] = ceilDivide(ceilDivide(all, groups), 4) * 4;
+  for (int S : splitRow(groupTiles[NV], NV, RVX_ISA_CALL(stemTileSizes)(NV))) {
+    tiles[NV].push_back({paddedTiles[NV], RVX_ISA_CALL(stemTile)(NV, S)});
+    paddedTiles[NV] += S;
   }
 }
 

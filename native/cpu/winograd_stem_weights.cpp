@@ -39,9 +39,8 @@ void stemWeights(const Gather& g, const StemPlan& plan, float* weights) {
   // One vector of output channels and one plane of the kernel each.
   parallelFor(plan.couts / lanes * planes, [&](int64_t task) {
     const int64_t first = task / planes * lanes, d = task % planes;
-    const auto& block = *std::find_if(plan.outBlocks.begin(), plan.outBlocks.end(), [&](auto& b) {
-      return first < b.first + b.NV * lanes;
-    });
+    const auto& block = *std::find_if(plan.outBlocks.begin(), plan.outBlocks.end(),
+                                      [&](auto& b) { return first < b.first + b.NV * lanes; });
     const int64_t width = block.NV * lanes;
     float* to = weights + block.first * plan.steps + first - block.first;
     const int64_t plane = g.axes[0].kernel[size_t(d)] * g.kernel[1];

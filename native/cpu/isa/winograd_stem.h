@@ -23,17 +23,18 @@ struct StemRow {
   const float *scale, *shift;  // of the channel, or nullptr
   float slope;
   int64_t firstColumn, period, places;
-  float *line, *out;
+  float *line, *out;  // with kStemSlack
 };
 
-// to[a * stride + i] = sum over b of M[a][b] * from[b][i], i < floats, with the matrix that brings n
-// inputs to n points.
+// to[r * toStep + a * stride + i] = sum over b of M[a][b] * from[b][r * fromStep + i], i < floats, r <
+// rows, with the matrix that brings n inputs to n points.
 struct StemInput {
   const float* from[kStemMostPoints];
   int points;
   int64_t floats;
   float* to;
   int64_t stride;
+  int64_t rows, fromStep, toStep;
 };
 
 // Likewise from n points, `stride` floats apart, to the outputs of a tile, `toStride` apart.
@@ -66,8 +67,9 @@ struct StemStore {
   int64_t tiles;
   float* rows[kStemTile];  // at the first tile; nullptr: not there
   int64_t stride, width;   // floats from one voxel to the next, voxels that are there
-  int64_t channels;
-  const float* bias;  // up to a whole vector
+  int64_t channels;        // of up to two vectors
+  bool stream;             // past the caches; rows and stride are aligned to vectors
+  const float* bias;       // up to a whole vector
   // Up to a whole vector: mean and sum of squared deviations of what was stored; or nullptr.
   float *mean, *m2;
 };

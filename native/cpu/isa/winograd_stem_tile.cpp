@@ -25,10 +25,11 @@ void tile(const StemTile& j) {
     }
     w += NV * kLanes;
   }
+  float* out = j.out;
 #pragma GCC unroll 32
   for (int s = 0; s < S; ++s)
 #pragma GCC unroll 2
-    for (int n = 0; n < NV; ++n) store(j.out + (s * NV + n) * kLanes, sum[s][n]);
+    for (int n = 0; n < NV; ++n) store(out + (s * NV + n) * kLanes, sum[s][n]);
 }
 
 template <int NV, int... S>
