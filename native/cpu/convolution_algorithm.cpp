@@ -28,7 +28,7 @@ bool pays(const Gather& g) {
                       {g.axes[0].outputs, g.axes[1].outputs, g.axes[2].outputs});
 }
 
-// Measured likewise: with few input channels Winograd's form wins by 1.3 to 5 where it halves the
+// Measured likewise: with few input channels Winograd's form wins by 1.2 to 5 where it halves the
 // multiplications at least, tiles that hang over the edge along H included (along W the direct form has
 // tiles too), unless so few products go into a sum, by so few output channels, that transforms count
 // for more.

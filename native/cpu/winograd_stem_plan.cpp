@@ -20,7 +20,8 @@ int64_t ceilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 bool axisFits(const GatherAxis& a) {
   for (size_t t = 1; t < a.offset.size(); ++t)
     if (a.offset[t] != a.offset[0] + int64_t(t)) return false;
-  return !a.offset.empty() && ceilDivide(int64_t(a.offset.size()), a.step) <= kStemTile;
+  return !a.offset.empty() &&
+         kStemTile + ceilDivide(int64_t(a.offset.size()), a.step) - 1 <= kStemMostPoints;
 }
 
 }  // namespace
@@ -67,9 +68,9 @@ StemPlan::StemPlan(const Gather& g)
   rowFloats = ceilDivide(period * places, kStemSlack) * kStemSlack;
   for (int64_t c = 0; c < w.reach(1); ++c) columnAt.push_back(c % period * places + c / period);
   splitStrips(g);
-  stream = g.cout % lanes == 0 && g.samples * g.axes[0].outputs * g.axes[1].outputs *
-                                          g.axes[2].outputs * g.cout * int64_t(sizeof(float)) >=
-                                      kStreamBytes;
+  const int64_t voxels = g.samples * g.axes[0].outputs * g.axes[1].outputs * g.axes[2].outputs;
+  stream = g.cout % lanes == 0 && reinterpret_cast<uintptr_t>(g.y) % 64 == 0 &&
+           voxels * g.cout * int64_t(sizeof(float)) >= kStreamBytes;
   for (const auto& columns : w.entriesOf)
     for (const auto& rows : h.entriesOf)
       for (int eh : rows)

@@ -23,7 +23,7 @@ struct StemRow {
   const float *scale, *shift;  // of the channel, or nullptr
   float slope;
   int64_t firstColumn, period, places;
-  float *line, *out;  // with kStemSlack
+  float *line, *out;
 };
 
 // to[r * toStep + a * stride + i] = sum over b of M[a][b] * from[b][r * fromStep + i], i < floats, r <

@@ -3,7 +3,7 @@
 // the coefficients of the product of all x - b with b another point; the rows share factors. The
 // weight's matrix (cpu/winograd_stem_weights.cpp) has what that leaves.
 //
-// Points with -1/2 as the seventh err least of those with one decimal and those of powers of two.
+// As the seventh, -1/2 errs least of ten that were tried (docs/cpu-convolution.md).
 #pragma once
 #include "cpu/isa/winograd_points.h"
 
