@@ -60,9 +60,14 @@ function callsOf(cpu: Device, l: Layer) {
       : cpu.run('conv3d', { x, weight, ...fields });
   };
   const both = kernel === 3 && stride === 1 && dilation === 1;
-  const calls: Record<string, Call> = both
-    ? { direct: by('direct'), winograd: by('winograd') }
-    : { direct: by('direct') };
+  // Winograd's form of few channels is taken by `auto` alone.
+  const few = l.kind === 'conv3d' && l.cin <= 4;
+  const other: Record<string, Call> = few
+    ? { auto: by('auto') }
+    : both
+      ? { winograd: by('winograd') }
+      : {};
+  const calls: Record<string, Call> = { direct: by('direct'), ...other };
   return { x, weight, calls };
 }
 

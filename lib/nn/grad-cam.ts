@@ -20,7 +20,8 @@ export interface GradCamOptions {
 /**
  * The class activation map of one image: relu(sum over channels of weight x activation), not scaled. With `grad-cam` a channel's weight is the
  * mean over space of the gradient of the class's logit (Selvaraju et al. 2017, arXiv 1610.02391); with `grad-cam++` see
- * {@link gradCamPlusPlus}. High values are evidence for the class. In f32, whatever the network's precision.
+ * {@link gradCamPlusPlus}. High values are evidence for the class. In f32, whatever the network's precision, and by direct convolutions: gradients
+ * jump where a ReLU's input passes zero, and a little more rounding there moves maps by thousandths.
  * @param x - the network's input [1, D, H, W, C]
  * @returns f32, [1, d, h, w, 1] on the layer's grid: its voxel i lies at the input's voxel i * `network.layerStride(layer)`
  * @throws RenvoxError InvalidArgument, ShapeMismatch
@@ -47,7 +48,7 @@ export function gradCam(network: ResNet3D, x: Tensor, options: GradCamOptions): 
     const seed = network.device.tensor(chosen, { shape: [1, classes] });
     // The layer's output is put into a second pass as something that does not depend on the first, so that the gradient ends there.
     const replaced = (name: string, output: Tensor) => (name === layer ? activations : output);
-    const pass = () => network.forward(x, { tap: replaced });
+    const pass = () => network.forward(x, { tap: replaced, algorithm: 'direct' });
     const [gradient] = gradients(pass, [activations], seed).gradients as [Tensor];
     const weights =
       method === 'grad-cam' ? globalAveragePool(gradient) : gradCamPlusPlus(activations, gradient);
@@ -60,6 +61,7 @@ function activationsOf(network: ResNet3D, x: Tensor, layer: string): Tensor {
   return scope(() => {
     let found: Tensor | undefined;
     network.features(x, {
+      algorithm: 'direct',
       tap: (name, output) => {
         if (name === layer) found = output;
         return output;

@@ -61,7 +61,8 @@ void GatherPlan::chooseChannels(const Gather& g) {
   if (cin <= 4 && packed.interleave <= 2) {
     thin = true;
     block = cin == 3 ? 4 : cin;
-    bool consecutive = block == cin && w.offset.size() > 1 && block * w.step <= 4;
+    const int64_t voxel = block * w.step;
+    bool consecutive = block == cin && w.offset.size() > 1 && voxel <= 4 && voxel != 3;
     for (size_t t = 1; t < w.offset.size(); ++t)
       consecutive = consecutive && w.offset[t] == w.offset[t - 1] + 1;
     merged = consecutive;

@@ -31,6 +31,28 @@ static inline Vec load(const float* p) {
   return v;
 }
 static inline void store(float* p, Vec v) { std::memcpy(p, &v, sizeof v); }
+// Past the caches, for results that no cache holds until they are read; p is aligned to a vector.
+// fence() comes before another thread reads them.
+static inline void stream(float* p, Vec v) {
+#if RVX_NATIVE == 16
+  _mm512_stream_ps(p, (__m512)v);
+#elif RVX_NATIVE == 8
+  _mm256_stream_ps(p, (__m256)v);
+#elif defined(__x86_64__)
+  for (int l = 0; l < kLanes; l += 4) {
+    __m128 part;
+    std::memcpy(&part, (const float*)&v + l, sizeof part);
+    _mm_stream_ps(p + l, part);
+  }
+#else
+  store(p, v);
+#endif
+}
+static inline void fence() {
+#if defined(__x86_64__)
+  _mm_sfence();
+#endif
+}
 static inline Vec splat(float x) { return Vec{} + x; }
 static inline Vec select(IntVec mask, Vec a, Vec b) {
   return (Vec)((mask & (IntVec)a) | (~mask & (IntVec)b));

@@ -1,41 +1,17 @@
 // Output transforms of winograd.h: along D from points to planes; along H and W a tile at a time in
 // registers, with bias, store and sums for the statistics.
+#include "cpu/isa/channel_sums.h"
 #include "cpu/isa/winograd.h"
 #include "cpu/isa/winograd_points.h"
 
 namespace rvx::RVX_ISA {
 namespace {
 
-// Sums of a channel's values about its first, so that no digit is lost where the mean is far greater
-// than the deviation.
-struct Sums {
-  Vec first{}, sum{}, squares{};
-  int64_t count = 0;
-
-  void add(const Vec* v, int64_t n) {
-    if (!count) first = v[0];
-    count += n;
-    Vec s{}, q{};
-    for (int64_t i = 0; i < n; ++i) {
-      const Vec d = v[i] - first;
-      s += d;
-      q = fma(d, d, q);
-    }
-    sum += s;
-    squares += q;
-  }
-  void finish(float* mean, float* m2) const {
-    const Vec n = splat(float(count)), rest = sum / n, m = squares - rest * sum;
-    store(mean, first + rest);
-    store(m2, m > Vec{} ? m : Vec{});
-  }
-};
-
 template <bool Whole>
 void storeChannels(const WinogradStore& j, int64_t from) {
   const int64_t lanes = Whole ? kLanes : j.channels - from;
   const Vec bias = load(j.bias + from);
-  Sums sums;
+  ChannelSums sums;
   for (int64_t tile = 0; tile < j.tiles; ++tile) {
     const float* in = j.in + tile * j.tileStride + from;
     Vec half[6][4];
