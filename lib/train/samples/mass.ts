@@ -70,17 +70,12 @@ export function massSample(
     side === 'left',
   );
   const drawn = renderAbdomen(device, abdomen, grid, cut(r, crop.shape[0]));
-  // A kidney network's coarse grid closes the sinus now and then, a wide pelvis most of all.
-  const closed = r.chance(0.3);
   // The wider the pelvis, the more often it is taken for kidney.
   const { hydronephrosis = 0 } = abdomen.kidneys.find((kidney) => kidney.side === side) ?? {};
   const pelvis = r.chance(0.15 + 0.5 * hydronephrosis);
   const mask = raggedMask(drawn.label, {
     labels: [1, pelvis ? PELVIS : 2],
-    shift: closed ? r.uniform(0.2, 1.2) : r.normal(0.1, 0.35),
-    ragged: r.uniform(0, 0.6),
-    scale: r.uniform(2.5, 7),
-    blur: closed ? r.uniform(2, 4) : r.uniform(0.7, 1.8),
+    ...outlineOf(r, step),
     seed: r.bits(),
   });
   // Slices of a scan are often thicker than the voxels of the crop.
@@ -99,6 +94,21 @@ export function massSample(
   const target = instanceClasses(drawn.label, last, PELVIS - 1);
   for (const t of [drawn.hu, drawn.instance, drawn.label, last, mask]) t.dispose();
   return { image, target };
+}
+
+/**
+ * How the outline of a kidney network errs, in voxels of `step` mm: a little; with the sinus closed, as on a coarse grid, a wide pelvis most
+ * of all; or by millimetres in and out, into muscle and liver beside the kidney and away from masses that stand out.
+ */
+function outlineOf(r: Random, step: number) {
+  const [shift, ragged, scale, blur] = (
+    {
+      fine: [r.normal(0.2, 0.9), r.uniform(0, 1.5), r.uniform(6, 18), r.uniform(1.7, 4.5)],
+      closed: [r.uniform(0.5, 3), r.uniform(0, 1.5), r.uniform(6, 18), r.uniform(5, 10)],
+      coarse: [r.normal(0.5, 1.2), r.uniform(1, 4), r.uniform(8, 22), r.uniform(4, 8)],
+    } as const
+  )[r.pick(['fine', 'fine', 'closed', 'closed', 'coarse', 'coarse', 'coarse'] as const)];
+  return { shift: shift / step, ragged: ragged / step, scale: scale / step, blur: blur / step };
 }
 
 /** A third of the scans end within the kidney. */
