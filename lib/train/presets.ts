@@ -21,15 +21,15 @@ const kidney: Preset = {
   grid: { shape: [48, 48, 64], spacing: [6, 6, 6] },
   window: abdomen,
   seed: 1,
-  steps: 8000,
+  steps: 9000,
   batch: 1,
   loss: { classWeights: { first: [1, 4], last: [1, 1] }, dice: {} },
   optimiser: { kind: 'adam', learningRate: 3e-3 },
   schedule: { constant: 0.6, end: 0.05 },
   clip: 2,
-  average: 0.998,
-  validation: { every: 1000, samples: 16 },
-  checkpoint: 500,
+  average: 0.995,
+  validation: { every: 500, samples: 16 },
+  checkpoint: 250,
 };
 
 const mass: Preset = {
