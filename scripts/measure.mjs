@@ -41,6 +41,7 @@ function dice(truth, found) {
 }
 
 const summary = (list) => {
+  if (list.length === 0) return 'none';
   const s = [...list].sort((x, y) => x - y);
   return `median ${median(s).toFixed(3)}, worst ${s[0].toFixed(3)}`;
 };
@@ -186,6 +187,7 @@ if (count > 0) {
     )}; ${summary(kidneys)}; sides wrong: ${wrongSides}`,
   );
   for (const s of sizes) {
+    if (!patients.flat().some((i) => i.mass === s)) continue;
     console.log(
       `  masses ${s} mm: found (any overlap) ${figure(
         (i) => i.mass === s,

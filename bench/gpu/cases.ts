@@ -183,6 +183,11 @@ export function cases(d: Device, size: Size): Case[] {
     const layer = { weight, gamma, beta, runningMean, runningVar: d.full([16], 1.3) };
     return () => [...ops.foldBatchNorm(layer)];
   });
+  add('batchNormCoefficients', () => {
+    const [gamma, beta, runningMean] = [random([16], 2), random([16], 3), random([16], 4)];
+    const norm = { gamma, beta, runningMean, runningVar: d.full([16], 1.3) };
+    return () => [...ops.batchNormCoefficients(norm, 3)];
+  });
   add('normCoefficients', () => {
     const x = image(16, 1);
     const weight = random([16, 16, 1, 1, 1], 2);

@@ -109,7 +109,8 @@ export interface FoldedLayer extends FixedBatchNorm {
 
 /**
  * The convolution that equals a convolution followed by a batch norm in eval mode: with a = gamma / sqrt(runningVar + eps) for each
- * output channel, the weight a * weight and the bias a * (bias - runningMean) + beta. For inference: it has no gradient.
+ * output channel, the weight a * weight and the bias a * (bias - runningMean) + beta. For inference: it has no gradient. Networks here apply their
+ * norms on load instead ({@link batchNormCoefficients}); this is for those who keep or export the folded weights.
  * @returns new tensors, in the shapes of weight and gamma
  * @throws RenvoxError ShapeMismatch, DtypeMismatch, InvalidArgument
  */

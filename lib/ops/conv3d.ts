@@ -43,8 +43,8 @@ export interface Conv3dOptions {
   /**
    * How products of fp32 are formed on the CPU, here and in the gradients with respect to x and the weight. `direct`: one by one. `winograd`
    * (3x3x3 weights, stride 1): with a sixth of the multiplications; relative RMS error up to 2.5e-6 at 64 input channels and
-   * 4e-6 at 256, where direct has 1e-6 and 2e-6; of the weight's gradient up to 2e-6 by either. Default `auto`: the faster one for the shape;
-   * direct on a GPU.
+   * 4e-6 at 256, where direct has 1e-6 and 2e-6; of the weight's gradient up to 2e-6 by either. Default `auto`: the faster one for the shape,
+   * for up to four input channels a third form with strides or not (relative RMS error up to 4e-6); direct on a GPU.
    */
   algorithm?: 'direct' | 'winograd' | 'auto' | undefined;
 }

@@ -19,7 +19,7 @@ export interface Stage<N> {
   network: N;
   shape: [number, number, number];
   spacing: [number, number, number];
-  /** mm that a crop keeps free; undefined where the file does not say. */
+  /** mm that a crop round a kidney or a mass keeps free; undefined where the file does not say. */
   margin: number | undefined;
   window: NetworkWindow;
   /** How a classifier is told which mass is meant: all else removed, or the mask as a second channel. */

@@ -46,7 +46,7 @@ export async function planAnalysis(
     stages: [
       'window and resample to the kidney network’s grid, find both kidneys, decide sides by position',
       'crop each kidney, delineate masses',
-      `crop each mass (at most ${CAPACITY} a side) by its contour, classify AML / cystic / solid`,
+      `crop each mass (at most ${CAPACITY} a side) with its contour, classify AML / cystic / solid`,
       'bring labels and figures back to the grid of the CT',
       ...(second ? ['bring the second phase to that grid, measure enhancement'] : []),
       ...(gradCam ? ['explain the class of each mass by Grad-CAM'] : []),

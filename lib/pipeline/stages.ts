@@ -31,7 +31,7 @@ import { isOneStage, logitsOfSide } from './one-stage.js';
 
 /** Most masses that are told apart on one side. */
 export const CAPACITY = 16;
-/** mm that the second stage sees around a kidney. */
+/** mm that a second stage sees around a kidney whose file does not say. */
 const KIDNEY_MARGIN = 8;
 /** mm that a classifier sees around a mass whose file does not say. */
 const MASS_MARGIN = 2;
@@ -127,7 +127,7 @@ export function findMasses(
         size: mass.shape,
         spacing: kidney.spacing,
         step: mass.spacing[0],
-        margin: KIDNEY_MARGIN,
+        margin: mass.margin ?? KIDNEY_MARGIN,
         // The network has seen right kidneys and mirrored left ones.
         mirror: side === 'left',
       };

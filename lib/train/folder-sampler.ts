@@ -20,6 +20,7 @@ import { readPatients, type Split, splitPatients, usualSplit } from './data/pati
 import { readCase } from './data/read-case.js';
 import { maskChannels, type Preset } from './preset.js';
 import type { Sample, Sampler } from './sampler.js';
+import { outlineOf } from './samples/mass.js';
 
 export interface FolderOptions {
   device: Device;
@@ -200,7 +201,10 @@ function draw(preset: Preset, device: Device, item: Item, r?: Random): Sample {
           contour === 'channel' ? beside(image, labels) : maskOutside(image, labels, window.low),
         target: device.tensor(Int32Array.of(item.class ?? 0)),
       };
-    return { image: task === 'mass' ? withMask(image, labels, r) : image, target: labels };
+    return {
+      image: task === 'mass' ? withMask(image, labels, grid.spacing[0], r) : image,
+      target: labels,
+    };
   });
 }
 
@@ -263,15 +267,9 @@ function labelled({ labels }: Item, r: Random): number {
 }
 
 /** The kidney's mask as last channel; in training its outline errs as a kidney network's does. */
-function withMask(image: Tensor, truth: Tensor, r?: Random): Tensor {
+function withMask(image: Tensor, truth: Tensor, step: number, r?: Random): Tensor {
   const mask = r
-    ? raggedMask(truth, {
-        shift: r.normal(0.1, 0.35),
-        ragged: r.uniform(0, 0.6),
-        scale: r.uniform(2.5, 7),
-        blur: r.uniform(0.7, 1.8),
-        seed: r.bits(),
-      })
+    ? raggedMask(truth, { ...outlineOf(r, step), seed: r.bits() })
     : maskEquals(truth, [1, 2]);
   return beside(image, mask);
 }

@@ -32,7 +32,7 @@ struct Gather {
   const float* weight = nullptr;
   int64_t weightCo = 0, weightCi = 0;  // strides of the weight's channels, in floats
   Int3 kernel{1, 1, 1};                // its spatial axes, contiguous
-  // The buffer that is the weight, all of it, where a transformed form may be kept beside it.
+  // The buffer that is the weight, all of it, where packed and transformed forms may be kept beside it.
   Buffer* weightBuffer = nullptr;
   const float* bias = nullptr;
   float* y = nullptr;

@@ -20,13 +20,13 @@ int64_t bytesOf(const WinogradPlan& plan) { return plan.weightFloats() * int64_t
 
 void runRanges(const Gather& g, Context& cx) {
   const int64_t lanes = 2 * WinogradPlan(g).lanes;
-  const int64_t share = kRangeBytes / bytesOf(WinogradPlan(g, 0, lanes)) * lanes;
+  const int64_t share = kRangeBytes / bytesOf(WinogradPlan::ofRange(g, 0, lanes)) * lanes;
   const int64_t range = std::max(lanes, share);
-  const WinogradPlan largest(g, 0, std::min(range, g.cout));
+  const auto largest = WinogradPlan::ofRange(g, 0, std::min(range, g.cout));
   const WinogradInput input(g, largest, cx);
   Workspace weights(cx, size_t(bytesOf(largest)));
   for (int64_t first = 0; first < g.cout; first += range) {
-    const WinogradPlan plan(g, first, std::min(range, g.cout - first));
+    const auto plan = WinogradPlan::ofRange(g, first, std::min(range, g.cout - first));
     winogradWeights(g, plan, weights.data());
     input.multiply(plan, weights.data(), winogradBias(g, plan).data(), cx);
   }

@@ -38,7 +38,8 @@ Int3 dilationOf(const Gather& g) {
   return d;
 }
 
-WinogradPlan::WinogradPlan(const Gather& g, int64_t firstChannel, int64_t channelCount)
+WinogradPlan::WinogradPlan(const Gather& g, int64_t firstChannel, int64_t channelCount,
+                           const Order* given)
     : lanes(RVX_ISA_CALL(vectorLanes)()),
       firstChannel(firstChannel),
       channelCount(channelCount),
@@ -60,7 +61,7 @@ WinogradPlan::WinogradPlan(const Gather& g, int64_t firstChannel, int64_t channe
       count * tiles * kWinogradPoints * (blocks * kWinogradBlock + couts) * int64_t(sizeof(float));
   const bool deep = weightFloats() * int64_t(sizeof(float)) >
                     (tiles <= kDeepTiles ? kDeepWeightBytes : kStripWeightBytes);
-  order = deep && workBytes <= kPointsBytes ? Order::points : Order::strips;
+  order = given ? *given : deep && workBytes <= kPointsBytes ? Order::points : Order::strips;
   if (order == Order::strips) {
     splitStrips();
   } else {

@@ -91,11 +91,14 @@ struct WinogradSource {
 };
 
 struct WinogradPlan {
-  // Of output channels `firstChannel` to firstChannel + channelCount - 1.
-  WinogradPlan(const Gather& g, int64_t firstChannel, int64_t channelCount);
-  explicit WinogradPlan(const Gather& g) : WinogradPlan(g, 0, g.cout) {}
-
   enum class Order { strips, points };
+  explicit WinogradPlan(const Gather& g) : WinogradPlan(g, 0, g.cout, nullptr) {}
+  // Of output channels `firstChannel` to firstChannel + channelCount - 1 alone, point by point whatever their number.
+  static WinogradPlan ofRange(const Gather& g, int64_t firstChannel, int64_t channelCount) {
+    constexpr Order kPoints = Order::points;
+    return WinogradPlan(g, firstChannel, channelCount, &kPoints);
+  }
+
   Order order;
   int lanes;
   int64_t firstChannel, channelCount;
@@ -142,6 +145,7 @@ struct WinogradPlan {
   void multiply(const float* in, const int64_t* offsets, const float* weights, float* out) const;
 
  private:
+  WinogradPlan(const Gather& g, int64_t firstChannel, int64_t channelCount, const Order* given);
   void splitStrips();
   void tileRows();
 };

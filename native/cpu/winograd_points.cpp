@@ -92,6 +92,8 @@ WinogradInput::WinogradInput(const Gather& g, const WinogradPlan& plan, Context&
 
 void WinogradInput::multiply(const WinogradPlan& plan, const float* weights, const float* bias,
                              Context& cx) const {
+  require(plan.order == WinogradPlan::Order::points, "InternalError",
+          "A convolution was planned in strips and run by points");
   const PointProducts products{plan};
   const int64_t outPlanes = inPlanes_ - 2;
   const int64_t sumStride = plan.count * outPlanes * products.outFloats + kWinogradBlock;

@@ -1,5 +1,10 @@
-// batchNorm in both modes and its gradient (norm.cu); batchNormCoefficients: a thread for every pair; and foldBatchNorm: a thread for every weight, in double; weight read and
-// written once, the filter's factor by each block again. The first block of a filter writes its bias.
+// batchNorm in both modes and its gradient (norm.cu).
+//
+// batchNormCoefficients: scale = gamma / sqrt(variance + eps), shift = beta - mean scale, in double, a thread for every pair of sample and
+// channel. Bytes: four floats read and two written a pair.
+//
+// foldBatchNorm: a thread for every weight, in double; weight read and written once, the filter's factor by each block again. The first block
+// of a filter writes its bias.
 #include <algorithm>
 
 #include "cuda/norm.h"

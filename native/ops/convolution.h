@@ -33,7 +33,7 @@ struct Precision {
 };
 
 // How products of a convolution are formed. Winograd's form (CPU, products of fp32, 3^3, stride 1) does so with fewer
-// multiplications and a larger rounding error; `automatic` takes it where it is faster.
+// multiplications and a larger rounding error; `automatic` takes it, or a form for first layers, where that is faster.
 enum class Algorithm { automatic, direct, winograd };
 
 inline Algorithm algorithmFromName(const std::string& name) {

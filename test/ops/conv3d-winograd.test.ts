@@ -186,6 +186,26 @@ t.test('random shapes', async (t) => {
   t.comment(`largest error: ${worst.toFixed(2)} of the bar`);
 });
 
+t.test('weights in ranges of channels, the last one small: as the direct form', async (t) => {
+  for (const [space, cin, cout, dilation] of [
+    [[1, 8, 24, 32], 192, 384, 1],
+    [[1, 4, 48, 48], 256, 272, 1],
+    [[1, 16, 16, 16], 192, 384, 2],
+  ] as const) {
+    const x = randomTensor(cpu, [...space, cin], 1);
+    const weight = randomTensor(cpu, [cout, cin, 3, 3, 3], 2);
+    const options = { padding: dilation, dilation, statistics: true as const };
+    await onEveryInstructionSet(cpu, async (set) => {
+      const { y, sums } = ops.conv3d(x, weight, { ...options, algorithm });
+      const direct = ops.conv3d(x, weight, { ...options, algorithm: 'direct' });
+      const what = `${set} ${space.join('x')} ${cin} to ${cout}`;
+      agrees(t, await y.data(), await direct.y.data(), 2 * bar(256), what);
+      agrees(t, await sums.data(), await direct.sums.data(), 1e-4, `${what}: statistics`);
+      for (const made of [y, sums, direct.y, direct.sums]) made.dispose();
+    });
+  }
+});
+
 t.test('the same bits for any number of threads, and at every call', async (t) => {
   const before = threads();
   try {

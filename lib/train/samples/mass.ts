@@ -28,7 +28,7 @@ export const trainingMasses: MassPlan = {
 
 /**
  * One kidney, the left one mirrored to look like a right one. The image has two channels: CT, and a mask of kidney and masses whose outline
- * errs by a voxel or so. Target: 0 background, 1 kidney, 2 mass. Half have free HU, in which masses differ from the cortex by 30 HU at least.
+ * errs by millimetres. Target: 0 background, 1 kidney, 2 mass. Half have free HU, in which masses differ from the cortex by 30 HU at least.
  */
 export function massSample(
   device: Device,
@@ -100,7 +100,7 @@ export function massSample(
  * How the outline of a kidney network errs, in voxels of `step` mm: a little; with the sinus closed, as on a coarse grid, a wide pelvis most
  * of all; or by millimetres in and out, into muscle and liver beside the kidney and away from masses that stand out.
  */
-function outlineOf(r: Random, step: number) {
+export function outlineOf(r: Random, step: number) {
   const [shift, ragged, scale, blur] = (
     {
       fine: [r.normal(0.2, 0.9), r.uniform(0, 1.5), r.uniform(6, 18), r.uniform(1.7, 4.5)],
@@ -108,7 +108,9 @@ function outlineOf(r: Random, step: number) {
       coarse: [r.normal(0.5, 1.2), r.uniform(1, 4), r.uniform(8, 22), r.uniform(4, 8)],
     } as const
   )[r.pick(['fine', 'fine', 'closed', 'closed', 'coarse', 'coarse', 'coarse'] as const)];
-  return { shift: shift / step, ragged: ragged / step, scale: scale / step, blur: blur / step };
+  // As far as raggedMask goes; only voxels of less than a millimetre come to its limits.
+  const most = (mm: number) => Math.min(10, Math.max(-10, mm / step));
+  return { shift: most(shift), ragged: most(ragged), scale: scale / step, blur: most(blur) };
 }
 
 /** A third of the scans end within the kidney. */
