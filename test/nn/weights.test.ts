@@ -1,7 +1,7 @@
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { device } from 'renvox';
-import { formatSafetensors, loadNetwork, parseSafetensors } from 'renvox/nn';
+import { formatSafetensors, loadNetwork, parseSafetensors, ResNet3D, saveNetwork } from 'renvox/nn';
 import { loadCascade } from 'renvox/pipeline';
 import t from 'tap';
 
@@ -55,6 +55,8 @@ t.test('a cascade needs the task, grid and window of each network', async (t) =>
     { task, grid },
     { task, grid, window: { ...window, width: 0 } },
     { task, grid, window: { ...window, low: '0' } },
+    { task, grid: { ...grid, margin: -1 }, window },
+    { task, grid, window, contour: 'rim' },
   ]) {
     changed(join(folder, 'kidney.safetensors'), { preprocessing });
     const what = JSON.stringify(preprocessing);
@@ -64,4 +66,29 @@ t.test('a cascade needs the task, grid and window of each network', async (t) =>
   t.equal(d.memory.live, 0, 'what was loaded before the fault is freed');
   changed(join(folder, 'kidney.safetensors'), { preprocessing: { task, grid, window } });
   (await loadCascade(d, folder)).dispose();
+  // A classifier has one channel, or two where its mass is told by one.
+  const path = join(folder, 'class.safetensors');
+  for (const inputChannels of [1, 2])
+    for (const contour of ['cut', 'channel']) {
+      using net = new ResNet3D(
+        { inputChannels, classes: 3, widths: [2, 2, 4, 4], hidden: 4 },
+        { device: d },
+      );
+      const preprocessing = {
+        task: 'class',
+        grid: { shape: [8, 8, 8], spacing: [1, 1, 1], margin: 3 },
+        window,
+        contour,
+      };
+      await saveNetwork(path, net, { preprocessing, training: {} });
+      const what = `${inputChannels} channels, contour ${contour}`;
+      if ((inputChannels === 2) === (contour === 'channel')) {
+        const cascade = await loadCascade(d, folder);
+        t.match(cascade.classifier, { contour, margin: 3 }, what);
+        cascade.dispose();
+      } else {
+        const message = /input channels; with contour/;
+        await t.rejects(loadCascade(d, folder), { code: 'InvalidWeights', message }, what);
+      }
+    }
 });

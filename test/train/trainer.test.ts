@@ -50,6 +50,15 @@ t.test('a run leaves weights, log, preset and checkpoint, and learns', async (ta
   network.dispose();
 });
 
+t.test('the weights file says how its mass is told', async (tap) => {
+  const out = tap.testdir();
+  const preset = { ...toyClasses, steps: 2 };
+  const { weights } = await train(preset, { out, sampler: toySampler(preset), device: d });
+  const { network, metadata } = await loadNetwork(weights, { device: d });
+  tap.equal(metadata.preprocessing.contour, 'channel');
+  network.dispose();
+});
+
 t.test('a stopped and resumed run ends with the same bits', async (tap) => {
   for (const preset of [toyPreset, toyClasses]) {
     const folder = tap.testdir();
