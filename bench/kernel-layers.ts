@@ -198,7 +198,7 @@ export function unetLayers(): Layer[] {
   return layers;
 }
 
-/** MedicalNet's ResNet-10, dilated, widths 64..512, on 128^3, with batch norm folded. */
+/** MedicalNet's ResNet-10, dilated, widths 64..512, on 128^3, with batch norm applied on load. */
 export function resnetLayers(): Layer[] {
   const widths = [64, 128, 256, 512];
   const layers: Layer[] = [

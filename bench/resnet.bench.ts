@@ -1,5 +1,5 @@
 /**
- * MedicalNet's ResNet-10 in both geometries against onnxruntime-node, batch norm folded, in processes of their own: time of a forward pass, share
+ * MedicalNet's ResNet-10 in both geometries against onnxruntime-node (its batch norm folded, ours applied on load), in processes of their own: time of a forward pass, share
  * of the multiply-add peak, and the most memory.
  */
 import { measureNetwork, type NetworkCase } from './networks/versus-onnxruntime.js';

@@ -17,7 +17,7 @@ const CASES: readonly NetworkCase[] = [
   },
   {
     name: 'unet/128^3 16..256 batch norm folded',
-    why: 'no statistics to wait for: what is left is convolution',
+    why: 'no statistics to wait for: the peer has the norm folded into its convolutions, ours applies it on load',
     architecture: { kind: 'unet3d', config: { ...config, norm: 'batch' } },
     size,
     goal: { ratio: 0.25, rss: 0.5 },

@@ -45,7 +45,7 @@ async function writeInput(path: string, shape: readonly number[]): Promise<void>
   cpu.dispose();
 }
 
-/** Weights as they are after one step of running statistics, so that folding a norm is more than copying. */
+/** Weights as they are after one step of running statistics, so that a norm is more than copying. */
 async function prepare(
   c: NetworkCase,
   folder: string,
