@@ -49,7 +49,7 @@ const mass: Preset = {
   grid: { shape: [72, 48, 48], spacing: [2, 2, 2], margin: 8 },
   window: abdomen,
   seed: 2,
-  steps: 18000,
+  steps: 16000,
   batch: 1,
   loss: { classWeights: { first: [1, 1, 10], last: [1, 1, 1] }, dice: { classWeights: [0, 1, 2] } },
   optimiser: { kind: 'adam', learningRate: 3e-3 },
