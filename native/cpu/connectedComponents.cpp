@@ -1,18 +1,22 @@
 // connectedComponents: union-find over runs of voxels, rows as bit masks.
 //
-// Runs along w are numbered in raster order, and those that touch are united, the lower number being the
-// root, so that the result does not depend on the order of the unions (He, Chao, Suzuki: A run-based
-// two-scan labeling algorithm, IEEE TIP 2008, in three dimensions). Rows are masks of 64 voxels a word, and
-// the pairs of runs that touch come out of them by bit arithmetic (isa/row_bundles.cpp): noise costs no
-// mispredicted branch a run. With connectivity 26 all voxels of two by two rows (d, h) at the same or
-// neighbouring w touch each other, so that a run is one of the union of four rows: an eighth as many in
-// noise of 40 %, nine in ten fewer pairs. Components are numbered in raster order of their first voxel.
-// With perLabel the runs are listed and compared by their labels instead (label_runs.h).
+// components(v) = rank of v's component by its first voxel in raster order; v, u belong together where
+// labels are nonzero and at most 1, 2 or 3 (connectivity 6, 18, 26) of |d - d'|, |h - h'|, |w - w'| are 1,
+// the others 0. Runs along w are numbered in raster order, and those that touch are united, the lower
+// number being the root, so that the result does not depend on the order of the unions (He, Chao, Suzuki:
+// A run-based two-scan labeling algorithm, IEEE TIP 2008, in three dimensions).
 //
-// Work: one scan of the labels, one write of the result (least bytes: one element read, 4 written a
-// voxel), a bit a voxel between, plus 4 bytes a run, and about a union for each pair of runs that touch.
-// Split: bundles of rows; unions by slabs of planes and then across their borders (union_find.h).
-#include <algorithm>
+// Rows are masks of 64 voxels a word, and which runs touch comes out of them by bit arithmetic
+// (isa/row_bundles.cpp), so that noise costs no mispredicted branch a run. With connectivity 26 all voxels
+// of two by two rows (d, h) at the same or neighbouring w touch each other: there a run is one of the union
+// of four rows, an eighth as many in noise of 40 %. With perLabel the runs are listed and compared by
+// their labels instead (label_runs.h).
+//
+// Work: one scan of the labels and one write of the result (least bytes: one element read, 4 written a
+// voxel), between them a bit a voxel, padded to words, 4 bytes a run, and about a union for each pair of
+// runs that touch. Rows of two to seven voxels leave most of a word empty and gain nothing. Split: bundles
+// of rows; unions by slabs of planes and then across their borders (union_find.h); numbers by one thread.
+#include <utility>
 
 #include "core/pool.h"
 #include "cpu/isa/row_bundles.h"
@@ -87,7 +91,8 @@ int32_t components(const void* labels, int64_t elementBytes, const Int3& size, i
         for (int64_t plane = begin; plane < end; ++plane)
           RVX_ISA_CALL(uniteBundles)(r, connectivity, plane, true, plane > begin);
       },
-      [&](int64_t plane) { RVX_ISA_CALL(uniteBundles)(r, connectivity, plane, false, true); });
+      [&](int64_t plane) { RVX_ISA_CALL(uniteBundles)
+                           (r, connectivity, plane, false, true); });
   const int32_t n = numberRuns(r);
   parallelRows(r.D * r.H, [&](int64_t begin, int64_t end) {
     RVX_ISA_CALL(writeRows)(r, begin, end, out);
@@ -99,7 +104,12 @@ int32_t components(const void* labels, int64_t elementBytes, const Int3& size, i
 
 template <>
 void run(const ConnectedComponents& op, Context& cx) {
-  const Int3 size = volumeSize(op.labels.shape(), "labels");
+  Int3 size = volumeSize(op.labels.shape(), "labels");
+  // Axes of one voxel trade places, which changes neither neighbours nor raster order: rows want to be
+  // long, slabs many.
+  if (size[2] == 1) std::swap(size[1], size[2]);
+  if (size[2] == 1) std::swap(size[0], size[2]);
+  if (size[0] == 1) std::swap(size[0], size[1]);
   const auto connectivity = static_cast<int>(op.connectivity);
   int32_t* out = op.components.data<int32_t>();
   int32_t* count = op.count.data<int32_t>();

@@ -20,6 +20,11 @@ inline uint64_t through(int bit) { return ~uint64_t{0} >> (63 - bit); }
 // The nonzero ones of n <= 64 elements.
 template <class T>
 uint64_t mask(const T* x, int64_t n) {
+  if (n <= 8) {  // narrow maps
+    uint64_t bits = 0;
+    for (int64_t i = 0; i < n; ++i) bits |= static_cast<uint64_t>(x[i] != 0) << i;
+    return bits;
+  }
   uint8_t set[64];
   T any = 0;
   if (n == 64) {
