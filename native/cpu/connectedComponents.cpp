@@ -83,16 +83,14 @@ int32_t components(const void* labels, int64_t elementBytes, const Int3& size, i
   Workspace parentSpace(cx, (static_cast<size_t>(total) + 1) * sizeof(int32_t));
   r.parent = parentSpace.data<int32_t>() + 1;
   r.parent[-1] = 0;
-  uniteBySlabs(
-      r.planes,
-      [&](int64_t begin, int64_t end) {
-        for (int32_t i = r.first[begin * r.across]; i < r.first[end * r.across]; ++i)
-          r.parent[i] = i;
-        for (int64_t plane = begin; plane < end; ++plane)
-          RVX_ISA_CALL(uniteBundles)(r, connectivity, plane, true, plane > begin);
-      },
-      [&](int64_t plane) { RVX_ISA_CALL(uniteBundles)
-                           (r, connectivity, plane, false, true); });
+  const auto uniteSlab = [&](int64_t begin, int64_t end) {
+    for (int32_t i = r.first[begin * r.across]; i < r.first[end * r.across]; ++i) r.parent[i] = i;
+    for (int64_t plane = begin; plane < end; ++plane)
+      RVX_ISA_CALL(uniteBundles)(r, connectivity, plane, true, plane > begin);
+  };
+  uniteBySlabs(r.planes, uniteSlab, [&](int64_t plane) {
+    RVX_ISA_CALL(uniteBundles)(r, connectivity, plane, false, true);
+  });
   const int32_t n = numberRuns(r);
   parallelRows(r.D * r.H, [&](int64_t begin, int64_t end) {
     RVX_ISA_CALL(writeRows)(r, begin, end, out);
