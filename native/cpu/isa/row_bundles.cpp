@@ -86,20 +86,19 @@ template <int kRows, int kFaceA, int kFaceB, bool kDiagonal>
 void unitePair(const RowBundles& r, int64_t bundleA, int64_t bundleB) {
   if (r.first[bundleB] == r.first[bundleB + 1]) return;
   Walk<kRows> a(r, bundleA), b(r, bundleB);
-  uint64_t lastA = 0, lastB = 0;
-  uint64_t faceA = facing<kRows, kFaceA>(a.bits), faceB = facing<kRows, kFaceB>(b.bits);
+  uint64_t lastB = 0, faceB = facing<kRows, kFaceB>(b.bits);
   for (int64_t word = 0; word < r.words; ++word) {
-    const bool more = word + 1 < r.words;
-    const uint64_t nextA = more ? facing<kRows, kFaceA>(a.bits + kRows) : 0;
-    const uint64_t nextB = more ? facing<kRows, kFaceB>(b.bits + kRows) : 0;
+    const uint64_t faceA = facing<kRows, kFaceA>(a.bits);
+    const uint64_t nextB = word + 1 < r.words ? facing<kRows, kFaceB>(b.bits + kRows) : 0;
     a.enter();
     b.enter();
     if (faceA) {
       uint64_t same = faceA & faceB, before = 0, after = 0;
       if constexpr (kDiagonal) {
-        // A voxel of A whose neighbour in B is a step back or ahead, where nothing between them says so.
-        before = faceA & ~(faceA << 1 | lastA) & (faceB << 1 | lastB) & ~faceB;
-        after = faceA & ~(faceA >> 1 | nextA << 63) & (faceB >> 1 | nextB << 63) & ~faceB;
+        // A voxel of A whose neighbour in B is a step back or ahead, unless two voxels at the same w (of
+        // this word) say the same.
+        before = faceA & ~(faceA << 1) & (faceB << 1 | lastB) & ~faceB;
+        after = faceA & ~(faceA >> 1) & (faceB >> 1 | nextB << 63) & ~faceB;
         same |= (before | after) & b.all;
         before &= ~b.all;
         after &= ~b.all;
@@ -117,8 +116,8 @@ void unitePair(const RowBundles& r, int64_t bundleA, int64_t bundleB) {
     }
     a.leave();
     b.leave();
-    lastA = faceA >> 63, lastB = faceB >> 63;
-    faceA = nextA, faceB = nextB;
+    lastB = faceB >> 63;
+    faceB = nextB;
   }
 }
 
@@ -242,7 +241,7 @@ void numberBundles(const RowBundles& r, int64_t plane, int64_t roots, int32_t n)
         const uint64_t set = walk.bits[row];
         for (uint64_t at = set & ~(walk.all + set); at; at &= at - 1) {
           const int32_t run = walk.at(at ^ (at - 1));
-          // A root that has its number is negative; parents of other planes' roots are skipped so too.
+          // Roots that have their number are negative, those of planes before among them.
           const int32_t of = r.parent[run] < 0 ? run : r.parent[run];
           if (r.parent[of] < 0) continue;
           r.parent[of] = -++n;
