@@ -1,6 +1,6 @@
 import { type Device, isRenvoxError, ops, threads } from 'renvox';
 import t from 'tap';
-import { onEveryDevice, sameBits, simulated } from './harness.js';
+import { onEveryDevice, onEveryInstructionSet, sameBits, simulated } from './harness.js';
 import { raggedShapes, randomLabels } from './random-labels.js';
 
 type Shape = readonly [number, number, number];
@@ -54,6 +54,47 @@ onEveryDevice(t, 'connectedComponents against flood fill', async (t, device) => 
           t.equal(await found.count.item(), expected.count, `${what}: count`);
           sameBits(t, await found.components.data(), expected.components, what);
         }
+});
+
+/** The map in each type of labels, by values whose low bytes are 0 where the type has others. */
+function typed(labels: Uint8Array, which: number): Uint8Array | Int16Array | Int32Array {
+  if (which % 3 === 0) return labels;
+  if (which % 3 === 1) return Int16Array.from(labels, (v) => (v ? -0x100 * v : 0));
+  return Int32Array.from(labels, (v) => (v ? 0x1000000 * v : 0));
+}
+
+/** Rows that end before, at and behind the end of a word of 64 voxels; odd and even numbers of them, and one. */
+function wordShapes(device: Device): Shape[] {
+  if (simulated(device)) return [1, 63, 64, 65, 129].map((W) => [3, 3, W]);
+  const planes = [
+    [5, 6],
+    [4, 7],
+    [2, 2],
+    [1, 9],
+    [6, 1],
+    [1, 1],
+  ] as const;
+  const widths = [1, 2, 8, 9, 63, 64, 65, 127, 128, 129, 191, 192, 193];
+  const shapes = widths.flatMap((W) => planes.map(([D, H]): Shape => [D, H, W]));
+  return [...shapes, [3, 5, 4097], [37, 3, 66]];
+}
+
+onEveryDevice(t, 'connectedComponents of rows round words of bits', async (t, device) => {
+  let seed = 100;
+  for (const shape of wordShapes(device))
+    for (const density of simulated(device) ? [0.5] : [0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9]) {
+      const labels = randomLabels(shape, seed++, { density });
+      const tensor = device.tensor(typed(labels, seed), { shape });
+      for (const connectivity of connectivities) {
+        const expected = floodFill(labels, shape, connectivity, false);
+        await onEveryInstructionSet(device, async (name) => {
+          const found = ops.connectedComponents(tensor, { connectivity });
+          const what = `[${shape}] density ${density}, ${connectivity}, ${name}`;
+          t.equal(await found.count.item(), expected.count, `${what}: count`);
+          sameBits(t, await found.components.data(), expected.components, what);
+        });
+      }
+    }
 });
 
 /** Labels by a rule. */
@@ -140,12 +181,17 @@ onEveryDevice(t, 'connectedComponents: nothing and negative labels', async (t, d
 onEveryDevice(t, 'connectedComponents: same bits for any number of threads', async (t, device) => {
   const before = threads();
   const shape = simulated(device) ? ([12, 20, 67] as const) : ([61, 40, 67] as const);
-  for (const density of [0.2, 0.4]) {
+  for (const [density, connectivity] of [
+    [0.2, 6],
+    [0.4, 6],
+    [0.05, 26],
+    [0.3, 26],
+  ] as const) {
     const labels = device.tensor(randomLabels(shape, 9, { density }), { shape });
     const results = [];
     for (const n of [1, 2, 3]) {
       threads(n);
-      results.push(await ops.connectedComponents(labels, { connectivity: 6 }).components.data());
+      results.push(await ops.connectedComponents(labels, { connectivity }).components.data());
     }
     const [one, two, three] = results;
     if (one && two && three) {
