@@ -1,5 +1,5 @@
 import type { Tensor } from '../tensor.js';
-import { checkInteger, checkShape, checkTensor } from './check.js';
+import { checkInteger, checkNumber, checkShape, checkTensor } from './check.js';
 import type { Components } from './connectedComponents.js';
 import { checkGrid } from './label-map.js';
 
@@ -8,6 +8,11 @@ export interface KeepOptions {
   minimumVoxels?: number;
   /** At most this many are kept, the largest. Default 255. */
   largest?: number;
+  /**
+   * Drops components of which less than `leastShare` (0 to 1) of the voxels lie in a mask, u8 in the shape of the components: where a network is
+   * sure, say.
+   */
+  core?: { mask: Tensor; leastShare: number };
 }
 
 export interface KeptComponents {
@@ -30,11 +35,15 @@ export function keepComponents(found: Components, options: KeepOptions = {}): Ke
   const { minimumVoxels = 1, largest = 255 } = options;
   checkInteger('keepComponents', 'minimumVoxels', minimumVoxels, 0, 2 ** 31 - 1);
   checkInteger('keepComponents', 'largest', largest, 1, 2 ** 24);
+  const { core } = options;
+  if (core) {
+    checkTensor('keepComponents', 'core.mask', core.mask, { dtype: 'u8' });
+    checkShape('keepComponents', 'core.mask', core.mask, components.shape);
+    checkNumber('keepComponents', 'core.leastShare', core.leastShare, 0, 1);
+  }
   const [kept, voxels] = components.device.run('keepComponents', {
-    components,
-    count,
-    minimumVoxels,
-    largest,
+    ...{ components, count, minimumVoxels, largest },
+    ...(core ? { core: core.mask, leastShare: core.leastShare } : {}),
   }) as [Tensor, Tensor];
   return { kept, voxels };
 }

@@ -4,7 +4,7 @@ import { RenvoxError } from '../errors.js';
 import { axialAxisOfVolume, type Component, componentsOf } from '../metrics/components.js';
 import { hostBox } from '../metrics/device-box.js';
 import type { Precision } from '../nn/index.js';
-import { cast, concatChannels, maskOutside, resample, reshape, softmax } from '../ops/index.js';
+import { cast, concatChannels, maskOutside, resample, reshape } from '../ops/index.js';
 import { scope } from '../scope.js';
 import { download, type Tensor } from '../tensor.js';
 import {
@@ -19,7 +19,7 @@ import {
 } from '../volume/index.js';
 import { LABELS, MASS_CLASSES, type MassClass } from './finding.js';
 import { type CascadeNetworks, loadCascade } from './networks.js';
-import { massMargin } from './stages.js';
+import { massMargin, probabilitiesOf } from './stages.js';
 
 export interface ClassifyOptions {
   /** The values of the contours (1..255) that are masses. Default: 3, 4, 5, as `analyze` writes them. */
@@ -76,7 +76,7 @@ export async function classifyContours(
   const own = given === undefined || typeof given === 'string';
   const networks = own ? await loadCascade(device, given, { precision }) : given;
   try {
-    const named = await probabilitiesOf(ct, { ...box, map, list }, networks.classifier, {
+    const named = await probabilitiesOfAll(ct, { ...box, map, list }, networks.classifier, {
       device,
       signal,
     });
@@ -104,7 +104,7 @@ interface Contours {
   readonly map: Int32Array;
 }
 
-async function probabilitiesOf(
+async function probabilitiesOfAll(
   ct: Volume,
   contours: Contours & { list: readonly Component[] },
   classifier: CascadeNetworks['classifier'],
@@ -134,7 +134,7 @@ async function probabilitiesOf(
             classifier.contour === 'cut'
               ? maskOutside(seen, mask, window.low)
               : concatChannels([seen, reshape(cast(mask, 'f32'), seen.shape)]);
-          return softmax(network.infer(told));
+          return probabilitiesOf(network, told);
         }),
       );
     });

@@ -13,6 +13,8 @@ import {
   concatChannels,
   connectedComponents,
   crop,
+  flip,
+  globalAveragePool,
   keepComponents,
   kidneySides,
   maskEquals,
@@ -21,6 +23,7 @@ import {
   resampleArgmax,
   reshape,
   softmax,
+  stack,
 } from '../ops/index.js';
 import { scope } from '../scope.js';
 import type { Tensor } from '../tensor.js';
@@ -39,6 +42,14 @@ const MASS_MARGIN = 2;
 const KIDNEY_CRUMB = 4;
 /** mL below which a mass component is noise, a ball of 5.8 mm: of what the shipped network marks below it, most is none. */
 const MASS_CRUMB = 0.1;
+
+/**
+ * A mass stays if this share of its voxels are called mass by this lead of the logit (there, mass is at least 2.7 times as likely as anything else).
+ * Chosen on 120 phantoms (seeds from 31000000, 61000000 and 62000000) with 231 masses of at least 10 mm: precision 0.54 without, 0.59 with, recall of
+ * those masses 0.87 and 0.85.
+ */
+const SURE_LEAD = 1;
+const SURE_SHARE = 0.4;
 
 export const SIDES = ['left', 'right'] as const;
 export type Side = (typeof SIDES)[number];
@@ -163,6 +174,7 @@ export function findMasses(
       const { kept, voxels } = keepComponents(components, {
         minimumVoxels: Math.max(1, Math.round(MASS_CRUMB / voxel)),
         largest: CAPACITY,
+        ...(isOneStage(networks) ? {} : { core: sureOf(logits) }),
       });
       return { logits, masses: kept, affine, voxels };
     }),
@@ -172,6 +184,19 @@ export function findMasses(
 /** mm that a classifier sees around a mass. */
 export const massMargin = ({ margin }: CascadeNetworks['classifier']): number =>
   margin ?? MASS_MARGIN;
+
+/** Where the mass's logit leads by {@link SURE_LEAD}. */
+function sureOf(logits: Tensor): { mask: Tensor; leastShare: number } {
+  const { device, shape } = logits;
+  const one = shape.slice(0, 4);
+  // Filled on the device: an upload would be the second of an analysis.
+  const [none, lead] = [0, -SURE_LEAD].map((value) => device.full([...one, 1], value)) as [
+    Tensor,
+    Tensor,
+  ];
+  const lowered = add(logits, concatChannels([none, none, lead]));
+  return { mask: maskEquals(argmax(lowered), 2), leastShare: SURE_SHARE };
+}
 
 /** The classifier's crop round the mass of place k of a side, as boxAffine takes it. */
 export function classifierBox({ mass, classifier }: CascadeNetworks, k: number) {
@@ -228,9 +253,33 @@ export function classifyMasses(
       device.under({ when: { counts: found.voxels, index: k } }, () =>
         scope(() => {
           const { image } = massCrop(ct, found, table, k, networks);
-          return softmax(networks.classifier.network.infer(image));
+          return probabilitiesOf(networks.classifier.network, image);
         }),
       ),
     );
   });
+}
+
+const MIRRORS = [
+  [],
+  ['d'],
+  ['h'],
+  ['w'],
+  ['d', 'h'],
+  ['d', 'w'],
+  ['h', 'w'],
+  ['d', 'h', 'w'],
+] as const;
+
+/**
+ * Probabilities [1, 3] of a mass, the mean over its eight mirror images: a mass has no sides, and the mean errs less than one of them (2 % fewer
+ * wrong classes of 600 phantom masses).
+ */
+export function probabilitiesOf(
+  network: CascadeNetworks['classifier']['network'],
+  image: Tensor,
+): Tensor {
+  const views = MIRRORS.map((axes) => (axes.length > 0 ? flip(image, axes) : image));
+  const each = softmax(network.infer(stack(views)));
+  return globalAveragePool(reshape(each, [1, 2, 2, 2, 3]));
 }

@@ -1,4 +1,5 @@
-// keepComponents: the largest components, renumbered by size.
+// keepComponents: the largest components, renumbered by size; with a core, those with enough of it: its voxels are counted as
+// sizes are, and the sizes of components with too few become 0.
 //
 // Sizes are gathered in shared memory by kSlots labels a block (componentTable.cu), then added to the global ones. A component's
 // rank is the number of components before it, larger or as large with a lower number: counted, up to kCounted of them (n^2
@@ -16,23 +17,37 @@ namespace {
 constexpr int kSlots = 256;
 constexpr int64_t kCounted = 8192;
 
-// sizes[i] is component i + 1's.
+// sizes[i] is component i + 1's: of its voxels, or of those in the core.
 RVX_KERNEL(kLabelThreads)
-gatherSizes(const int32_t* components, LabelWords g, int32_t count, int32_t* sizes) {
+gatherSizes(const int32_t* components, const uint8_t* core, LabelWords g, int32_t count,
+            int32_t* sizes) {
   static_assert(kSlots == kLabelThreads, "a thread begins and ends one slot");
   auto* keys = sharedMemory<int32_t>();
   auto* voxels = keys + kSlots;
   sts(keys + threadIdx.x, int32_t{0});
   sts(voxels + threadIdx.x, int32_t{0});
   syncBlock();
-  forEachLabelRun(g, components, [&](int32_t, int32_t, int32_t begin, int32_t end, int32_t value) {
-    if (value <= 0 || value > count) return;
-    const int slot = claimSlot(keys, kSlots, value);
-    atomicAdd(slot < 0 ? sizes + value - 1 : voxels + slot, end - begin);
-  });
+  forEachLabelRun(g, components,
+                  [&](int32_t d, int32_t h, int32_t begin, int32_t end, int32_t value) {
+                    if (value <= 0 || value > count) return;
+                    int32_t n = end - begin;
+                    if (core) {
+                      const int64_t row = (int64_t{d} * g.height + h) * g.width;
+                      n = 0;
+                      for (int32_t w = begin; w < end; ++w) n += ld(core + row + w) != 0;
+                    }
+                    const int slot = claimSlot(keys, kSlots, value);
+                    atomicAdd(slot < 0 ? sizes + value - 1 : voxels + slot, n);
+                  });
   syncBlock();
   const int32_t found = lds(voxels + threadIdx.x);
   if (found) atomicAdd(sizes + lds(keys + threadIdx.x) - 1, found);
+}
+
+RVX_KERNEL(kLabelThreads)
+dropWeak(const int32_t* core, double leastShare, int32_t count, int32_t* sizes) {
+  const int32_t i = static_cast<int32_t>(blockIdx.x) * kLabelThreads + threadIdx.x;
+  if (i < count && ld(core + i) < leastShare * ld(sizes + i)) st(sizes + i, int32_t{0});
 }
 
 struct Kept {
@@ -102,8 +117,18 @@ void keep(const KeepComponents& op, Context& cx) {
   const unsigned blocks = blocksFor(count, kLabelThreads);
   if (count > 0) {
     cx.device.fillZero(sizes, n * sizeof(int32_t));
-    launch(cx, "keepComponents/sizes", labelBlocks(g), kLabelThreads, 2 * kSlots * sizeof(int32_t),
-           &gatherSizes, components, g, count, sizes);
+    const auto gather = [&](const uint8_t* core, int32_t* into) {
+      launch(cx, "keepComponents/sizes", labelBlocks(g), kLabelThreads,
+             2 * kSlots * sizeof(int32_t), &gatherSizes, components, core, g, count, into);
+    };
+    gather(nullptr, sizes);
+    if (op.core) {
+      const Workspace strong(cx, n * sizeof(int32_t));
+      cx.device.fillZero(strong.data<int32_t>(), n * sizeof(int32_t));
+      gather(op.core.data<uint8_t>(), strong.data<int32_t>());
+      launch(cx, "keepComponents/dropWeak", blocks, kLabelThreads, 0, &dropWeak,
+             strong.data<int32_t>(), op.leastShare, count, sizes);
+    }
   }
   if (count <= kCounted) {
     launch(cx, "keepComponents/rankByCounting", blocks, kLabelThreads,

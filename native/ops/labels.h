@@ -84,19 +84,27 @@ struct ComponentTable {
 struct KeepComponents {
   static constexpr const char* name = "keepComponents";
   Input components, count;
+  // u8: where not 0, a voxel is of the core; components with less of it than `leastShare` of their voxels are dropped.
+  OptionalInput core;
   Output kept, voxels;
   int64_t minimumVoxels = 1, largest = 255;
+  double leastShare = 0;
 
   template <class V>
   void fields(V& v) {
-    v(components, "components"), v(count, "count"), v(kept, "kept"), v(voxels, "voxels"),
-        v(minimumVoxels, "minimumVoxels"), v(largest, "largest");
+    v(components, "components"), v(count, "count"), v(core, "core"), v(kept, "kept"),
+        v(voxels, "voxels"), v(minimumVoxels, "minimumVoxels"), v(largest, "largest"),
+        v(leastShare, "leastShare");
   }
   void infer() {
     requireType(components, DType::i32, "components");
     requireType(count, DType::i32, "count");
     requireShape(count.shape(), {1}, "count");
     volumeSize(components.shape(), "components");
+    if (core) {
+      requireType(core, DType::u8, "core");
+      requireShape(core.shape(), components.shape(), "core");
+    }
     require(largest >= 1, "InvalidArgument", "Expected at least 1 for parameter largest");
     kept.is(components.shape(), largest < 256 ? DType::u8 : DType::i32);
     voxels.is({largest}, DType::i32);

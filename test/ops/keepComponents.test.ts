@@ -1,4 +1,4 @@
-import { ops, threads } from 'renvox';
+import { ops, type Tensor, threads } from 'renvox';
 import t from 'tap';
 import { generator, onEveryDevice, sameBits, simulated } from './harness.js';
 import { raggedShapes, randomLabels } from './random-labels.js';
@@ -40,6 +40,52 @@ onEveryDevice(t, 'keepComponents against a sort', async (t, device) => {
         `${what}: voxels`,
       );
     }
+});
+
+onEveryDevice(t, 'keepComponents with a core against a sort', async (t, device) => {
+  let seed = 500;
+  for (const shape of raggedShapes)
+    for (const leastShare of [0, 0.3, 0.5, 1]) {
+      const labels = device.tensor(randomLabels(shape, seed++, { density: 0.3 }), { shape });
+      const next = generator(seed);
+      const inside = Uint8Array.from({ length: labels.size }, () =>
+        next() < 0.5 ? 1 + (seed % 3) : 0,
+      );
+      const found = ops.connectedComponents(labels, { connectivity: 26 });
+      const { kept, voxels } = ops.keepComponents(found, {
+        ...{ minimumVoxels: 2, largest: 4 },
+        core: { mask: device.tensor(inside, { shape }), leastShare },
+      });
+      const components = (await found.components.data()) as Int32Array;
+      const share = (label: number) => {
+        let [all, strong] = [0, 0];
+        components.forEach((v, i) => {
+          if (v !== label) return;
+          all++;
+          if (inside[i]) strong++;
+        });
+        return strong / all;
+      };
+      const order = bySize(components, 2)
+        .filter((c) => share(c.label) >= leastShare)
+        .slice(0, 4);
+      const rank = new Map(order.map((c, i) => [c.label, i + 1]));
+      const what = `[${shape}] share ${leastShare}`;
+      t.same(
+        Array.from(await kept.data()),
+        Array.from(components, (c) => rank.get(c) ?? 0),
+        what,
+      );
+      const sizes = [0, 1, 2, 3].map((i) => order[i]?.voxels ?? 0);
+      t.same(Array.from(await voxels.data()), sizes, `${what}: voxels`);
+    }
+  const labels = device.full([2, 3, 4], 1, 'u8');
+  const found = ops.connectedComponents(labels);
+  const core = (mask: Tensor, leastShare: number) => () =>
+    ops.keepComponents(found, { core: { mask, leastShare } });
+  t.throws(core(device.full([2, 3, 5], 1, 'u8'), 0.5), { code: 'ShapeMismatch' });
+  t.throws(core(device.full([2, 3, 4], 1), 0.5), { code: 'DtypeMismatch' });
+  t.throws(core(labels, 2), { code: 'InvalidArgument' });
 });
 
 onEveryDevice(t, 'keepComponents of made-up numbers, many of them', async (t, device) => {

@@ -3,7 +3,7 @@
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { device } from 'renvox';
+import { device, ops } from 'renvox';
 import { ResNet3D } from 'renvox/nn';
 import { phantom } from 'renvox/phantom';
 import { classifyContours, LABELS, loadCascade, MASS_CLASSES } from 'renvox/pipeline';
@@ -142,11 +142,25 @@ const seenBy = async (t: Test, contour: 'cut' | 'channel', margin: number | unde
         seen[channels * to] = sum;
       }
   const image = cpu.tensor(seen, { shape: [1, ...shape, channels] });
-  const scores = Array.from((await network.infer(image).data()) as Float32Array);
-  const greatest = Math.max(...scores);
-  const total = scores.reduce((s, v) => s + Math.exp(v - greatest), 0);
+  // The mean over the eight mirror images.
+  const mean = [0, 0, 0];
+  for (const axes of [
+    [],
+    ['d'],
+    ['h'],
+    ['w'],
+    ['d', 'h'],
+    ['d', 'w'],
+    ['h', 'w'],
+    ['d', 'h', 'w'],
+  ]) {
+    const view = axes.length > 0 ? ops.flip(image, axes as ('d' | 'h' | 'w')[]) : image;
+    const scores = Array.from((await network.infer(view).data()) as Float32Array, Math.exp);
+    const total = scores.reduce((x, y) => x + y);
+    for (const c of [0, 1, 2]) mean[c] = (mean[c] as number) + (scores[c] as number) / total / 8;
+  }
   MASS_CLASSES.forEach((name, i) => {
-    const p = Math.exp((scores[i] as number) - greatest) / total;
+    const p = mean[i] as number;
     t.ok(
       Math.abs(p - mass.probabilities[name]) < 5e-3,
       `${name}: ${p}, ${mass.probabilities[name]}`,
