@@ -4,7 +4,7 @@ import { RenvoxError } from '../errors.js';
 import { axialAxisOfVolume, type Component, componentsOf } from '../metrics/components.js';
 import { hostBox } from '../metrics/device-box.js';
 import type { Precision } from '../nn/index.js';
-import { cast, concatChannels, maskOutside, resample, reshape } from '../ops/index.js';
+import { maskOutside, resample } from '../ops/index.js';
 import { scope } from '../scope.js';
 import { download, type Tensor } from '../tensor.js';
 import {
@@ -18,6 +18,7 @@ import {
   type Volume,
 } from '../volume/index.js';
 import { LABELS, MASS_CLASSES, type MassClass } from './finding.js';
+import { besideMask } from './mask-channel.js';
 import { type CascadeNetworks, loadCascade } from './networks.js';
 import { massMargin, probabilitiesOf } from './stages.js';
 
@@ -133,7 +134,7 @@ async function probabilitiesOfAll(
           const told =
             classifier.contour === 'cut'
               ? maskOutside(seen, mask, window.low)
-              : concatChannels([seen, reshape(cast(mask, 'f32'), seen.shape)]);
+              : besideMask(seen, mask);
           return probabilitiesOf(network, told);
         }),
       );

@@ -13,6 +13,9 @@ export interface NetworkWindow {
   high: number;
 }
 
+/** How a classifier is told which mass is meant: all else removed, or the mask as a channel more. */
+export type Contour = 'cut' | 'channel';
+
 /** A stage's network with its grid and window. */
 export interface Stage<N> {
   name: string;
@@ -22,8 +25,7 @@ export interface Stage<N> {
   /** mm that a crop round a kidney or a mass keeps free; undefined where the file does not say. */
   margin: number | undefined;
   window: NetworkWindow;
-  /** How a classifier is told which mass is meant: all else removed, or the mask as a second channel. */
-  contour: 'cut' | 'channel';
+  contour: Contour;
   sha256: string;
 }
 

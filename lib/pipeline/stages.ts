@@ -29,6 +29,7 @@ import { scope } from '../scope.js';
 import type { Tensor } from '../tensor.js';
 import { type Grid, gridToVolume, type Volume } from '../volume/index.js';
 import { abdomenTiles } from './body.js';
+import { besideMask } from './mask-channel.js';
 import type { CascadeNetworks } from './networks.js';
 import { isOneStage, logitsOfSide } from './one-stage.js';
 
@@ -159,8 +160,7 @@ export function findMasses(
           outside: mass.window.low,
           window: mass.window,
         });
-        const mask = cast(maskEquals(inKidney, row + 1), 'f32');
-        return mass.network.infer(concatChannels([image, reshape(mask, image.shape)]));
+        return mass.network.infer(besideMask(image, maskEquals(inKidney, row + 1)));
       };
       const logits = isOneStage(networks)
         ? logitsOfSide(kidneys.logits, inKidney, row + 1, {
@@ -236,7 +236,7 @@ export function massCrop(
     if (classifier.contour === 'cut')
       return { image: within(image, classifier.window.low), anyMass, nearest };
     const mask = within(reshape(cast(anyMass, 'f32'), image.shape), 0);
-    return { image: concatChannels([image, mask]), anyMass, nearest };
+    return { image: besideMask(image, mask), anyMass, nearest };
   });
 }
 

@@ -1,15 +1,9 @@
 /** Training on a folder of labelled CTs. */
 import type { Device } from '../device.js';
 import { isRenvoxError, RenvoxError } from '../errors.js';
-import {
-  cast,
-  concatChannels,
-  maskEquals,
-  maskOutside,
-  raggedMask,
-  reshape,
-} from '../ops/index.js';
+import { maskEquals, maskOutside, raggedMask } from '../ops/index.js';
 import { Random } from '../phantom/random.js';
+import { besideMask } from '../pipeline/mask-channel.js';
 import { scope } from '../scope.js';
 import type { Tensor } from '../tensor.js';
 import { augment, augmentations, type View } from './augmentation.js';
@@ -198,7 +192,9 @@ function draw(preset: Preset, device: Device, item: Item, r?: Random): Sample {
     if (task === 'class')
       return {
         image:
-          contour === 'channel' ? beside(image, labels) : maskOutside(image, labels, window.low),
+          contour === 'channel'
+            ? besideMask(image, labels)
+            : maskOutside(image, labels, window.low),
         target: device.tensor(Int32Array.of(item.class ?? 0)),
       };
     return {
@@ -271,10 +267,5 @@ function withMask(image: Tensor, truth: Tensor, step: number, r?: Random): Tenso
   const mask = r
     ? raggedMask(truth, { ...outlineOf(r, step), seed: r.bits() })
     : maskEquals(truth, [1, 2]);
-  return beside(image, mask);
-}
-
-/** A mask as a last channel more. */
-function beside(image: Tensor, mask: Tensor): Tensor {
-  return concatChannels([image, reshape(cast(mask, 'f32'), [...mask.shape, 1])]);
+  return besideMask(image, mask);
 }

@@ -1,6 +1,7 @@
 /** Presets: everything that decides a training run, as plain data. They are written into every run and every weights file. */
 import { RenvoxError } from '../errors.js';
 import type { Precision, WeightsMetadata } from '../nn/index.js';
+import type { Contour } from '../pipeline/networks.js';
 import { type AugmentationSettings, checkAugmentation } from './augmentation.js';
 
 /** What a network learns. */
@@ -16,8 +17,6 @@ export type Task =
   | 'one-stage'
   /** AML, cystic or solid: one mass, its contour given as `contour` says. */
   | 'class';
-
-export type Contour = 'cut' | 'channel';
 
 export interface HounsfieldWindow {
   /** HU in the middle of the window. */

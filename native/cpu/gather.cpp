@@ -17,6 +17,7 @@
 #include "core/pool.h"
 #include "cpu/gather_plan.h"
 #include "cpu/isa/gather_rows.h"
+#include "cpu/kept_weights.h"
 #include "cpu/moments.h"
 
 namespace rvx::cpu {
@@ -24,8 +25,8 @@ namespace {
 
 int64_t floorDivide(int64_t a, int64_t b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
 
-// Which form of a weight a companion of its buffer holds; and what is kept there at most.
-constexpr int64_t kGatherCompanion = 4, kMostBytes = 40 << 20;
+// What is kept of packed weights beside their buffer at most.
+constexpr int64_t kMostBytes = 40 << 20;
 
 // [output block][NV][lanes], zero where there is no output channel.
 void packBiases(const Gather& g, const GatherPlan& plan, float* biases) {
@@ -74,20 +75,12 @@ void packWeights(const Gather& g, const GatherPlan& plan, float* weights) {
   });
 }
 
-// The packed weights of a convolution, kept beside the weight's buffer until that is written again.
-const float* keptWeights(const Gather& g, const GatherPlan& plan) {
-  Buffer& buffer = *g.weightBuffer;
-  const Companion::Key key{kGatherCompanion,  plan.lanes,  plan.packed.interleave,
-                           plan.thin,         plan.merged, int64_t(plan.packed.blocks.size()),
-                           plan.weightFloats, g.kernel[0], g.kernel[1],
-                           g.kernel[2],       g.cin(),     g.cout};
-  Companion& kept = buffer.companion(key, size_t(plan.weightFloats) * sizeof(float));
-  auto* weights = static_cast<float*>(kept.data);
-  if (kept.made == buffer.written) return weights;
-  kept.made = Companion::kNever;  // should the work be interrupted
-  packWeights(g, plan, weights);
-  kept.made = buffer.written;
-  return weights;
+// Which layout the packed weights of a convolution have.
+Companion::Key keyOf(const Gather& g, const GatherPlan& plan) {
+  return {kGatherForm,       plan.lanes,  plan.packed.interleave,
+          plan.thin,         plan.merged, int64_t(plan.packed.blocks.size()),
+          plan.weightFloats, g.kernel[0], g.kernel[1],
+          g.kernel[2],       g.cin(),     g.cout};
 }
 
 // One task: a strip of rows walks along D.
@@ -306,7 +299,9 @@ void runGather(const Gather& g, Context& cx) {
   packBiases(g, plan, biases);
   float* packed = biases + plan.biasFloats;
   if (!keeps) packWeights(g, plan, packed);
-  const float* weights = keeps ? keptWeights(g, plan) : packed;
+  const float* weights = keeps ? keptWeights(*g.weightBuffer, keyOf(g, plan), plan.weightFloats,
+                                             [&](float* made) { packWeights(g, plan, made); })
+                               : packed;
 
   const int64_t strips = plan.rowBlocks * plan.planeChunks;
   std::vector<Moments> moments(g.sums ? size_t(g.samples * strips * g.cout) : 0);

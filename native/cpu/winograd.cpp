@@ -3,14 +3,12 @@
 // made at each call, a range of output channels at a time.
 #include <algorithm>
 
-#include "core/device.h"
+#include "cpu/kept_weights.h"
 #include "cpu/winograd_plan.h"
 
 namespace rvx::cpu {
 namespace {
 
-// Which form of a weight a companion of its buffer holds.
-constexpr int64_t kWinogradCompanion = 3;
 // 128 channels to 256 come to 19 MB, 256 to 256 to 38. Such have so much to multiply that transforming them counts little.
 constexpr int64_t kKeptBytes = 16 << 20;
 // Of the channels that are transformed at a time: fewer would transform the input along D too often.
@@ -18,10 +16,10 @@ constexpr int64_t kRangeBytes = 40 << 20;
 
 int64_t bytesOf(const WinogradPlan& plan) { return plan.weightFloats() * int64_t(sizeof(float)); }
 
-void runRanges(const Gather& g, Context& cx) {
-  const int64_t lanes = 2 * WinogradPlan(g).lanes;
-  const int64_t share = kRangeBytes / bytesOf(WinogradPlan::ofRange(g, 0, lanes)) * lanes;
-  const int64_t range = std::max(lanes, share);
+void runRanges(const Gather& g, int lanes, Context& cx) {
+  const int64_t least = 2 * lanes;
+  const int64_t share = kRangeBytes / bytesOf(WinogradPlan::ofRange(g, 0, least)) * least;
+  const int64_t range = std::max(least, share);
   const auto largest = WinogradPlan::ofRange(g, 0, std::min(range, g.cout));
   const WinogradInput input(g, largest, cx);
   Workspace weights(cx, size_t(bytesOf(largest)));
@@ -38,7 +36,7 @@ void runWinograd(const Gather& g, Context& cx) {
   if (g.samples * g.axes[0].outputs * g.axes[1].outputs * g.axes[2].outputs * g.cout == 0) return;
   const WinogradPlan plan(g);
   if (plan.order == WinogradPlan::Order::points && bytesOf(plan) > kKeptBytes)
-    return runRanges(g, cx);
+    return runRanges(g, plan.lanes, cx);
   const std::vector<float> bias = winogradBias(g, plan);
   const auto run = [&](const float* weights) {
     if (plan.order == WinogradPlan::Order::strips)
@@ -51,15 +49,8 @@ void runWinograd(const Gather& g, Context& cx) {
     winogradWeights(g, plan, weights.data());
     return run(weights.data());
   }
-  Buffer& buffer = *g.weightBuffer;
-  Companion& kept =
-      buffer.companion({kWinogradCompanion, plan.lanes, plan.cin, g.cout}, size_t(bytesOf(plan)));
-  if (kept.made != buffer.written) {
-    kept.made = Companion::kNever;  // should the work be interrupted
-    winogradWeights(g, plan, static_cast<float*>(kept.data));
-    kept.made = buffer.written;
-  }
-  run(static_cast<const float*>(kept.data));
+  run(keptWeights(*g.weightBuffer, {kWinogradForm, plan.lanes, plan.cin, g.cout},
+                  plan.weightFloats(), [&](float* weights) { winogradWeights(g, plan, weights); }));
 }
 
 }  // namespace rvx::cpu

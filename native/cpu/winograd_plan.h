@@ -25,7 +25,6 @@
 #include <algorithm>
 #include <vector>
 
-#include "core/device.h"
 #include "cpu/convolution.h"
 #include "cpu/isa/winograd.h"
 

@@ -9,15 +9,12 @@
 
 #include <algorithm>
 
-#include "core/device.h"
 #include "core/pool.h"
+#include "cpu/kept_weights.h"
 #include "cpu/moments.h"
 
 namespace rvx::cpu {
 namespace {
-
-// Which form of a weight a companion of its buffer holds.
-constexpr int64_t kStemCompanion = 5;
 
 class StemStrip {
  public:
@@ -274,16 +271,11 @@ void runWinogradStem(const Gather& g, Context& cx) {
     stemWeights(g, plan, weights.data());
     return runStrips(g, plan, weights.data(), bias.data());
   }
-  Buffer& buffer = *g.weightBuffer;
-  Companion& kept = buffer.companion({kStemCompanion, plan.lanes, plan.cin, g.cout, g.kernel[0],
-                                      g.kernel[1], g.kernel[2], plan.h.step, plan.w.step},
-                                     bytes);
-  if (kept.made != buffer.written) {
-    kept.made = Companion::kNever;  // should the work be interrupted
-    stemWeights(g, plan, static_cast<float*>(kept.data));
-    kept.made = buffer.written;
-  }
-  runStrips(g, plan, static_cast<const float*>(kept.data), bias.data());
+  const Companion::Key key{kStemForm,   plan.lanes,  plan.cin,    g.cout,     g.kernel[0],
+                           g.kernel[1], g.kernel[2], plan.h.step, plan.w.step};
+  const float* weights = keptWeights(*g.weightBuffer, key, plan.weightFloats(),
+                                     [&](float* made) { stemWeights(g, plan, made); });
+  runStrips(g, plan, weights, bias.data());
 }
 
 }  // namespace rvx::cpu

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "cpu/gather_plan.h"
+#include "cpu/isa/winograd.h"
 #include "cpu/winograd_stem.h"
 
 namespace rvx::cpu {
@@ -86,7 +87,7 @@ void StemPlan::groupTilesOf(int NV) {
   const int64_t tileBytes = kStemTile * w.points * NV * lanes * int64_t(sizeof(float));
   const int64_t groups = ceilDivide(all, std::max<int64_t>(4, kGroupBytes / tileBytes / 4 * 4));
   groupTiles[NV] = ceilDivide(ceilDivide(all, groups), 4) * 4;
-  for (int S : splitRow(groupTiles[NV], NV, RVX_ISA_CALL(stemTileSizes)(NV))) {
+  for (int S : splitRow(groupTiles[NV], NV, RVX_ISA_CALL(winogradTileSizes)(NV))) {
     tiles[NV].push_back({paddedTiles[NV], RVX_ISA_CALL(stemTile)(NV, S)});
     paddedTiles[NV] += S;
   }

@@ -7,8 +7,8 @@ import { type MassClass, massClasses } from '../../phantom/anatomy/masses.js';
 import { phases } from '../../phantom/palette.js';
 import { Random } from '../../phantom/random.js';
 import { renderAbdomen } from '../../phantom/render.js';
+import type { Contour } from '../../pipeline/networks.js';
 import type { Tensor } from '../../tensor.js';
-import type { Contour } from '../preset.js';
 import { boxOf, type CropPlan, cropGridOf } from './crop.js';
 import { sampleWindow } from './sample.js';
 

@@ -76,7 +76,7 @@ struct StemStore {
 
 RVX_ISA_DECLARE(void stemRow(const StemRow& job); void stemInput(const StemInput& job);
                 void stemOutput(const StemOutput& job); void stemStore(const StemStore& job);
-                // nullptr where there is none. Sizes end with 0.
-                StemTileFunction stemTile(int NV, int S); const int* stemTileSizes(int NV);)
+                // nullptr where there is none; sizes as winogradTileSizes.
+                StemTileFunction stemTile(int NV, int S);)
 
 }  // namespace rvx
