@@ -8,6 +8,6 @@ import type { Tensor } from '../tensor.js';
  * @param mask - u8 [1, D, H, W] of zeros and ones, or f32
  */
 export function besideMask(image: Tensor, mask: Tensor): Tensor {
-  const { shape } = image;
-  return concatChannels([image, reshape(cast(mask, 'f32'), [...shape.slice(0, 4), 1])]);
+  const channel = mask.dtype === 'f32' ? mask : cast(mask, 'f32');
+  return concatChannels([image, reshape(channel, [...image.shape.slice(0, 4), 1])]);
 }

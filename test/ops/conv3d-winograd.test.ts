@@ -15,12 +15,12 @@ import {
   agrees,
   generator,
   onEveryInstructionSet,
-  product,
   randomArray,
   randomTensor,
   relativeRms,
   sameBits,
 } from './harness.js';
+import { image } from './sixteen-bits.js';
 
 const cpu = device('cpu');
 t.teardown(() => cpu.dispose());
@@ -33,10 +33,6 @@ const algorithm = 'winograd' as const;
 const SLOPE = 0.01;
 
 type Data = Image & { data: Float32Array };
-const image = (shape: readonly number[], seed: number): Data => ({
-  shape,
-  data: randomArray(product(shape), seed),
-});
 const upload = (i: Data): Tensor => cpu.tensor(i.data, { shape: i.shape });
 
 interface Case {

@@ -24,6 +24,7 @@ import {
   torchCases,
   torchTensors,
 } from './harness.js';
+import { image } from './sixteen-bits.js';
 
 const references = new ReferenceCount(t);
 // Relative RMS errors of fp32 sums against double: they grow with the root of the number of terms. These are of the direct algorithm;
@@ -31,10 +32,6 @@ const references = new ReferenceCount(t);
 const FORWARD = 1e-6;
 const GRADIENT = 2e-6;
 
-const image = (shape: readonly number[], seed: number): Image & { data: Float32Array } => ({
-  shape,
-  data: randomArray(product(shape), seed),
-});
 const upload = (d: Device, i: Image & { data: Float32Array }): Tensor =>
   d.tensor(i.data, { shape: i.shape });
 const three = (n: number) => [n, n, n] as const;

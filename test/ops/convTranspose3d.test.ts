@@ -6,22 +6,17 @@ import {
   channelsFirst,
   channelsLast,
   onEveryDevice,
-  product,
   ReferenceCount,
   randomArray,
   sameBits,
   torchCases,
   torchTensors,
 } from './harness.js';
-import { loaded, productsOn, roundedImage, storedAs } from './sixteen-bits.js';
+import { image, loaded, productsOn, roundedImage, storedAs } from './sixteen-bits.js';
 
 const references = new ReferenceCount(t);
 const TOLERANCE = 1e-6;
 
-const image = (shape: readonly number[], seed: number): Image & { data: Float32Array } => ({
-  shape,
-  data: randomArray(product(shape), seed),
-});
 const upload = (d: Device, i: Image & { data: Float32Array }): Tensor =>
   d.tensor(i.data, { shape: i.shape });
 
