@@ -14,7 +14,7 @@ import { Contestant } from './contest.js';
 import { CASES, type Layer, outputOf } from './conv3d-cases.js';
 import { withFiles } from './files.js';
 import { type Call, takeTurns } from './in-process.js';
-import { convModel } from './onnx/networks.js';
+import { convModel } from './onnx/convolution.js';
 import { findPeer, peerPackages } from './peers.js';
 import { type BenchOptions, type Row, rowOf, type Turn } from './row.js';
 

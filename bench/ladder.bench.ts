@@ -14,7 +14,7 @@ import { Contestant, closed, contest } from './contest.js';
 import { withFiles } from './files.js';
 import { convFlops } from './flops.js';
 import type { Task } from './ladder/ours.js';
-import { convModel } from './onnx/networks.js';
+import { convModel } from './onnx/convolution.js';
 import { findPeer, peerPackages } from './peers.js';
 import { type BenchOptions, type Row, rowOf } from './row.js';
 

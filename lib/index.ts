@@ -1,17 +1,17 @@
 /** renvox: kidneys and renal masses on CT. This entry exports what most programs need; the rooms have entries of their own. */
 
+export { analyze } from './analyze.js';
 export { gradients } from './autograd/index.js';
 export * from './device.js';
 export * from './errors.js';
 export * as ops from './ops/index.js';
-export {
-  type AnalyzeOptions,
-  type AnalyzeProgress,
-  analyze,
-  type Finding,
-  type KidneyFinding,
-  type MassClass,
-  type MassFinding,
+export type {
+  AnalyzeOptions,
+  AnalyzeProgress,
+  Finding,
+  KidneyFinding,
+  MassClass,
+  MassFinding,
 } from './pipeline/index.js';
 export { scope } from './scope.js';
 export * from './tensor.js';

@@ -7,7 +7,7 @@ import { serve } from '../serve.js';
 /** What the child is told, as JSON. */
 export interface Task {
   readonly weights: string;
-  /** f32 [1, D, H, W, C] and its shape. */
+  /** f32 [N, D, H, W, C] and its shape. */
   readonly input: string;
   readonly shape: readonly number[];
   readonly threads: number;

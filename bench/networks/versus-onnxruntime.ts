@@ -5,7 +5,7 @@
 import { writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { device, ops, scope, threads } from 'renvox';
+import { type Device, device, ops, scope, threads } from 'renvox';
 import {
   makeNetwork,
   type Network,
@@ -13,12 +13,11 @@ import {
   saveNetwork,
   type UNet3DConfig,
 } from 'renvox/nn';
+import { saveOnnx } from 'renvox/onnx';
 import { CeilingSamples } from '../ceilings.js';
 import { Contestant, closed, contest } from '../contest.js';
 import { withFiles } from '../files.js';
 import { resnetFlops, unetFlops } from '../flops.js';
-import type { Weight } from '../onnx/graph.js';
-import { resnetModel, unetModel } from '../onnx/networks.js';
 import { findPeer, peerPackages } from '../peers.js';
 import { type BenchOptions, type Row, rowOf } from '../row.js';
 import type { Task } from './ours.js';
@@ -33,16 +32,29 @@ export interface NetworkCase {
   readonly why: string;
   readonly architecture: Parameters<typeof makeNetwork>[0];
   readonly size: readonly [number, number, number];
+  /** Volumes at once; default 1. */
+  readonly batch?: number;
   readonly form?: Task['form'];
   readonly goal: { readonly ratio?: number; readonly rss?: number };
 }
 
-/** Normal numbers, the same in every run. */
-async function writeInput(path: string, shape: readonly number[]): Promise<void> {
-  const cpu = device('cpu');
-  const x = ops.randomNormal(cpu, { shape, seed: 7 });
-  await writeFile(path, (await x.data()) as Float32Array);
-  cpu.dispose();
+/** Normal numbers, the same in every run: [N, D, H, W, C] for us, [N, C, D, H, W] for onnxruntime. */
+async function writeInputs(
+  cpu: Device,
+  folder: string,
+  shape: readonly [number, number, number, number, number],
+): Promise<void> {
+  using x = ops.randomNormal(cpu, { shape, seed: 7 });
+  const last = (await x.data()) as Float32Array;
+  await writeFile(join(folder, 'input.f32'), last);
+  const [batch, depth, height, width, channels] = shape;
+  const voxels = depth * height * width;
+  const first = new Float32Array(last.length);
+  for (let n = 0, at = 0; n < batch; n++)
+    for (let v = 0; v < voxels; v++)
+      for (let c = 0; c < channels; c++)
+        first[(n * channels + c) * voxels + v] = last[at++] as number;
+  await writeFile(join(folder, 'channels-first.f32'), first);
 }
 
 /** Weights as they are after one step of running statistics, so that a norm is more than copying. */
@@ -57,27 +69,17 @@ async function prepare(
     const x = ops.randomNormal(cpu, { shape: [2, 32, 32, 32, inputChannels], seed: 5 });
     network.forward(x, { training: true });
   });
-  await saveNetwork(join(folder, 'weights.safetensors'), network, {
-    preprocessing: {},
-    training: {},
-  });
-  const weights = new Map<string, Weight>();
-  for (const [name, tensor] of network.tensors)
-    weights.set(name, { data: (await tensor.data()) as Float32Array, shape: tensor.shape });
-  await writeInput(join(folder, 'input.f32'), [1, ...c.size, inputChannels]);
-  const [flops, model] =
+  const metadata = { preprocessing: {}, training: {} };
+  await saveNetwork(join(folder, 'weights.safetensors'), network, metadata);
+  await saveOnnx(join(folder, 'model.onnx'), network, metadata);
+  const batch = c.batch ?? 1;
+  await writeInputs(cpu, folder, [batch, ...c.size, inputChannels]);
+  const flops =
     network.kind === 'unet3d'
-      ? [
-          unetFlops(network.config as Required<UNet3DConfig>, c.size),
-          unetModel(network.config as Required<UNet3DConfig>, weights, c.size),
-        ]
-      : [
-          resnetFlops(network.config as Required<ResNet3DConfig>, c.size),
-          resnetModel(network.config as Required<ResNet3DConfig>, weights, c.size),
-        ];
-  await writeFile(join(folder, 'model.onnx'), model);
+      ? unetFlops(network.config as Required<UNet3DConfig>, c.size)
+      : resnetFlops(network.config as Required<ResNet3DConfig>, c.size);
   cpu.dispose();
-  return { flops, channels: inputChannels };
+  return { flops: batch * flops, channels: inputChannels };
 }
 
 /** The row of a case. */
@@ -86,12 +88,11 @@ export function measureNetwork(c: NetworkCase, options: BenchOptions): AsyncGene
     const version = await findPeer('onnxruntime', options);
     const count = threads();
     const { flops, channels } = await prepare(c, folder);
-    if (channels !== 1)
-      throw new Error('Only volumes of one channel lie alike in NDHWC and in NCDHW');
+    const batch = c.batch ?? 1;
     const task: Task = {
       weights: join(folder, 'weights.safetensors'),
       input: join(folder, 'input.f32'),
-      shape: [1, ...c.size, channels],
+      shape: [batch, ...c.size, channels],
       threads: count,
       form: c.form ?? 'infer',
     };
@@ -107,8 +108,8 @@ export function measureNetwork(c: NetworkCase, options: BenchOptions): AsyncGene
         node('onnxruntime', join('..', 'peers', 'onnxruntime.js'), {
           packages: peerPackages,
           model: join(folder, 'model.onnx'),
-          input: task.input,
-          shape: [1, channels, ...c.size],
+          input: join(folder, 'channels-first.f32'),
+          shape: [batch, channels, ...c.size],
           threads: count,
         }),
       );

@@ -1,5 +1,5 @@
 /**
- * A writer of ONNX models, as far as the benches' networks need one: a chain of nodes of opset 17 on f32 tensors, weights inside the file.
+ * A writer of ONNX models, as far as the benches of single operations need one: nodes of opset 17 on f32 tensors, weights inside the file.
  * Field numbers are those of onnx.proto (github.com/onnx/onnx). Layout is ONNX's own, NCDHW.
  */
 import { Message } from './wire.js';
@@ -7,11 +7,11 @@ import { Message } from './wire.js';
 const FLOAT = 1;
 const IR_VERSION = 8;
 const OPSET = 17;
-/** AttributeProto.type of what an attribute holds. */
-const ATTRIBUTE = { float: 1, integer: 2, integers: 7 } as const;
+/** AttributeProto.type of integers. */
+const INTEGERS = 7;
 
-/** An attribute's value: an integer, integers, or `{ float }`, since JS does not tell 1 from 1.0. */
-export type Attribute = number | readonly number[] | { readonly float: number };
+/** An attribute's values. */
+export type Attribute = readonly number[];
 
 /** Values and axes of one weight. */
 export interface Weight {
@@ -72,10 +72,7 @@ export class Graph {
 }
 
 function attribute(name: string, value: Attribute): Message {
-  const message = new Message().text(1, name);
-  if (typeof value === 'number') return message.integer(3, value).integer(20, ATTRIBUTE.integer);
-  if ('float' in value) return message.float(2, value.float).integer(20, ATTRIBUTE.float);
-  return message.integers(8, value).integer(20, ATTRIBUTE.integers);
+  return new Message().text(1, name).integers(8, value).integer(20, INTEGERS);
 }
 
 function valueInfo(name: string, shape: readonly number[]): Message {

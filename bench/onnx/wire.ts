@@ -1,11 +1,10 @@
 /**
- * The protocol buffer wire format, as much of it as an ONNX model needs: variable-length integers, 32-bit floats, length-delimited fields
+ * The protocol buffer wire format, as much of it as an ONNX model needs: variable-length integers and length-delimited fields
  * (protobuf.dev/programming-guides/encoding). A message is a list of chunks that are joined once.
  */
 
 const VARINT = 0;
 const DELIMITED = 2;
-const FIXED32 = 5;
 
 /** Base 128, least group first, the top bit set where more follow; a negative number as its 64-bit two's complement. */
 export function varint(value: number | bigint): Uint8Array {
@@ -37,12 +36,6 @@ export class Message {
     const packed = values.map(varint);
     const length = packed.reduce((sum, bytes) => sum + bytes.length, 0);
     return this.#push(varint((field << 3) | DELIMITED), varint(length), ...packed);
-  }
-
-  float(field: number, value: number): this {
-    const bytes = new Uint8Array(4);
-    new DataView(bytes.buffer).setFloat32(0, value, true);
-    return this.#push(varint((field << 3) | FIXED32), bytes);
   }
 
   /** Bytes are kept, not copied, until the whole is joined. */

@@ -11,7 +11,7 @@ export interface Task {
   /** bench/package.json, from where the package is resolved. */
   readonly packages: string;
   readonly model: string;
-  /** f32 in the order of `shape`, [1, C, D, H, W]. */
+  /** f32 in the order of `shape`, [N, C, D, H, W]. */
   readonly input: string;
   readonly shape: readonly number[];
   readonly threads: number;
@@ -33,6 +33,8 @@ interface OnnxTensor {
   readonly dims: readonly number[];
 }
 interface Session {
+  readonly inputNames: readonly string[];
+  readonly outputNames: readonly string[];
   run(feeds: Readonly<Record<string, OnnxTensor>>): Promise<Record<string, OnnxTensor>>;
 }
 
@@ -48,21 +50,24 @@ const session = await InferenceSession.create(task.model, {
   interOpNumThreads: 1,
   extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
 });
+const [[input], [output]] = [session.inputNames, session.outputNames] as [[string], [string]];
 const { buffer } = new Uint8Array(readFileSync(task.input));
 const x = new Tensor('float32', new Float32Array(buffer), task.shape);
 
-/** [1, C, ...] as [1, ..., C]. */
+/** [N, C, ...] as [N, ..., C]. */
 function channelsLast({ data, dims }: OnnxTensor): Float32Array {
-  const channels = dims[1] as number;
-  const voxels = data.length / channels;
+  const [batch, channels] = dims as [number, number];
+  const voxels = data.length / (batch * channels);
   const turned = new Float32Array(data.length);
-  for (let c = 0; c < channels; c++)
-    for (let v = 0; v < voxels; v++) turned[v * channels + c] = data[c * voxels + v] as number;
+  for (let n = 0, at = 0; n < batch; n++)
+    for (let c = 0; c < channels; c++)
+      for (let v = 0; v < voxels; v++)
+        turned[(n * voxels + v) * channels + c] = data[at++] as number;
   return turned;
 }
 
 await serve<OnnxTensor>({
-  run: async () => (await session.run({ x })).y as OnnxTensor,
+  run: async () => (await session.run({ [input]: x }))[output] as OnnxTensor,
   distance(y, file) {
     const ours = new Float32Array(new Uint8Array(file).buffer);
     return relativeError(channelsLast(y), ours);

@@ -12,7 +12,7 @@ export interface KeepOptions {
    * Drops components of which less than `leastShare` (0 to 1) of the voxels lie in a mask, u8 in the shape of the components: where a network is
    * sure, say.
    */
-  core?: { mask: Tensor; leastShare: number };
+  core?: { mask: Tensor; leastShare: number } | undefined;
 }
 
 export interface KeptComponents {

@@ -16,6 +16,15 @@ export interface NetworkWindow {
 /** How a classifier is told which mass is meant: all else removed, or the mask as a channel more. */
 export type Contour = 'cut' | 'channel';
 
+/**
+ * Which components of a network's label map are believed: those of which at least `share` (0 to 1) of the voxels have the wanted logit lead any other
+ * by `lead`. How sure a network is depends on its training, so its file says it.
+ */
+export interface Belief {
+  lead: number;
+  share: number;
+}
+
 /** A stage's network with its grid and window. */
 export interface Stage<N> {
   name: string;
@@ -26,6 +35,8 @@ export interface Stage<N> {
   margin: number | undefined;
   window: NetworkWindow;
   contour: Contour;
+  /** Undefined where the file does not say: every component is believed. */
+  belief: Belief | undefined;
   sha256: string;
 }
 
@@ -110,36 +121,44 @@ export const loadStage = { unet: loader(UNet3D), resnet: loader(ResNet3D) };
 function gridAndWindow(
   preprocessing: Record<string, unknown>,
   file: string,
-): Pick<Stage<unknown>, 'shape' | 'spacing' | 'margin' | 'window' | 'contour'> {
+): Pick<Stage<unknown>, 'shape' | 'spacing' | 'margin' | 'window' | 'contour' | 'belief'> {
   const {
     grid,
     window,
     contour = 'cut',
+    belief,
   } = preprocessing as {
     grid?: { shape?: unknown; spacing?: unknown; margin?: unknown } | null;
     contour?: unknown;
+    belief?: Partial<Record<keyof Belief, unknown>> | null;
     window?: Partial<Record<keyof NetworkWindow, unknown>> | null;
   };
   const triple = (value: unknown, sound: (n: unknown) => boolean) =>
     Array.isArray(value) && value.length === 3 && value.every(sound);
   const { level, width, low, high } = window ?? {};
+  const within = (n: unknown, most: number) =>
+    Number.isFinite(n) && (n as number) >= 0 && (n as number) <= most;
   const sound =
     triple(grid?.shape, (n) => Number.isSafeInteger(n) && (n as number) >= 1) &&
     triple(grid?.spacing, (n) => Number.isFinite(n) && (n as number) > 0) &&
     (grid?.margin === undefined ||
       (Number.isFinite(grid.margin) && (grid.margin as number) >= 0)) &&
     (contour === 'cut' || contour === 'channel') &&
+    (belief === undefined || (within(belief?.lead, 1e3) && within(belief?.share, 1))) &&
     [level, width, low, high].every(Number.isFinite) &&
     (width as number) > 0 &&
     (high as number) > (low as number);
   if (!sound)
     throw new RenvoxError(
       'InvalidWeights',
-      `${file}.safetensors does not say its grid and window: expected grid { shape, spacing, margin or none }, window { level, width, low, high } and contour cut, channel or none but received ${JSON.stringify({ grid, window, contour })}`,
+      `${file}.safetensors does not say its grid and window: expected grid { shape, spacing, margin or none }, window { level, width, low, high }, contour cut, channel or none and belief { lead, share } or none but received ${JSON.stringify({ grid, window, contour, belief })}`,
       { file },
     );
   const { shape, spacing, margin } = grid as Pick<Stage<unknown>, 'shape' | 'spacing' | 'margin'>;
-  return { shape, spacing, margin, window: window as NetworkWindow, contour };
+  return {
+    ...{ shape, spacing, margin, window: window as NetworkWindow, contour },
+    belief: belief as Belief | undefined,
+  };
 }
 
 /** A CT is one channel; a classifier that is told its mass by a channel has one more. */

@@ -15,7 +15,9 @@ const CROP = { shape: [64, 64, 64], spacing: [2.5, 2.5, 2.5] } as const;
  */
 export async function loadOneStage(device: Device, folder: string): Promise<CascadeNetworks> {
   const path = (name: string) => join(folder, `${name}.safetensors`);
-  const kidney = await loadStage.unet(device, path('one-stage'), 'one-stage', 'one-stage');
+  const loaded = await loadStage.unet(device, path('one-stage'), 'one-stage', 'one-stage');
+  // Of a network that does both, a kidney's logit need not lead a mass's.
+  const kidney = { ...loaded, belief: undefined };
   try {
     if (kidney.network.config.classes !== 3)
       throw new RenvoxError(

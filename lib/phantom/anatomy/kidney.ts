@@ -167,12 +167,13 @@ function drawPyramids(body: Body, kidney: Kidney): Papilla[] {
   const { scene, palette } = body;
   const r = body.random.stream(`pyramids ${kidney.side}`);
   const { middle, radii } = sinusOf(kidney);
-  const paint = paintOf(medulla, palette.medulla, { label: undefined, over: [cortex] });
+  // In half of the kidneys unlike each other, some mere islands in the cortex: while it is bright they are taken for masses.
+  const unlike = r.chance(0.5);
   const papillae: Papilla[] = [];
-  const rows = r.integer(4, 6);
+  const rows = r.integer(4, unlike ? 8 : 6);
   for (let row = 0; row < rows; row++) {
     // From the upper hilar lip round the lateral side to the lower one.
-    const angle = ((row + 0.5) / rows - 0.5) * 4.4 + r.normal(0, 0.08);
+    const angle = ((row + 0.5) / rows - 0.5) * 4.4 + r.normal(0, unlike ? 0.16 : 0.08);
     const polar = Math.abs(angle) > 1.6;
     for (const lip of polar && r.chance(0.5) ? [0] : [-1, 1]) {
       const tilt = lip * r.uniform(0.45, 0.85) + (lip ? 0 : r.normal(0, 0.2));
@@ -187,7 +188,13 @@ function drawPyramids(body: Body, kidney: Kidney): Papilla[] {
       const capsule = fromMiddle(kidney, middle, direction);
       const depth = capsule - edge - kidney.cortex;
       if (depth < 4) continue;
-      const base = Math.min(r.uniform(6.5, 9.5), depth * 0.75);
+      const widest = unlike ? r.logUniform(3.5, 11) : r.uniform(6.5, 9.5);
+      const base = Math.min(widest, depth * 0.75);
+      const tone = { ...palette.medulla, hu: palette.medulla.hu + r.normal(0, unlike ? 12 : 3) };
+      const paint = paintOf(medulla, tone, {
+        ...{ label: undefined, over: [cortex] },
+        softness: unlike ? r.uniform(0, 4) : 0,
+      });
       const at = (t: number) =>
         inKidney(
           kidney,

@@ -48,7 +48,7 @@ export function kidneySample(
     labels: labels[classes],
     ...(classes === 'kidney' ? {} : { masses: trainingMasses }),
   });
-  const slab = r.chance(0.4);
+  const slab = r.chance(0.5);
   const view = slab ? slabView(r, abdomen, grid) : fieldOfView(r, abdomen, grid);
   const slices = slab ? slabSlices(r, grid) : cut(r, grid.shape[0]);
   const drawn = renderAbdomen(device, abdomen, view, slices);
@@ -81,21 +81,22 @@ function fieldOfView(r: Random, abdomen: Abdomen, { shape, spacing }: SampleGrid
 }
 
 /**
- * A scan of few slices anywhere between chest and pelvis, which may hold a piece of kidney or none: without them, a network finds kidneys in the
- * liver and spleen of a scan that ends above them.
+ * A scan of few slices anywhere between chest and pelvis, half of them between the kidneys and the diaphragm, which may hold a piece of kidney or
+ * none: without them, a network finds kidneys in the liver and spleen of a scan that ends above them.
  */
 function slabView(r: Random, abdomen: Abdomen, { shape, spacing }: SampleGrid) {
   const [x, y, z] = toPatient(abdomen.pose, [0, abdomen.middle, 0]);
+  const level = r.chance(0.5) ? r.uniform(-200, 260) : r.uniform(30, 180);
   return fixedGrid({
     shape,
     spacing,
-    centre: [x + r.normal(0, 14), y + r.normal(0, 14), z + r.uniform(-200, 260)],
+    centre: [x + r.normal(0, 14), y + r.normal(0, 14), z + level],
   });
 }
 
-/** The slab's slices, 20 to 110 mm in the middle of the field. */
+/** The slab's slices, 12 to 110 mm in the middle of the field. */
 function slabSlices(r: Random, { shape, spacing }: SampleGrid): [number, number] {
-  const thickness = Math.min(shape[0], Math.round(r.logUniform(20, 110) / spacing[0]));
+  const thickness = Math.min(shape[0], Math.round(r.logUniform(12, 110) / spacing[0]));
   const from = Math.floor((shape[0] - thickness) / 2);
   return [from, from + thickness];
 }

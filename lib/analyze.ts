@@ -1,0 +1,19 @@
+/** The main job under the package's main entry; its modules, a third of all, are read at the first call and not by every program that imports renvox. */
+import type { AnalyzeOptions, Finding } from './pipeline/index.js';
+import type { Volume } from './volume/index.js';
+
+/**
+ * Finds the kidneys and their masses on an abdominal CT and names each mass AML, cystic or solid.
+ *
+ * The CT goes to the device once, the label map and the figures come back once; all decisions in between are taken on the device. Left and
+ * right are the patient's, from the CT's affine. A CT without kidneys gives kidneys of 0 voxels and no masses.
+ *
+ * Research software, not a medical device: not for clinical use.
+ *
+ * @param ct - in HU after its slope and intercept, any orientation and spacing
+ * @throws RenvoxError AbortError with the signal's reason as cause; OutOfMemory; InvalidWeights, FileNotFound for the weights
+ */
+export async function analyze(ct: Volume, options: AnalyzeOptions = {}): Promise<Finding> {
+  const pipeline = await import('./pipeline/analyze.js');
+  return pipeline.analyze(ct, options);
+}
