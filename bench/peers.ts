@@ -12,7 +12,7 @@ export const peerFolder = join(root, 'bench', 'peers');
 /** What a child that loads an npm peer resolves it from. */
 export const peerPackages = join(root, 'bench', 'package.json');
 
-export const PEERS = ['onnxruntime', 'pytorch', 'scipy'] as const;
+export const PEERS = ['onnxruntime', 'itk-wasm', 'pytorch', 'scipy'] as const;
 export type PeerName = (typeof PEERS)[number];
 
 const run = promisify(execFile);
@@ -30,21 +30,23 @@ async function pythonWith(modules: string): Promise<string | undefined> {
   return undefined;
 }
 
-/** onnxruntime-node's version, if `npm run bench:peers` installed it. */
-function onnxruntime(): string | undefined {
-  const manifest = join(root, 'bench', 'node_modules', 'onnxruntime-node', 'package.json');
+/** A package's version, if `npm run bench:peers` installed it. */
+function installed(name: string): string | undefined {
+  const manifest = join(root, 'bench', 'node_modules', name, 'package.json');
   if (!existsSync(manifest)) return undefined;
   return (JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version;
 }
 
 const found: Partial<Record<PeerName, Promise<string | undefined>>> = {};
 const look: Record<PeerName, () => Promise<string | undefined>> = {
-  onnxruntime: async () => onnxruntime(),
+  onnxruntime: async () => installed('onnxruntime-node'),
+  'itk-wasm': async () => installed('@itk-wasm/image-io'),
   pytorch: () => pythonWith('torch'),
   scipy: () => pythonWith('numpy, scipy.ndimage'),
 };
 const help: Record<PeerName, string> = {
   onnxruntime: 'onnxruntime-node is not installed here (npm run bench:peers installs it)',
+  'itk-wasm': '@itk-wasm/image-io is not installed here (npm run bench:peers installs it)',
   pytorch:
     "no Python with torch here (Debian's package is python3-torch; RENVOX_PYTHON names another)",
   scipy:

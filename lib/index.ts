@@ -1,10 +1,10 @@
 /** renvox: kidneys and renal masses on CT. This entry exports what most programs need; the rooms have entries of their own. */
 
-export { analyze } from './analyze.js';
 export { gradients } from './autograd/index.js';
 export * from './device.js';
 export * from './errors.js';
 export * as ops from './ops/index.js';
+export { analyze } from './pipeline/deferred.js';
 export type {
   AnalyzeOptions,
   AnalyzeProgress,

@@ -11,8 +11,17 @@ const { network, metadata } = await loadNetwork(from, { device: cpu });
 const { belief: _, ...preprocessing } = metadata.preprocessing;
 const belief = lead === undefined ? {} : { belief: { lead: Number(lead), share: Number(share) } };
 const to = new URL(`../weights/${name}.safetensors`, import.meta.url).pathname;
-await saveNetwork(to, network, { ...metadata, preprocessing: { ...preprocessing, ...belief } }, { dtype: 'f16' });
+await saveNetwork(
+  to,
+  network,
+  { ...metadata, preprocessing: { ...preprocessing, ...belief } },
+  { dtype: 'f16' },
+);
 const bytes = await readFile(to);
-console.log(`${to}: ${bytes.length} bytes, SHA-256 ${createHash('sha256').update(bytes).digest('hex')}`);
-console.log(`${network.size ?? network.parameterCount} values, ${JSON.stringify({ ...preprocessing, ...belief })}`);
+console.log(
+  `${to}: ${bytes.length} bytes, SHA-256 ${createHash('sha256').update(bytes).digest('hex')}`,
+);
+console.log(
+  `${network.size ?? network.parameterCount} values, ${JSON.stringify({ ...preprocessing, ...belief })}`,
+);
 cpu.dispose();

@@ -26,6 +26,25 @@ export interface ClassSample {
   className: MassClass;
   /** Mean of the mass's three diameters, as drawn. */
   diameterMm: number;
+  /** Whether the contour errs by millimetres. */
+  rough: boolean;
+}
+
+/**
+ * How a contour errs, in voxels of `step` mm: a little, as a person's; or by millimetres, as those of a mass network on a grid of 2 mm. Never so far in
+ * that a small mass is lost.
+ */
+function contourOf(r: Random, radius: number, step: number, rough: boolean) {
+  const [shift, ragged, scale] = rough
+    ? [r.normal(0, 1.6, -4, 4), r.uniform(0.2, 0.7) * Math.min(5, radius), r.uniform(4, 10)]
+    : [r.uniform(-1.2, 1.4), r.uniform(0, 0.25) * Math.min(2.5, radius), 4];
+  const inward = Math.max(shift, -(rough ? 0.45 : 0.3) * (radius - 0.8)) / step;
+  return {
+    shift: inward,
+    ragged: ragged / step,
+    scale: Math.max(2, scale / step),
+    blur: Math.min(rough ? 4 : 2, Math.max(0.5, (0.25 * radius) / step, Math.abs(inward))),
+  };
 }
 
 /**
@@ -54,15 +73,10 @@ export function classSample(
   const { grid, step } = cropGridOf(boxOf(abdomen, mass.centre, mass.radii), crop);
   const drawn = renderAbdomen(device, abdomen, grid);
   const radius = Math.min(...mass.radii);
-  // As far as the contours of a mass network err, but never so far in that a small mass is lost.
-  const shift = Math.max(r.uniform(-1.2, 1.4), -0.3 * (radius - 0.8)) / step;
+  const rough = r.chance(1 / 3);
   const mask = raggedMask(drawn.instance, {
     labels: [mass.instance, mass.instance],
-    shift,
-    ragged: (r.uniform(0, 0.25) * Math.min(2.5, radius)) / step,
-    scale: Math.max(2, 4 / step),
-    blur: Math.min(2, Math.max(0.5, (0.25 * radius) / step, Math.abs(shift))),
-    seed: r.bits(),
+    ...{ ...contourOf(r, radius, step, rough), seed: r.bits() },
   });
   const slice = r.pick([1, 1.5, 2.5, 3, 5]);
   const across = r.uniform(0.4, 0.9) / step;
@@ -79,6 +93,7 @@ export function classSample(
     image,
     class: wanted,
     className: massClasses[wanted] as MassClass,
+    rough,
     diameterMm: (2 * (mass.radii[0] + mass.radii[1] + mass.radii[2])) / 3,
   };
 }

@@ -1,6 +1,7 @@
 /** The main job under the package's main entry; its modules, a third of all, are read at the first call and not by every program that imports renvox. */
-import type { AnalyzeOptions, Finding } from './pipeline/index.js';
-import type { Volume } from './volume/index.js';
+
+import type { Volume } from '../volume/index.js';
+import type { AnalyzeOptions, Finding } from './index.js';
 
 /**
  * Finds the kidneys and their masses on an abdominal CT and names each mass AML, cystic or solid.
@@ -14,6 +15,6 @@ import type { Volume } from './volume/index.js';
  * @throws RenvoxError AbortError with the signal's reason as cause; OutOfMemory; InvalidWeights, FileNotFound for the weights
  */
 export async function analyze(ct: Volume, options: AnalyzeOptions = {}): Promise<Finding> {
-  const pipeline = await import('./pipeline/analyze.js');
+  const pipeline = await import('./analyze.js');
   return pipeline.analyze(ct, options);
 }
