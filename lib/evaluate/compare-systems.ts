@@ -2,6 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { RenvoxError, unfitArgument } from '../errors.js';
+import { withFolder } from '../locked-folder.js';
 import type { BootstrapOptions } from '../metrics/index.js';
 import { bootstrapOptions, checkNames } from './bootstrap-options.js';
 import { sha256Of } from './case-input.js';
@@ -13,7 +14,7 @@ import {
   segmentationComparison,
 } from './compare-tables.js';
 import { parseCsv } from './csv.js';
-import { checkOutput, withOutput } from './output-folder.js';
+import { checkOutput } from './output-folder.js';
 import {
   DISCLAIMER,
   type Software,
@@ -97,7 +98,7 @@ export async function compareSystems(
   // Loaded here, for drawing brings a tenth of a second of modules.
   const { comparisonPlots } = await import('./plots.js');
   const plots = comparisonPlots(pairs, context.names);
-  await withOutput(out, () => writeReport(out, { summary, tables, plots, files: {} }, { signal }));
+  await withFolder(out, () => writeReport(out, { summary, tables, plots, files: {} }, { signal }));
   return { summary, tables };
 }
 

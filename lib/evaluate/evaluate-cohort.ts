@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { defaultDevice } from '../device.js';
 import { isRenvoxError } from '../errors.js';
+import { withFolder } from '../locked-folder.js';
 import { type CaseInput, sha256Of } from './case-input.js';
 import type { CaseRecord } from './case-record.js';
 import { type CohortOptions, type CohortProgress, cohortOptions } from './cohort-options.js';
@@ -9,7 +10,7 @@ import { cohortReport } from './cohort-report.js';
 import { openJournal } from './journal.js';
 import { type ManifestEntry, readManifest } from './manifest.js';
 import { type CaseSettings, measureCase } from './measure-case.js';
-import { checkOutput, withOutput } from './output-folder.js';
+import { checkOutput } from './output-folder.js';
 import { type CaseWarning, type FailedCase, pairCases } from './pair-cases.js';
 import { worstPictures } from './pictures.js';
 import { readInput } from './read-input.js';
@@ -65,7 +66,7 @@ export async function evaluateCohort(
       )
       .digest('hex'),
   };
-  return withOutput(out, async () => {
+  return withFolder(out, async () => {
     const { records, failed } = await measureAll(out, inputs, settings, options);
     failed.push(...unpaired);
     failed.sort((a, b) => (a.case < b.case ? -1 : 1));

@@ -1,12 +1,13 @@
 /** The tables again, from a file of lesions alone. */
 import { createHash } from 'node:crypto';
+import { withFolder } from '../locked-folder.js';
 import type { BootstrapOptions } from '../metrics/index.js';
 import { bootstrapOptions, checkNames } from './bootstrap-options.js';
 import { lesionFigures } from './figures.js';
 import { casesOf, frocFigures, frocTable } from './froc-figures.js';
 import { lesionTables } from './lesion-tables.js';
 import { formatLesions, parseLesions } from './lesions.js';
-import { checkOutput, withOutput } from './output-folder.js';
+import { checkOutput } from './output-folder.js';
 import { readInput } from './read-input.js';
 import { DISCLAIMER, type Software, type Summary, summaryFigure, writeReport } from './report.js';
 import type { Table } from './table.js';
@@ -56,6 +57,6 @@ export async function evaluateLesions(
   // Loaded here, for drawing brings a tenth of a second of modules.
   const { lesionPlots } = await import('./plots.js');
   const plots = lesionPlots(lesions, cases);
-  await withOutput(out, () => writeReport(out, { summary, tables, plots, files }, { signal }));
+  await withFolder(out, () => writeReport(out, { summary, tables, plots, files }, { signal }));
   return { summary, tables };
 }

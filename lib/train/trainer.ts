@@ -1,8 +1,9 @@
 import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeFolder, writeFileAtomic } from '../atomic-write.js';
+import { writeFileAtomic } from '../atomic-write.js';
 import { type Device, defaultDevice } from '../device.js';
 import { RenvoxError } from '../errors.js';
+import { withFolder } from '../locked-folder.js';
 import { saveNetwork } from '../nn/index.js';
 import { keep } from '../scope.js';
 import { download, type Tensor } from '../tensor.js';
@@ -72,13 +73,16 @@ function reportEvery({ grid, batch }: Preset): number {
 
 /**
  * Trains a network as a preset says. Interrupted and resumed, at whatever moment, a run ends with the same bits as one that was not: a sample depends
- * on its seed alone, and a checkpoint holds all else.
+ * on its seed alone, and a checkpoint holds all else. The folder belongs to one run at a time.
  * @throws RenvoxError Diverged with the step, the layer and the sample when the loss or the gradient is no longer finite (the last checkpoint
  *   stays); AbortError; WriteFailed
  */
 export async function train(preset: Preset, options: TrainOptions): Promise<TrainResult> {
+  return withFolder(options.out, () => runIn(preset, options));
+}
+
+async function runIn(preset: Preset, options: TrainOptions): Promise<TrainResult> {
   const { out, sampler, device = defaultDevice(), signal, onProgress } = options;
-  await makeFolder(out);
   if (!options.resume && (await TrainingState.exists(out)))
     throw new RenvoxError(
       'InvalidArgument',

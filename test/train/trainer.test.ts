@@ -50,6 +50,19 @@ t.test('a run leaves weights, log, preset and checkpoint, and learns', async (ta
   network.dispose();
 });
 
+t.test('one run at a time has the folder', async (tap) => {
+  const out = tap.testdir();
+  const both = await Promise.allSettled([run(out, {}, 4), run(out, {}, 4)]);
+  const refused = both.filter((own) => own.status === 'rejected');
+  tap.equal(refused.length, 1);
+  tap.match(refused[0]?.reason, {
+    code: 'InvalidArgument',
+    message: new RegExp(`no other run writes into .*process ${process.pid} on `),
+  });
+  await run(out, { resume: true }, 6);
+  tap.notOk((await readdir(out)).includes('.renvox-lock'), 'and gives it back');
+});
+
 t.test('the weights file says how its mass is told', async (tap) => {
   const out = tap.testdir();
   const preset = { ...toyClasses, steps: 2 };
