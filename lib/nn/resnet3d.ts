@@ -24,7 +24,7 @@ import {
   type Products,
 } from './network.js';
 import { storageOf } from './precision.js';
-import { loadedAs, type Raw } from './raw.js';
+import { convolutionBeforeNorm, type Raw } from './raw.js';
 
 /** What a {@link ResNet3D} is made of: plain data. */
 export interface ResNet3DConfig {
@@ -101,18 +101,17 @@ export class ResNet3D extends Network<Complete> {
       for (let stage = 1; stage <= 4; stage++) {
         const name = `layer${stage}.0`;
         const { stride, dilation } = stageGeometry(stage, this.config.geometry);
-        const conv = (of: string, norm: string, from: Raw, more: RawOptions) =>
-          this.#raw(`${name}.${of}`, `${name}.${norm}`, from, products, more);
-        const one = conv('conv1', 'bn1', y, { stride, padding: dilation, dilation, out });
-        const two = conv('conv2', 'bn2', one, { padding: dilation, dilation, out: 'f32' });
+        const one = this.#raw(`${name}.conv1`, `${name}.bn1`, y, products, {
+          ...{ stride, padding: dilation, dilation, out },
+        });
+        const branch = this.#branch(`${name}.conv2`, `${name}.bn2`, one, products, {
+          ...{ padding: dilation, dilation },
+        });
         one.tensor.dispose();
-        const branch = this.#norm(`${name}.bn2`, two.tensor, false, 1);
-        two.tensor.dispose();
         let shortcut: Tensor;
         if (stage > 1) {
-          const down = conv('downsample.0', 'downsample.1', y, { stride, out: 'f32' });
-          shortcut = this.#norm(`${name}.downsample.1`, down.tensor, false, 1);
-          down.tensor.dispose();
+          const down = `${name}.downsample`;
+          shortcut = this.#branch(`${down}.0`, `${down}.1`, y, products, { stride });
         } else {
           // A maximum over activations, which ReLU would leave as it is.
           shortcut = cast(y.tensor, 'f32');
@@ -138,14 +137,24 @@ export class ResNet3D extends Network<Complete> {
   ): Required<Raw> {
     const { tensor: x, ...load } = from;
     const weight = this.tensor(`${name}.weight`);
-    const tensor = conv3d(x, weight, { ...products, ...options, ...load, slope: 0 });
-    return loadedAs(tensor, {
+    const all = { ...products, ...options, ...load, slope: 0 };
+    return convolutionBeforeNorm(x, weight, all, {
       gamma: this.tensor(`${norm}.weight`),
       beta: this.tensor(`${norm}.bias`),
       runningMean: this.tensor(`${norm}.running_mean`),
       runningVar: this.tensor(`${norm}.running_var`),
       eps: EPSILON,
     });
+  }
+
+  /** A convolution with its norm, without ReLU: what is added to another one, f32. */
+  #branch(name: string, norm: string, from: Raw, products: Products, options: RawOptions): Tensor {
+    const { tensor: x, ...load } = from;
+    const all = { ...products, ...options, ...load, slope: 0, out: 'f32' as const };
+    const raw = conv3d(x, this.tensor(`${name}.weight`), all);
+    const y = this.#norm(norm, raw, false, 1);
+    raw.dispose();
+    return y;
   }
 
   /** Logits [N, classes] of what {@link features} returned: pooling and the two linear layers. */

@@ -13,7 +13,7 @@ import {
   type NetworkOptions,
   type Products,
 } from './network.js';
-import { loadedAs, type Raw, rawConvolution, rawHead, rawPool, rawUp } from './raw.js';
+import { convolutionBeforeNorm, type Raw, rawConvolution, rawHead, rawPool, rawUp } from './raw.js';
 
 /** What a {@link UNet3D} is made of: plain data. */
 export interface UNet3DConfig {
@@ -169,13 +169,14 @@ export class UNet3D extends Network<Complete> {
         ...{ weight, ...this.#bias(name), slope, products, second },
         norm: { gamma, beta, eps: EPSILON },
       });
-    const tensor = conv3d(from.tensor, weight, {
+    const { mean: runningMean, variance: runningVar } = this.#running(name);
+    const options = {
       ...{ ...products, ...this.#bias(name), padding: 1, slope },
       ...{ scale: from.scale, shift: from.shift },
       ...{ second: second?.tensor, secondScale: second?.scale, secondShift: second?.shift },
-    });
-    const { mean: runningMean, variance: runningVar } = this.#running(name);
-    return loadedAs(tensor, { gamma, beta, runningMean, runningVar, eps: EPSILON });
+    };
+    const fixed = { gamma, beta, runningMean, runningVar, eps: EPSILON };
+    return convolutionBeforeNorm(from.tensor, weight, options, fixed);
   }
 
   #norm(name: string): { gamma: Tensor; beta: Tensor } {

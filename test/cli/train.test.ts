@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { Volume } from 'renvox';
+import { parseSafetensors } from 'renvox/nn';
 import { type Preset, presets } from 'renvox/train';
 import t from 'tap';
 
@@ -68,6 +70,59 @@ t.test('Ctrl-C stops with a checkpoint that can be resumed', async (tap) => {
   tap.ok((await readdir(out)).includes('checkpoint.safetensors'));
   const resumed = await run([...args, '--resume', '--steps', String(step + 5)]);
   tap.equal(resumed.code, 0, resumed.stderr);
+});
+
+/** nnU-Net's layout: two patients, each a kidney on either side and a tumour, with an image a phase. */
+async function phases(root: string, names: readonly string[]): Promise<string> {
+  const shape = [12, 20, 24] as const;
+  const affine = [-12, 0, 0, 0, 0, -12, 0, 0, 0, 0, 12, 0];
+  for (const folder of ['imagesTr', 'labelsTr'])
+    await mkdir(join(root, folder), { recursive: true });
+  for (const id of ['p0', 'p1']) {
+    const labels = new Uint8Array(shape[0] * shape[1] * shape[2]);
+    for (let z = 0, i = 0; z < shape[0]; z++)
+      for (let y = 0; y < shape[1]; y++)
+        for (let x = 0; x < shape[2]; x++, i++) {
+          const near = (cx: number, r: number) => Math.hypot(x - cx, y - 10, z - 6) <= r;
+          if (near(6, 3) || near(17, 3)) labels[i] = 1;
+          if (near(20, 1)) labels[i] = 2;
+        }
+    const write = (data: Int16Array | Uint8Array, ...file: string[]) =>
+      new Volume({ data, shape, affine }).write(join(root, ...file));
+    await write(labels, 'labelsTr', `${id}.nii.gz`);
+    for (const [k] of names.entries()) {
+      const hu = Int16Array.from(labels, (label) => [-900, 120, 60][label] as number).map(
+        (v) => v + 40 * k,
+      );
+      await write(hu, 'imagesTr', `${id}_000${k}.nii.gz`);
+    }
+  }
+  const json = { channel_names: { ...names }, labels: { background: 0, kidney: 1, tumor: 2 } };
+  await writeFile(join(root, 'dataset.json'), JSON.stringify(json));
+  return root;
+}
+
+t.test('a network has a channel for each phase of the folder, and one for a mask', async (tap) => {
+  const folder = tap.testdir();
+  const both = await phases(join(folder, 'both'), ['CMP', 'NP']);
+  // Checked against the preset: of kidneys no mask, of masses the kidney's, of classes the mass's unless all else is cut away.
+  for (const preset of ['kidney', 'mass', 'class', 'paper-classifier']) {
+    const check = await run(['--preset', preset, '--data', both, '--check']);
+    const stdout = '2 cases, layout nnunet, channels CMP, NP: sound\n';
+    tap.match(check, { code: 0, stdout }, `${preset}: ${check.stderr}`);
+  }
+  const one = await phases(join(folder, 'one'), ['NP']);
+  const check = await run(['--preset', 'class', '--data', one, '--check']);
+  tap.match(check, { code: 0, stdout: /channels NP: sound/ }, check.stderr);
+  const out = join(folder, 'run');
+  const args = ['--preset', 'class', '--data', both, '--out', out, '--device', 'cpu'];
+  const trained = await run([...args, '--steps', '1']);
+  tap.equal(trained.code, 0, trained.stderr);
+  tap.match(trained.stderr, /1 steps, recall aml -, cystic -, solid \d/);
+  const preset = JSON.parse(await readFile(join(out, 'preset.json'), 'utf8')) as Preset;
+  tap.match(preset, { contour: 'channel', architecture: { config: { inputChannels: 3 } } });
+  const { tensors } = parseSafetensors(await readFile(join(out, 'weights.safetensors')));
+  tap.same(tensors.get('conv1.weight')?.shape, [16, 3, 7, 7, 7]);
 });
 
 t.test('bad usage is 2, bad input is 3', async (tap) => {

@@ -1,4 +1,4 @@
-import { ops, scope } from 'renvox';
+import { ops, scope, type Tensor } from 'renvox';
 import { ResNet3D } from 'renvox/nn';
 import t from 'tap';
 import { agrees, channelsFirst, onEveryDevice, ReferenceCount, sameBits } from '../ops/harness.js';
@@ -60,6 +60,54 @@ onEveryDevice(t, 'inference in every precision', async (tap, device) => {
       using logits = net.infer(x, { precision });
       agrees(tap, await logits.data(), expected, tolerance, `${geometry} ${precision}`);
     }
+  }
+});
+
+onEveryDevice(t, 'running means of 300 SDs', async (tap, device) => {
+  const MEAN = 300;
+  using net = new ResNet3D(
+    { inputChannels: 2, classes: 3, widths: [8, 16, 16, 24], geometry: 'strided', hidden: 8 },
+    { device },
+  );
+  const tensors = new Map<string, Tensor>(net.tensors);
+  const change = async (name: string, edit: (values: Float32Array) => void) => {
+    const values = Float32Array.from(await net.tensor(name).data());
+    edit(values);
+    tensors.set(name, device.tensor(values, { shape: net.tensor(name).shape }));
+  };
+  // A channel of ones through a kernel's middle tap alone adds the mean to each output: in the stem one of the image, behind it the one that
+  // its norm makes.
+  const ofOnes = (name: string, channel: number) =>
+    change(name, (values) => {
+      const [filters, channels, edge] = net.tensor(name).shape as [number, number, number];
+      const taps = edge ** 3;
+      for (let filter = 0; filter < filters; filter++) {
+        const at = (filter * channels + channel) * taps;
+        values.fill(0, at, at + taps);
+        values[at + (taps - 1) / 2] = MEAN;
+      }
+    });
+  await ofOnes('conv1.weight', 1);
+  await change('bn1.weight', (values) => values.fill(0, 0, 1));
+  await change('bn1.bias', (values) => values.fill(1, 0, 1));
+  await ofOnes('layer1.0.conv1.weight', 0);
+  for (const norm of ['bn1', 'layer1.0.bn1'])
+    await change(`${norm}.running_mean`, (values) => values.fill(MEAN));
+  net.load(tensors);
+  using noise = ops.randomNormal(device, { shape: [2, 9, 7, 8, 1], seed: 5 });
+  using ones = device.full([2, 9, 7, 8, 1], 1);
+  using x = ops.concatChannels([noise, ones]);
+  using eager = scope(() => net.forward(x));
+  const expected = await eager.data();
+  // 300 has a unit of 2^-15 in f32, and one of 2 in bf16.
+  for (const [wanted, tolerance] of [
+    ['fp32', 1e-3],
+    ['fp16', 4e-3],
+    ['bf16', 3e-2],
+  ] as const) {
+    const precision = productsOn(device, wanted);
+    using logits = net.infer(x, { precision });
+    agrees(tap, await logits.data(), expected, tolerance, precision);
   }
 });
 

@@ -105,6 +105,36 @@ onEveryDevice(t, 'the plan for inference equals the eager form', async (tap, dev
   }
 });
 
+onEveryDevice(t, 'batch norm: running means of 300 SDs', async (tap, device) => {
+  const MEAN = 300;
+  using net = new UNet3D(
+    { inputChannels: 2, classes: 3, channels: [5, 7], norm: 'batch', slope: 0.1 },
+    { device, seed: 1 },
+  );
+  using x = ops.randomNormal(device, { shape: [2, 6, 10, 4, 2], seed: 3 });
+  using plain = scope(() => net.forward(x));
+  const expected = await plain.data();
+  // What a bias adds, its norm takes away.
+  net.load(
+    new Map(
+      [...net.tensors].map(([name, tensor]): [string, Tensor] => [
+        name,
+        /conv\.bias|running_mean/.test(name) ? device.full(tensor.shape, MEAN) : tensor,
+      ]),
+    ),
+  );
+  // 300 has a unit of 2^-15 in f32, and one of 2 in bf16.
+  for (const [wanted, tolerance] of [
+    ['fp32', 1e-3],
+    ['fp16', 4e-3],
+    ['bf16', 3e-2],
+  ] as const) {
+    const precision = productsOn(device, wanted);
+    using logits = net.infer(x, { precision });
+    agrees(tap, await logits.data(), expected, tolerance, precision);
+  }
+});
+
 /** The network by public operations, an activation stored after every layer. */
 function byOperations(net: UNet3D, x: Tensor, precision: 'fp32' | 'fp16' | 'bf16'): Tensor {
   const { channels, convolutions, slope } = net.config;

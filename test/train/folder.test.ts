@@ -1,6 +1,7 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { device, type Tensor, Volume } from 'renvox';
+import { device, type Tensor, type TensorData, Volume } from 'renvox';
+import { loadNetwork, makeNetwork } from 'renvox/nn';
 import { folderSampler, type Preset, presets, type Sampler, train } from 'renvox/train';
 import t from 'tap';
 import { sameBits } from '../ops/harness.js';
@@ -165,6 +166,91 @@ t.test('class: the mask beside the image', async (tap) => {
   await tap.rejects(folderSampler({ ...preset, contour: 'cut' }, root, { device: d }), {
     code: 'InvalidFile',
     message: /1 channels .*the preset class 2/,
+  });
+});
+
+/** The same patients in nnU-Net's layout, in a second phase all tissue 60 HU denser. */
+async function twoPhases(root: string, count: number): Promise<string> {
+  for (const name of ['imagesTr', 'labelsTr']) await mkdir(join(root, name), { recursive: true });
+  for (let i = 0; i < count; i++) {
+    const { ct, labels } = patient(i % 2 === 1, i);
+    const late = ct.data.map((v) => (v === -1000 ? v : v + 60)) as Int16Array;
+    await ct.write(join(root, 'imagesTr', `p${i}_0000.nii.gz`));
+    await ct.like(late).write(join(root, 'imagesTr', `p${i}_0001.nii.gz`));
+    await labels.write(join(root, 'labelsTr', `p${i}.nii.gz`));
+  }
+  const names = { background: 0, 'left kidney': 1, 'right kidney': 2, aml: 3, cyst: 4 };
+  const json = { channel_names: { 0: 'CMP', 1: 'NP' }, labels: names };
+  await writeFile(join(root, 'dataset.json'), JSON.stringify(json));
+  return root;
+}
+
+t.test('class: two phases, the mask as last channel, in training too', async (tap) => {
+  const root = await twoPhases(tap.testdir(), 2);
+  const small = { classes: 3, widths: [2, 2, 4, 4], hidden: 4, geometry: 'strided' as const };
+  const preset: Preset = {
+    ...(presets.class as Preset),
+    architecture: { kind: 'resnet3d', config: { ...small, inputChannels: 3 } },
+    grid: { shape: [16, 16, 16], spacing: [2, 2, 2], margin: 4 },
+    steps: 1,
+    batch: 4,
+    average: 0,
+    validation: { every: 1, samples: 4 },
+  };
+  const sampler = await folderSampler(preset, root, { device: d });
+  const check = (values: TensorData, what: string) => {
+    let [inside, later, tissue] = [0, 0, 0];
+    for (let i = 0; i < values.length; i += 3) {
+      const [early, late, mask] = values.subarray(i, i + 3) as Float32Array;
+      if (mask !== 0 && mask !== 1) tap.fail(`${what}: a mask of ${mask}`);
+      inside += mask as number;
+      // Neither air nor clipped.
+      if ((early as number) < -0.6 || (late as number) > 0.99) continue;
+      tissue++;
+      later += (late as number) - (early as number);
+    }
+    tap.ok(inside > 100 && inside < 0.7 * 16 ** 3, `${what}: ${inside} voxels of mass`);
+    return later / tissue;
+  };
+  for (let k = 0; k < 4; k++) {
+    const later = check(await sampler.validation(d, k).image.data(), `validation ${k}`);
+    tap.ok(Math.abs(later - 60 / 200) < 0.03, `${later} from phase to phase`);
+  }
+  const drawn: Promise<TensorData>[] = [];
+  const spied: Sampler = {
+    ...sampler,
+    training(device, seed) {
+      const sample = sampler.training(device, seed);
+      drawn.push(sample.image.data());
+      return sample;
+    },
+  };
+  const { steps, weights } = await train(preset, {
+    ...{ out: join(root, 'run'), sampler: spied, device: d },
+  });
+  tap.equal(steps, 1);
+  tap.equal(drawn.length, preset.batch);
+  // Augmentation changes the HU of phases together, their difference by a gain at most.
+  for (const [k, values] of drawn.entries()) {
+    const later = check(await values, `training ${k}`);
+    tap.ok(later > 0.15 && later < 0.6, `${later} from phase to phase`);
+  }
+  const { network } = await loadNetwork(weights, { device: d });
+  using before = makeNetwork(preset.architecture, { device: d, seed: preset.seed });
+  const [was, is] = await Promise.all(
+    [before, network].map((net) => net.tensor('conv1.weight').data()),
+  );
+  // Adam's first step is the learning rate for each value; the file's 16 bits round by less than 1e-4.
+  for (const channel of [0, 1, 2]) {
+    const moved = (_: unknown, i: number) =>
+      Math.abs((is?.[343 * channel + i] as number) - (was?.[343 * channel + i] as number));
+    const average = Array.from({ length: 343 }, moved).reduce((a, b) => a + b) / 343;
+    tap.ok(average > 1e-3, `what reads channel ${channel} moved by ${average}`);
+  }
+  network.dispose();
+  await tap.rejects(folderSampler(presets.class as Preset, root, { device: d }), {
+    code: 'InvalidFile',
+    message: /2 channels \(CMP, NP\) and the mass’s mask, the preset class 2/,
   });
 });
 

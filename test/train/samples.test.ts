@@ -1,8 +1,10 @@
 import { type Device, device, scope, type Tensor, type TensorData, threads } from 'renvox';
 import t from 'tap';
+import { raggedMask } from '#lib/ops/raggedMask.js';
+import { Random } from '#lib/phantom/random.js';
 import { classSample } from '#lib/train/samples/class.js';
 import { kidneyGrid, kidneySample } from '#lib/train/samples/kidney.js';
-import { massCrop, massSample } from '#lib/train/samples/mass.js';
+import { massCrop, massSample, outlineOf } from '#lib/train/samples/mass.js';
 
 const d: Device = device('cpu');
 t.teardown(() => d.dispose());
@@ -79,6 +81,65 @@ t.test('massSample: one kidney, its masses, and a mask that holds most of them',
     `the masks hold ${(covered / target1).toFixed(3)} of kidneys and masses`,
   );
   t.ok(wrong / target1 < 0.35, `and ${(wrong / target1).toFixed(3)} of their volume besides`);
+});
+
+t.test('massSample: the pelvis is no target, and part of some masks', async (t) => {
+  // The labels as drawn, which only the mask's outline is made from.
+  const run = d.run.bind(d);
+  let drawn: Promise<TensorData> | undefined;
+  d.run = (name, fields) => {
+    if (name === 'raggedMask') drawn = (fields.map as Tensor).data();
+    return run(name, fields);
+  };
+  const PELVIS = 3;
+  const shares: number[] = [];
+  try {
+    // Patients with a wide pelvis: others' are filled by closing the sinus.
+    for (const seed of [8, 12, 19, 41, 42, 55]) {
+      await scope(async () => {
+        const { image, target } = massSample(d, seed);
+        const [map, truth, x] = [await drawn, await target.data(), await image.data()];
+        let [pelvis, covered] = [0, 0];
+        for (const [i, label] of (map as Uint8Array).entries()) {
+          if (truth[i] !== (label === PELVIS ? 0 : label))
+            t.fail(`seed ${seed}: target ${truth[i]} where ${label} was drawn`);
+          if (label !== PELVIS) continue;
+          pelvis++;
+          covered += x[2 * i + 1] as number;
+        }
+        t.ok(pelvis > 700, `seed ${seed}: ${pelvis} voxels of pelvis, 11 mL at least`);
+        shares.push(covered / pelvis);
+      });
+    }
+  } finally {
+    d.run = run;
+  }
+  const [out, within] = [shares.filter((s) => s < 0.3), shares.filter((s) => s > 0.6)];
+  t.ok(out.length > 0 && within.length > 0, `shares of it in the mask: ${shares}`);
+  t.equal(out.length + within.length, shares.length, 'as a whole or not at all');
+});
+
+t.test('outlines err by mm, within what raggedMask takes', async (t) => {
+  const map = new Uint8Array(6 ** 3);
+  map.fill(1, 100, 110);
+  await scope(async () => {
+    const region = d.tensor(map, { shape: [1, 6, 6, 6] });
+    let limited = 0;
+    for (let seed = 0; seed < 500; seed++) {
+      const at = (step: number) => outlineOf(new Random(seed, 'outline'), step);
+      for (const step of [0.3, 0.5, 1, 2.5]) {
+        const { shift, ragged, blur, scale } = at(step);
+        const sound = Math.abs(shift) <= 10 && ragged >= 0 && ragged <= 10 && blur <= 10;
+        if (!sound || !(blur > 0) || !(scale > 0)) t.fail(`seed ${seed}, ${step} mm`);
+        if (step === 0.3 && (Math.abs(shift) === 10 || ragged === 10 || blur === 10)) limited++;
+        raggedMask(region, { ...at(step), seed }).dispose();
+      }
+      const [fine, coarse] = [at(2.5), at(5)];
+      for (const key of ['shift', 'ragged', 'blur', 'scale'] as const)
+        if (Math.abs(fine[key] - 2 * coarse[key]) > 1e-9) t.fail(`seed ${seed}: ${key} in mm`);
+    }
+    t.ok(limited > 100, `${limited} of 500 come to a limit at 0.3 mm`);
+  });
 });
 
 t.test('classSample: the mask beside the image', async (t) => {
