@@ -21,6 +21,7 @@ import {
 import { scaleBy, weightedSum } from '../ops/weightedSum.js';
 import type { Tensor } from '../tensor.js';
 import type { Products } from './network.js';
+import { storageOf } from './precision.js';
 
 /** A tensor, and what turns it into an activation when it is loaded: leaky(x * scale + shift), f32 [N, C] each. */
 export interface Raw {
@@ -30,9 +31,9 @@ export interface Raw {
 }
 
 /**
- * A convolution, and the batch norm with fixed statistics after it as what the next load applies. What is stored is the output less the running
- * mean, which 16 bits would otherwise keep in place of the digits of what varies: of a mean of 300 SDs bf16 leaves nothing. The weight stays
- * as it is, so that its packed forms live from call to call; not differentiable.
+ * A convolution, and the batch norm with fixed statistics after it as what the next load applies. In 16 bits the output is stored less the running
+ * mean, which would otherwise take the place of the digits of what varies: of a mean of 300 SDs bf16 leaves nothing. The weight stays as it is,
+ * so that its packed forms live from call to call; not differentiable.
  */
 export function convolutionBeforeNorm(
   x: Tensor,
@@ -40,12 +41,16 @@ export function convolutionBeforeNorm(
   options: Omit<Conv3dOptions, 'statistics'>,
   { eps, runningMean: mean, ...norm }: FixedBatchNorm & { eps: number },
 ): Required<Raw> {
-  const { bias: own } = options;
+  const { bias: own, out, precision = 'fp32' } = options;
+  const samples = x.shape[0] as number;
+  if ((out ?? storageOf(precision)) === 'f32') {
+    const [scale, shift] = batchNormCoefficients({ ...norm, runningMean: mean }, samples, { eps });
+    return { tensor: conv3d(x, weight, options), scale, shift };
+  }
   const bias = own ? weightedSum([own, mean], [1, -1]) : scaleBy(mean, -1);
   const tensor = conv3d(x, weight, { ...options, bias });
   const runningMean = mean.device.full(mean.shape, 0);
-  const fixed = { ...norm, runningMean };
-  const [scale, shift] = batchNormCoefficients(fixed, tensor.shape[0] as number, { eps });
+  const [scale, shift] = batchNormCoefficients({ ...norm, runningMean }, samples, { eps });
   bias.dispose();
   runningMean.dispose();
   return { tensor, scale, shift };

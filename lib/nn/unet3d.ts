@@ -164,11 +164,14 @@ export class UNet3D extends Network<Complete> {
     const { slope, norm } = this.config;
     const weight = this.tensor(`${name}.conv.weight`);
     const { gamma, beta } = this.#norm(name);
-    if (norm === 'instance')
+    if (norm === 'instance') {
+      // The norm takes a bias away again; until then it would take the place of digits in 16 bits. Only its gradient, zeros, asks for it.
+      const bias = recording() ? this.#bias(name) : {};
       return rawConvolution(from, {
-        ...{ weight, ...this.#bias(name), slope, products, second },
+        ...{ weight, ...bias, slope, products, second },
         norm: { gamma, beta, eps: EPSILON },
       });
+    }
     const { mean: runningMean, variance: runningVar } = this.#running(name);
     const options = {
       ...{ ...products, ...this.#bias(name), padding: 1, slope },

@@ -1,6 +1,6 @@
 import { type Device, gradients, isRenvoxError, ops, scope, type Tensor } from 'renvox';
 import { UNet3D } from 'renvox/nn';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { agrees, channelsFirst, onEveryDevice, ReferenceCount } from '../ops/harness.js';
 import { productsOn } from '../ops/sixteen-bits.js';
 import { Fixture } from './fixture.js';
@@ -105,10 +105,14 @@ onEveryDevice(t, 'the plan for inference equals the eager form', async (tap, dev
   }
 });
 
-onEveryDevice(t, 'batch norm: running means of 300 SDs', async (tap, device) => {
+onEveryDevice(t, 'biases and running means of 300 SDs', async (tap, device) => {
+  for (const norm of ['batch', 'instance'] as const) await farFromZero(tap, device, norm);
+});
+
+async function farFromZero(tap: Test, device: Device, norm: 'batch' | 'instance') {
   const MEAN = 300;
   using net = new UNet3D(
-    { inputChannels: 2, classes: 3, channels: [5, 7], norm: 'batch', slope: 0.1 },
+    { inputChannels: 2, classes: 3, channels: [5, 7], norm, slope: 0.1 },
     { device, seed: 1 },
   );
   using x = ops.randomNormal(device, { shape: [2, 6, 10, 4, 2], seed: 3 });
@@ -131,9 +135,9 @@ onEveryDevice(t, 'batch norm: running means of 300 SDs', async (tap, device) => 
   ] as const) {
     const precision = productsOn(device, wanted);
     using logits = net.infer(x, { precision });
-    agrees(tap, await logits.data(), expected, tolerance, precision);
+    agrees(tap, await logits.data(), expected, tolerance, `${norm} ${precision}`);
   }
-});
+}
 
 /** The network by public operations, an activation stored after every layer. */
 function byOperations(net: UNet3D, x: Tensor, precision: 'fp32' | 'fp16' | 'bf16'): Tensor {
