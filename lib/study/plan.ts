@@ -116,7 +116,7 @@ function presetsOf(size: StudySize): StudyPresets {
 }
 
 /**
- * A preset of the study on a smaller grid with fewer filters. With an eighth of its steps the rate is ten times as high and falls, and masses
+ * A preset of the study on a smaller grid with fewer filters. With a sixteenth of its steps the rate is ten times as high and falls, and masses
  * weigh more at first (phantoms: the mass class does not begin otherwise).
  */
 function reduced(preset: Preset, size: 'tiny' | 'default'): Preset {
@@ -152,7 +152,7 @@ function reduced(preset: Preset, size: 'tiny' | 'default'): Preset {
       shape: [edge, edge, edge],
       spacing: spacing as [number, number, number],
     },
-    steps: tiny ? 6 : 6000,
+    steps: tiny ? 6 : 3000,
     loss: {
       ...preset.loss,
       ...(segments && config.classes === 3 ? { classWeights: masses } : {}),
