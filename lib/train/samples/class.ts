@@ -36,9 +36,9 @@ export interface ClassSample {
  */
 function contourOf(r: Random, radius: number, step: number, rough: boolean) {
   const [shift, ragged, scale] = rough
-    ? [r.normal(0, 1.6, -4, 4), r.uniform(0.2, 0.7) * Math.min(5, radius), r.uniform(4, 10)]
+    ? [r.normal(0, 1.6, -4, 4), r.uniform(0.15, 0.5) * Math.min(5, radius), r.uniform(4, 10)]
     : [r.uniform(-1.2, 1.4), r.uniform(0, 0.25) * Math.min(2.5, radius), 4];
-  const inward = Math.max(shift, -(rough ? 0.45 : 0.3) * (radius - 0.8)) / step;
+  const inward = Math.max(shift, -(rough ? 0.35 : 0.3) * (radius - 0.8)) / step;
   return {
     shift: inward,
     ragged: ragged / step,
