@@ -41,7 +41,7 @@ const mass: Preset = {
     config: {
       inputChannels: 2,
       classes: 3,
-      channels: [8, 16, 32, 64],
+      channels: [16, 32, 64, 128],
       convolutions: { encoder: 2, decoder: 1 },
       convolutionBias: false,
     },
