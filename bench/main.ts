@@ -1,9 +1,9 @@
 /**
  * `npm run bench -- [NAME ...] [--json] [--samples N] [--peer NAME|none] [--large] [--device KIND]` runs the measurements of bench/NAME.bench.ts.
  * Without a name all of them run, with 3 samples a case instead of 9 and less patience with slow peers, in less than ten minutes on two cores.
- * --peer none measures ours alone, --peer onnxruntime, pytorch or scipy only against that one, which then must be there; by default whichever
- * is installed is measured (`npm run bench:peers`, Debian's python3-torch and python3-scipy). --large adds cases that take minutes or gigabytes. With
- * --device cuda-sim only those that count on the simulated GPU run (`kernels`); these run on no other device.
+ * --peer none measures ours alone, --peer onnxruntime, itk-wasm, pytorch or scipy only against that one, which then must be there; by default
+ * whichever is installed is measured (`npm run bench:peers`, Debian's python3-torch and python3-scipy). --large adds cases that take minutes or
+ * gigabytes. With --device cuda-sim only those that count on the simulated GPU run (`kernels`); these run on no other device.
  * With --json stdout is one JSON array of rows and nothing else (`npm run --silent bench -- conv3d --json`); without it a line is printed for
  * each row as it comes. The machine is named on stderr. docs/benchmarks.md tells what the keys mean.
  */

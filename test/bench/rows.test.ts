@@ -107,7 +107,7 @@ t.test('the command line', async (t) => {
     [['kernel'], /Expected some of conv3d, unet .* received kernel/],
     [['kernels'], /with --device cuda-sim: kernels/],
     [['--device', 'cuda'], /Expected cpu or cuda-sim for --device but received cuda/],
-    [['--peer', 'tensorflow'], /one of onnxruntime, pytorch, scipy for --peer/],
+    [['--peer', 'tensorflow'], /one of onnxruntime, itk-wasm, pytorch, scipy for --peer/],
     [['--samples', '0'], /positive integer for --samples but received 0/],
     [['--jso'], /--jso/],
   ] as const)
