@@ -29,7 +29,7 @@ export const LIMIT = 36 * 2 ** 20;
 export interface PackOptions {
   /** An addon that is built already and tried first. */
   addon: string | undefined;
-  /** Compresses node in seconds instead of minutes, to a few MB more. */
+  /** Compresses node in half a minute instead of minutes, to a few MB more. */
   fast: boolean;
 }
 
@@ -57,7 +57,7 @@ async function compressedNode(root: string, fast: boolean): Promise<string> {
   if (stripped.status !== 0 || spawnSync(plain, ['-e', '0']).status !== 0)
     copyFileSync(process.execPath, plain);
   console.log(`compressing node ${process.version}${fast ? '' : ' (a minute or two)'}`);
-  const options = fast ? ['-2', '-T0'] : ['-9e', '-T1'];
+  const options = fast ? ['-4', '-T0'] : ['-9e', '-T1'];
   const child = spawn('xz', [...options, '-c'], { stdio: ['pipe', 'pipe', 'inherit'] });
   const failed = new Promise<never>((_, reject) => {
     child.on('error', (error) => reject(new Error(`xz is needed to pack node: ${error.message}`)));
