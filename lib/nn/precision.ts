@@ -5,7 +5,7 @@ import { invalidArgument } from '../errors.js';
  * The type of a network's products: `fp32` rounds nothing; `bf16` and `fp16` round the operands of convolutions and run on a GPU's tensor
  * cores, with sums in f32 (fp16 has more digits and a smaller range). Activations between the layers of {@link Network.infer} are stored
  * in the same type; norms, logits and all that follows stay f32. With the shipped networks on two real CTs, bf16 gives 99.99 % of all labels
- * of fp32 and 99.7 % of the foreground's, fp16 99.99 % of these (docs/kernels.md).
+ * of fp32 and 99.7 % of the foreground's, fp16 99.98 % of these (docs/kernels.md).
  */
 export type Precision = 'fp32' | 'bf16' | 'fp16';
 

@@ -163,7 +163,6 @@ t.test('classSample: the mask beside the image', async (t) => {
 });
 
 t.test('classSample: classes in turn, the mass in the middle, nothing else', async (t) => {
-  let hidden = 0;
   for (let seed = 0; seed < 24; seed++) {
     await scope(async () => {
       const made = classSample(d, seed);
@@ -178,13 +177,11 @@ t.test('classSample: classes in turn, the mass in the middle, nothing else', asy
         if (place.some((p) => p === 0 || p === 31)) border++;
         sum += place[0] as number;
       });
-      // A mass may lie behind bone or another mass, or be lost to a contour that errs by millimetres.
-      if (inside === 0) return void hidden++;
+      if (inside === 0) t.fail(`seed ${seed}: empty (${made.className}, ${made.diameterMm} mm)`);
       if (border > 0.02 * inside)
         t.fail(`seed ${seed}: ${border} of ${inside} voxels at the border`);
       if (Math.abs(sum / inside - 15.5) > 5)
         t.fail(`seed ${seed}: the middle lies at slice ${sum / inside}`);
     });
   }
-  t.ok(hidden <= 1, `${hidden} of 24 masses are not to be seen`);
 });

@@ -73,7 +73,7 @@ export function classSample(
   const { grid, step } = cropGridOf(boxOf(abdomen, mass.centre, mass.radii), crop);
   const drawn = renderAbdomen(device, abdomen, grid);
   const radius = Math.min(...mass.radii);
-  const rough = r.chance(1 / 3);
+  const rough = r.stream('contour').chance(1 / 3);
   const mask = raggedMask(drawn.instance, {
     labels: [mass.instance, mass.instance],
     ...{ ...contourOf(r, radius, step, rough), seed: r.bits() },
