@@ -21,7 +21,5 @@ const bytes = await readFile(to);
 console.log(
   `${to}: ${bytes.length} bytes, SHA-256 ${createHash('sha256').update(bytes).digest('hex')}`,
 );
-console.log(
-  `${network.size ?? network.parameterCount} values, ${JSON.stringify({ ...preprocessing, ...belief })}`,
-);
+console.log(`${network.parameterCount} values, ${JSON.stringify({ ...preprocessing, ...belief })}`);
 cpu.dispose();

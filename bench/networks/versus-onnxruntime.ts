@@ -38,12 +38,11 @@ export interface NetworkCase {
   readonly goal: { readonly ratio?: number; readonly rss?: number };
 }
 
+/** N, D, H, W, C. */
+type Shape = readonly [number, number, number, number, number];
+
 /** Normal numbers, the same in every run: [N, D, H, W, C] for us, [N, C, D, H, W] for onnxruntime. */
-async function writeInputs(
-  cpu: Device,
-  folder: string,
-  shape: readonly [number, number, number, number, number],
-): Promise<void> {
+async function writeInputs(cpu: Device, folder: string, shape: Shape): Promise<void> {
   using x = ops.randomNormal(cpu, { shape, seed: 7 });
   const last = (await x.data()) as Float32Array;
   await writeFile(join(folder, 'input.f32'), last);
@@ -58,10 +57,7 @@ async function writeInputs(
 }
 
 /** Weights as they are after one step of running statistics, so that a norm is more than copying. */
-async function prepare(
-  c: NetworkCase,
-  folder: string,
-): Promise<{ flops: number; channels: number }> {
+async function prepare(c: NetworkCase, folder: string): Promise<{ flops: number; shape: Shape }> {
   const cpu = device('cpu');
   const network = makeNetwork(c.architecture, { device: cpu, seed: 3 }) as Network;
   const { inputChannels } = network.config as { inputChannels: number };
@@ -72,14 +68,14 @@ async function prepare(
   const metadata = { preprocessing: {}, training: {} };
   await saveNetwork(join(folder, 'weights.safetensors'), network, metadata);
   await saveOnnx(join(folder, 'model.onnx'), network, metadata);
-  const batch = c.batch ?? 1;
-  await writeInputs(cpu, folder, [batch, ...c.size, inputChannels]);
+  const shape: Shape = [c.batch ?? 1, ...c.size, inputChannels];
+  await writeInputs(cpu, folder, shape);
   const flops =
     network.kind === 'unet3d'
       ? unetFlops(network.config as Required<UNet3DConfig>, c.size)
       : resnetFlops(network.config as Required<ResNet3DConfig>, c.size);
   cpu.dispose();
-  return { flops: batch * flops, channels: inputChannels };
+  return { flops: shape[0] * flops, shape };
 }
 
 /** The row of a case. */
@@ -87,12 +83,12 @@ export function measureNetwork(c: NetworkCase, options: BenchOptions): AsyncGene
   return withFiles({}, async function* (folder) {
     const version = await findPeer('onnxruntime', options);
     const count = threads();
-    const { flops, channels } = await prepare(c, folder);
-    const batch = c.batch ?? 1;
+    const { flops, shape } = await prepare(c, folder);
+    const [batch, , , , channels] = shape;
     const task: Task = {
       weights: join(folder, 'weights.safetensors'),
       input: join(folder, 'input.f32'),
-      shape: [batch, ...c.size, channels],
+      shape,
       threads: count,
       form: c.form ?? 'infer',
     };

@@ -21,11 +21,13 @@ for (const name of ['kidney', 'mass', 'class']) {
     tap.equal(belief !== undefined, name !== 'class', 'which components are believed');
     const made = metadata.training.preset as Preset;
     const apart = { seed: 0, steps: 0, loss: 0, optimiser: 0, schedule: 0, average: 0 };
-    tap.same(
-      { ...made, ...apart },
-      { ...preset, ...apart, validation: made.validation, checkpoint: made.checkpoint },
-      'the preset of the package, but for how the last part went on from earlier weights',
-    );
+    if (name === 'class') tap.same(made, preset, 'the preset of the package made these weights');
+    else
+      tap.same(
+        { ...made, ...apart },
+        { ...preset, ...apart, validation: made.validation, checkpoint: made.checkpoint },
+        'the preset of the package, but for how the last part went on from earlier weights',
+      );
     const shape = [1, ...grid.shape, preset.architecture.config.inputChannels ?? 1];
     const logits = scope(() => network.infer(d.full(shape, -1)));
     tap.ok((await logits.data()).every(Number.isFinite));

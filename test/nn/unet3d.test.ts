@@ -4,6 +4,7 @@ import t, { type Test } from 'tap';
 import { agrees, channelsFirst, onEveryDevice, ReferenceCount } from '../ops/harness.js';
 import { productsOn } from '../ops/sixteen-bits.js';
 import { Fixture } from './fixture.js';
+import { agreesFarFromZero } from './precisions.js';
 
 const references = new ReferenceCount(t);
 const config = { inputChannels: 1, classes: 3, channels: [4, 8, 16] };
@@ -127,16 +128,7 @@ async function farFromZero(tap: Test, device: Device, norm: 'batch' | 'instance'
       ]),
     ),
   );
-  // 300 has a unit of 2^-15 in f32, and one of 2 in bf16.
-  for (const [wanted, tolerance] of [
-    ['fp32', 1e-3],
-    ['fp16', 4e-3],
-    ['bf16', 3e-2],
-  ] as const) {
-    const precision = productsOn(device, wanted);
-    using logits = net.infer(x, { precision });
-    agrees(tap, await logits.data(), expected, tolerance, `${norm} ${precision}`);
-  }
+  await agreesFarFromZero(tap, device, (precision) => net.infer(x, { precision }), expected, norm);
 }
 
 /** The network by public operations, an activation stored after every layer. */

@@ -76,7 +76,8 @@ export function classSample(
   const rough = r.stream('contour').chance(1 / 3);
   const mask = raggedMask(drawn.instance, {
     labels: [mass.instance, mass.instance],
-    ...{ ...contourOf(r, radius, step, rough), seed: r.bits() },
+    ...contourOf(r, radius, step, rough),
+    seed: r.bits(),
   });
   const slice = r.pick([1, 1.5, 2.5, 3, 5]);
   const across = r.uniform(0.4, 0.9) / step;
