@@ -64,17 +64,7 @@ const STAGES = ['load', 'kidneys', 'masses', 'classes', 'compose', 'explain', 'd
 /** Values of the map of instances: the two kidneys, then the masses of each side. */
 const INSTANCES = 2 + 2 * CAPACITY;
 
-/**
- * Finds the kidneys and their masses on an abdominal CT and names each mass AML, cystic or solid.
- *
- * The CT goes to the device once, the label map and the figures come back once; all decisions in between are taken on the device. Left and
- * right are the patient's, from the CT's affine. A CT without kidneys gives kidneys of 0 voxels and no masses.
- *
- * Research software, not a medical device: not for clinical use.
- *
- * @param ct - in HU after its slope and intercept, any orientation and spacing
- * @throws RenvoxError AbortError with the signal's reason as cause; OutOfMemory; InvalidWeights, FileNotFound for the weights
- */
+/** @internal What the function of this name does that users call; deferred.ts tells it. */
 export async function analyze(ct: Volume, options: AnalyzeOptions = {}): Promise<Finding> {
   if (!(ct instanceof Volume)) throw invalidArgument('ct', 'a Volume', ct);
   if (options.phase !== undefined) checkPhase(options.phase);

@@ -1,4 +1,4 @@
-/** The main job under the package's main entry; its modules, a third of all, are read at the first call and not by every program that imports renvox. */
+/** The main job, as users call it: its modules, a third of all, are read at the first call and not by every program that imports renvox. */
 
 import type { Volume } from '../volume/index.js';
 import type { AnalyzeOptions, Finding } from './index.js';

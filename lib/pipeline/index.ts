@@ -1,10 +1,11 @@
 /** From a CT to findings. */
-export { type AnalyzeOptions, type AnalyzeProgress, analyze } from './analyze.js';
+export type { AnalyzeOptions, AnalyzeProgress } from './analyze.js';
 export {
   type ClassifiedMass,
   type ClassifyOptions,
   classifyContours,
 } from './classify-contours.js';
+export { analyze } from './deferred.js';
 export type { GradCamFinding, GradCamRequest, MassExplanation } from './explain.js';
 export {
   type Finding,
