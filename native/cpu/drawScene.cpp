@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/pool.h"
+#include "cpu/scene_row.h"
 #include "ops/ops.h"
 #include "ops/sceneFrame.h"
 
@@ -66,17 +67,17 @@ std::vector<Placed> place(const DrawScene& op, const SceneFrame& frame) {
 struct Slice {
   float *x, *y, *z;      // displaced points, mm
   float *fine, *coarse;  // SD of the textures, HU
-  float* distance;       // one row
+  float* scratch;        // 5 rows
   uint8_t* tissue;
 
   static constexpr size_t bytes(size_t area, size_t row) {
-    return sizeof(float) * (5 * area + row) + area;
+    return sizeof(float) * 5 * (area + row) + area;
   }
   Slice(size_t area, size_t row) {
     auto* f = static_cast<float*>(threadScratch(0, bytes(area, row)));
     x = f, y = f + area, z = f + 2 * area, fine = f + 3 * area, coarse = f + 4 * area;
-    distance = f + 5 * area;
-    tissue = reinterpret_cast<uint8_t*>(distance + row);
+    scratch = f + 5 * area;
+    tissue = reinterpret_cast<uint8_t*>(scratch + 5 * row);
   }
 };
 
@@ -108,7 +109,8 @@ class Painter {
     std::fill_n(s.tissue, area, uint8_t{0});
     locate(d, s);
     for (const Placed& p : placed_) paint(d, p, s, hu, label, instance);
-    texture(s, hu, area);
+    for (int64_t h = 0; h < height_; ++h)
+      RVX_ISA_CALL(textureRow)(rowOf(s, h, 0, width_, hu, label, instance), frame_.textures);
     if (tissueOut) std::copy_n(s.tissue, area, tissueOut + d * area);
   }
 
@@ -125,53 +127,34 @@ class Painter {
       }
   }
 
+  // The voxels of a row from w on, `n` of them.
+  SceneRow rowOf(const Slice& s, int64_t h, int64_t w, int64_t n, float* hu, uint8_t* label,
+                 uint8_t* instance) const {
+    const int64_t at = h * width_ + w;
+    return {n,          s.x + at,      s.y + at,      s.z + at,
+            hu + at,    s.fine + at,   s.coarse + at, s.tissue + at,
+            label + at, instance + at, s.scratch};
+  }
+
   void paint(int64_t d, const Placed& p, Slice& s, float* hu, uint8_t* label,
              uint8_t* instance) const {
     if (d < p.range.from[0] || d >= p.range.to[0]) return;
-    const float* row = p.row;
-    const Brush brush(row, frame_.voxel);
-    const bool fixed = frame_.field.data && brush.fixed;
+    const bool fixed = frame_.field.data && p.row[kFixed] != 0;
     const int64_t from = p.range.from[2], n = p.range.to[2] - from;
+    float *x = s.scratch + 2 * width_, *y = x + width_, *z = y + width_;
     for (int64_t h = p.range.from[1]; h < p.range.to[1]; ++h) {
-      const int64_t at = h * width_ + from;
-      if (fixed) {
-        for (int64_t i = 0; i < n; ++i) {
-          const auto fd = static_cast<float>(d), fh = static_cast<float>(h),
-                     fw = static_cast<float>(from + i);
-          s.distance[i] = primitiveDistance(row, map_.at(0, fd, fh, fw), map_.at(1, fd, fh, fw),
-                                            map_.at(2, fd, fh, fw));
-        }
-      } else {
-        distances(row, s.x + at, s.y + at, s.z + at, n, s.distance);
+      const SceneRow row = rowOf(s, h, from, n, hu, label, instance);
+      if (!fixed) {
+        RVX_ISA_CALL(paintRow)(row, p.row, frame_.voxel, row.x, row.y, row.z);
+        continue;
       }
       for (int64_t i = 0; i < n; ++i) {
-        const int64_t v = at + i;
-        paintVoxel(brush, row, s.distance[i], s.x[v], s.y[v], s.z[v], hu[v], s.fine[v], s.coarse[v],
-                   s.tissue[v], label[v], instance[v]);
+        const auto fd = static_cast<float>(d), fh = static_cast<float>(h),
+                   fw = static_cast<float>(from + i);
+        x[i] = map_.at(0, fd, fh, fw), y[i] = map_.at(1, fd, fh, fw), z[i] = map_.at(2, fd, fh, fw);
       }
+      RVX_ISA_CALL(paintRow)(row, p.row, frame_.voxel, x, y, z);
     }
-  }
-
-  // One loop a kind, so that each can be vectorised.
-  static void distances(const float* row, const float* x, const float* y, const float* z, int64_t n,
-                        float* out) {
-    float s[kPrimitiveSize];
-    std::copy_n(row, kPrimitiveSize, s);
-    const bool clipped = s[kClip] != 0 || s[kClip + 1] != 0 || s[kClip + 2] != 0;
-    if (clipped || s[kInvert] != 0 || s[kKind] != 0) {
-      if (s[kKind] != 0 && !clipped && s[kInvert] == 0) {
-        for (int64_t i = 0; i < n; ++i) out[i] = roundConeDistance(s, x[i], y[i], z[i]);
-        return;
-      }
-      for (int64_t i = 0; i < n; ++i) out[i] = primitiveDistance(s, x[i], y[i], z[i]);
-      return;
-    }
-    for (int64_t i = 0; i < n; ++i) out[i] = superellipsoidDistance(s, x[i], y[i], z[i]);
-  }
-
-  void texture(const Slice& s, float* hu, int64_t area) const {
-    for (int64_t i = 0; i < area; ++i)
-      hu[i] = textured(frame_.textures, hu[i], s.fine[i], s.coarse[i], s.x[i], s.y[i], s.z[i]);
   }
 
   const DrawScene& op_;
