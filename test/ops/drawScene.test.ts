@@ -1,6 +1,6 @@
 import { type Device, device as open, ops, type TensorData, threads } from 'renvox';
 import t from 'tap';
-import { generator, onEveryDevice, sameBits } from './harness.js';
+import { generator, onEveryDevice, onEveryInstructionSet, sameBits } from './harness.js';
 
 // Fields of a row, as native/math/shapes.h numbers them.
 const size = 40;
@@ -289,6 +289,26 @@ onEveryDevice(
       });
   },
 );
+
+onEveryDevice(t, 'drawScene: the same bits from every instruction set', async (t, device) => {
+  const scene = randomCase(6, 300);
+  // Undulations, textures and patches too, and exponents that only the general formula has.
+  for (let p = 0; p < scene.rows.length; p += size) {
+    scene.rows.set([12, 7], p + 6);
+    if (p % 3 === 0) scene.rows.set([5, 0.3], p + 8);
+    if (p % 2 === 0) scene.rows.set([0.1, 2, 0.3], p + 30);
+    if (p % 5 === 0 && scene.rows[p] === 0) scene.rows.set([3, 2], p + 27);
+  }
+  let first: TensorData[] | undefined;
+  await onEveryInstructionSet(device, async (name) => {
+    const { hu, label, instance } = draw(device, scene);
+    const made = [await hu.data(), await label.data(), await instance.data()];
+    first ??= made;
+    made.forEach((data, i) => {
+      sameBits(t, data, (first as TensorData[])[i] as TensorData, `${name}, output ${i}`);
+    });
+  });
+});
 
 onEveryDevice(t, 'drawScene, acquire, raggedMask: the bits of the CPU', async (t, device) => {
   using cpu = open('cpu');
