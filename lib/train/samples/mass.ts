@@ -4,7 +4,7 @@ import { acquire } from '../../ops/acquire.js';
 import { instanceClasses } from '../../ops/instanceClasses.js';
 import { raggedMask } from '../../ops/raggedMask.js';
 import { drawAbdomen } from '../../phantom/abdomen.js';
-import { planKidneys } from '../../phantom/anatomy/kidney.js';
+import { planKidneys } from '../../phantom/anatomy/kidney-shape.js';
 import type { MassPlan } from '../../phantom/anatomy/masses.js';
 import { Random } from '../../phantom/random.js';
 import { renderAbdomen } from '../../phantom/render.js';
