@@ -16,9 +16,6 @@ const PELVIS = 3;
 
 const enhanced = ['corticomedullary', 'nephrographic', 'excretory'] as const;
 
-/** 130 x 100 x 100 mm; larger voxels where a kidney with its masses is larger. */
-export const massCrop: CropPlan = { shape: [52, 40, 40], step: 2.5, margin: 8 };
-
 /** Masses of all sizes, more of them than patients have. */
 export const trainingMasses: MassPlan = {
   counts: [0.3, 0.28, 0.2, 0.12, 0.06, 0.04],
@@ -33,7 +30,7 @@ export const trainingMasses: MassPlan = {
 export function massSample(
   device: Device,
   seed: number,
-  crop: CropPlan = massCrop,
+  crop: CropPlan,
   window: { low: number; high: number } = sampleWindow,
 ): Sample {
   const r = new Random(seed, 'mass sample');
