@@ -2,7 +2,8 @@
 import { drawBody } from './anatomy/body.js';
 import { drawBowel } from './anatomy/bowel.js';
 import { drawChest } from './anatomy/chest.js';
-import { drawKidney, drawPerirenalFat, type Kidney, planKidneys } from './anatomy/kidney.js';
+import { drawKidney, drawPerirenalFat } from './anatomy/kidney.js';
+import { type Kidney, planKidneys } from './anatomy/kidney-shape.js';
 import {
   drawMass,
   type MassClass,

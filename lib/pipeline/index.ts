@@ -18,7 +18,15 @@ export {
   type Timings,
 } from './finding.js';
 export type { Enhancement, Intensities, Spread } from './intensities.js';
-export { type CascadeNetworks, loadCascade, type Stage, shippedWeights } from './networks.js';
+export {
+  type Belief,
+  type CascadeNetworks,
+  type Contour,
+  loadCascade,
+  type NetworkWindow,
+  type Stage,
+  shippedWeights,
+} from './networks.js';
 export { loadOneStage } from './one-stage.js';
 export { filesOf, OUTPUT_FILES, writeFinding } from './output.js';
 export { PHASES, type PhaseName, type SecondPhase } from './phase.js';

@@ -3,8 +3,10 @@ import t from 'tap';
 import { raggedMask } from '#lib/ops/raggedMask.js';
 import { Random } from '#lib/phantom/random.js';
 import { classSample } from '#lib/train/samples/class.js';
-import { kidneyGrid, kidneySample } from '#lib/train/samples/kidney.js';
-import { massCrop, massSample, outlineOf } from '#lib/train/samples/mass.js';
+import type { CropPlan } from '#lib/train/samples/crop.js';
+import { kidneySample } from '#lib/train/samples/kidney.js';
+import { massSample, outlineOf } from '#lib/train/samples/mass.js';
+import type { SampleGrid } from '#lib/train/samples/sample.js';
 
 const d: Device = device('cpu');
 t.teardown(() => d.dispose());
@@ -12,10 +14,23 @@ t.teardown(() => d.dispose());
 async function values(made: { image: Tensor; target?: Tensor }): Promise<TensorData[]> {
   return [await made.image.data(), ...(made.target ? [await made.target.data()] : [])];
 }
+
+// Coarser than those of the presets, hence quicker.
+const kidneyGrid: SampleGrid = { shape: [40, 48, 64], spacing: [6, 6, 6] };
+const massCrop: CropPlan = { shape: [52, 40, 40], step: 2.5, margin: 8 };
+const classCrop: CropPlan = { shape: [32, 32, 32], step: 1, margin: 2 };
+const kidneyOf = (device: Device, seed: number) => kidneySample(device, seed, { grid: kidneyGrid });
+const massOf = (device: Device, seed: number) => massSample(device, seed, massCrop);
+const classOf = (device: Device, seed: number) => classSample(device, seed, classCrop);
+
 const same = (a: TensorData[], b: TensorData[]) =>
   a.every((x, i) => Buffer.from(x.buffer).equals(Buffer.from((b[i] as TensorData).buffer)));
 
-for (const [name, draw] of Object.entries({ kidneySample, massSample, classSample })) {
+for (const [name, draw] of Object.entries({
+  kidneySample: kidneyOf,
+  massSample: massOf,
+  classSample: classOf,
+})) {
   t.test(`${name} depends on its seed alone`, async (t) => {
     await scope(async () => {
       const before = threads();
@@ -38,7 +53,7 @@ t.test('kidneySample: shapes, one class, and how often kidneys are there', async
   let [empty, large] = [0, 0];
   for (let seed = 0; seed < 60; seed++) {
     await scope(async () => {
-      const { image, target } = kidneySample(d, seed);
+      const { image, target } = kidneyOf(d, seed);
       if (seed === 0) {
         t.strictSame(image.shape, [1, ...kidneyGrid.shape, 1]);
         t.strictSame(target.shape, [1, ...kidneyGrid.shape]);
@@ -58,7 +73,7 @@ t.test('massSample: one kidney, its masses, and a mask that holds most of them',
   let [withMass, covered, wrong, target1] = [0, 0, 0, 0];
   for (let seed = 0; seed < 40; seed++) {
     await scope(async () => {
-      const { image, target } = massSample(d, seed);
+      const { image, target } = massOf(d, seed);
       if (seed === 0) {
         t.strictSame(image.shape, [1, ...massCrop.shape, 2]);
         t.strictSame(target.shape, [1, ...massCrop.shape]);
@@ -97,7 +112,7 @@ t.test('massSample: the pelvis is no target, and part of some masks', async (t) 
     // Patients with a wide pelvis: others' are filled by closing the sinus.
     for (const seed of [8, 12, 19, 41, 42, 55]) {
       await scope(async () => {
-        const { image, target } = massSample(d, seed);
+        const { image, target } = massOf(d, seed);
         const [map, truth, x] = [await drawn, await target.data(), await image.data()];
         let [pelvis, covered] = [0, 0];
         for (const [i, label] of (map as Uint8Array).entries()) {
@@ -147,7 +162,7 @@ t.test('classSample: the mask beside the image', async (t) => {
   for (let seed = 0; seed < 6; seed++) {
     await scope(async () => {
       const [cut, both] = (['cut', 'channel'] as const).map(
-        (contour) => classSample(d, seed, undefined, window, contour).image,
+        (contour) => classSample(d, seed, classCrop, window, contour).image,
       ) as [Tensor, Tensor];
       t.strictSame(both.shape, [1, 32, 32, 32, 2]);
       const [alone, all] = [await cut.data(), await both.data()];
@@ -165,7 +180,7 @@ t.test('classSample: the mask beside the image', async (t) => {
 t.test('classSample: classes in turn, the mass in the middle, nothing else', async (t) => {
   for (let seed = 0; seed < 24; seed++) {
     await scope(async () => {
-      const made = classSample(d, seed);
+      const made = classOf(d, seed);
       if (made.class !== seed % 3) t.fail(`seed ${seed}: class ${made.class}`);
       t.strictSame(made.image.shape, [1, 32, 32, 32, 1]);
       const x = await made.image.data();

@@ -36,6 +36,10 @@ export function drawBody(random: Random, scene: Scene, palette: Palette, voxel: 
 /** Inner organs lie in the fat of the cavity and over the lung. */
 export const inside: readonly TissueId[] = [Tissue.fat, Tissue.lung];
 
+/** All tissues but these. */
+export const allBut = (...tissues: readonly TissueId[]): TissueId[] =>
+  Object.values(Tissue).filter((t) => !tissues.includes(t));
+
 /** A tone as paint. */
 export const paintOf = (tissue: TissueId, tone: Tone, more: Partial<Paint> = {}): Paint => ({
   tissue,

@@ -6,8 +6,8 @@ import { byPhase, type Palette } from '../palette.js';
 import type { Random } from '../random.js';
 import { Tissue } from '../scene.js';
 import { inAxes, plus, turned, unit, type Vector } from '../vector.js';
-import { type Body, paintOf } from './body.js';
-import { allBut, inKidney, type Kidney, toCapsule } from './kidney.js';
+import { allBut, type Body, paintOf } from './body.js';
+import { inKidney, type Kidney, toCapsule } from './kidney-shape.js';
 
 export type MassClass = 'aml' | 'cystic' | 'solid';
 export const massClasses: readonly MassClass[] = ['aml', 'cystic', 'solid'];
@@ -124,7 +124,7 @@ function place(
     const d = r.direction();
     // Seldom through the hilum.
     const direction: Vector = unit([d[0] > 0.5 ? -d[0] : d[0], d[1], 1.3 * d[2]]);
-    const depth = toCapsule(kidney, direction) + r.uniform(-1, 0.45) * radius;
+    const depth = toCapsule(kidney, [0, 0, 0], direction, 24) + r.uniform(-1, 0.45) * radius;
     const t = Math.max(0.25 * kidney.radii[0], depth);
     const centre = inSinus
       ? inKidney(kidney, 0.5 * kidney.radii[0], r.uniform(-4, 4), r.uniform(-12, 12))

@@ -12,9 +12,6 @@ import type { Tensor } from '../../tensor.js';
 import { boxOf, type CropPlan, cropGridOf } from './crop.js';
 import { sampleWindow } from './sample.js';
 
-/** 32 mm; larger voxels for larger masses. */
-export const classCrop: CropPlan = { shape: [32, 32, 32], step: 1, margin: 2 };
-
 export interface ClassSample {
   /**
    * f32 [1, s, s, s, 1], HU of the window as -1..1, -1 outside of the contour; with the contour as a channel [1, s, s, s, 2], the mask second. The
@@ -53,7 +50,7 @@ function contourOf(r: Random, radius: number, step: number, rough: boolean) {
 export function classSample(
   device: Device,
   seed: number,
-  crop: CropPlan = classCrop,
+  crop: CropPlan,
   window: { low: number; high: number } = sampleWindow,
   contour: Contour = 'cut',
 ): ClassSample {

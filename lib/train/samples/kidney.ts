@@ -9,12 +9,9 @@ import { fixedGrid } from '../../volume/index.js';
 import { trainingMasses } from './mass.js';
 import { type Sample, type SampleGrid, sampleWindow, voxelOf } from './sample.js';
 
-/** 240 x 288 x 384 mm. */
-export const kidneyGrid: SampleGrid = { shape: [40, 48, 64], spacing: [6, 6, 6] };
-
 /** What a {@link kidneySample} shows, and how. */
 export interface KidneySampleOptions {
-  grid?: SampleGrid;
+  grid: SampleGrid;
   /** HU that become -1 and 1. */
   window?: { low: number; high: number };
   /**
@@ -34,12 +31,8 @@ const labels = {
  * A phantom and where its kidneys are. Half have free HU. The caller disposes both tensors (or has a scope).
  * Axes run along the patient's: D to the head, H to the back, W to the left.
  */
-export function kidneySample(
-  device: Device,
-  seed: number,
-  options: KidneySampleOptions = {},
-): Sample {
-  const { grid = kidneyGrid, window = sampleWindow, classes = 'kidney' } = options;
+export function kidneySample(device: Device, seed: number, options: KidneySampleOptions): Sample {
+  const { grid, window = sampleWindow, classes = 'kidney' } = options;
   const r = new Random(seed, 'kidney sample');
   const abdomen = drawAbdomen(seed, {
     voxel: voxelOf(grid),

@@ -4,7 +4,7 @@ import { acquire } from '../../ops/acquire.js';
 import { instanceClasses } from '../../ops/instanceClasses.js';
 import { raggedMask } from '../../ops/raggedMask.js';
 import { drawAbdomen } from '../../phantom/abdomen.js';
-import { planKidneys } from '../../phantom/anatomy/kidney.js';
+import { planKidneys } from '../../phantom/anatomy/kidney-shape.js';
 import type { MassPlan } from '../../phantom/anatomy/masses.js';
 import { Random } from '../../phantom/random.js';
 import { renderAbdomen } from '../../phantom/render.js';
@@ -15,9 +15,6 @@ import { type Sample, sampleWindow } from './sample.js';
 const PELVIS = 3;
 
 const enhanced = ['corticomedullary', 'nephrographic', 'excretory'] as const;
-
-/** 130 x 100 x 100 mm; larger voxels where a kidney with its masses is larger. */
-export const massCrop: CropPlan = { shape: [52, 40, 40], step: 2.5, margin: 8 };
 
 /** Masses of all sizes, more of them than patients have. */
 export const trainingMasses: MassPlan = {
@@ -33,7 +30,7 @@ export const trainingMasses: MassPlan = {
 export function massSample(
   device: Device,
   seed: number,
-  crop: CropPlan = massCrop,
+  crop: CropPlan,
   window: { low: number; high: number } = sampleWindow,
 ): Sample {
   const r = new Random(seed, 'mass sample');
