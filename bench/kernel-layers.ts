@@ -40,6 +40,8 @@ interface Convolution {
   /** Whether the input is a raw convolution output that is normalised on load. */
   load?: boolean;
   statistics?: boolean;
+  /** Whether the output is pooled too. */
+  pool?: boolean;
   /** The first layer's input is f32, the head's output too. */
   input?: 'f32' | 'bf16';
   output?: 'f32' | 'bf16';
@@ -58,7 +60,7 @@ function convolution(c: Convolution): Layer {
     // Of one tap a stride skips voxels.
     leastBytes:
       voxels(kernel === 1 ? out : c.size) * (cin + second) * inBytes +
-      voxels(out) * cout * outBytes +
+      voxels(out) * cout * outBytes * (c.pool ? 9 / 8 : 1) +
       weights * HALF,
     usefulFlops: 2 * weights * voxels(out),
     prepare(device) {
@@ -85,19 +87,21 @@ function convolution(c: Convolution): Layer {
         ...skip,
         ...(second ? { slope: c.slope ?? 0.01 } : {}),
       };
+      const poolSign = device.full([cout], 1);
       return {
         run: () => {
           if (!c.statistics) return [ops.conv3d(x, weight, options)];
-          const { y, sums } = ops.conv3d(x, weight, { ...options, statistics: true });
-          return [y, sums];
+          const all = { ...options, statistics: true } as const;
+          if (!c.pool) return Object.values(ops.conv3d(x, weight, all));
+          return Object.values(ops.conv3d(x, weight, { ...all, poolSign }));
         },
       };
     },
   };
 }
 
-/** Max pool 2 of a raw output, norm and activation on load; or the ResNet's of 3 with stride 2. */
-function pool(name: string, size: Size, channels: number, kernel = 2): Layer {
+/** The ResNet's max pool of a raw output, norm and activation on load. */
+function pool(name: string, size: Size, channels: number): Layer {
   const out = voxels(size) / 8;
   return {
     name,
@@ -110,8 +114,7 @@ function pool(name: string, size: Size, channels: number, kernel = 2): Layer {
         shift: device.full([1, channels], 0.1),
         slope: 0.01,
       };
-      const padding = kernel === 3 ? 1 : 0;
-      return { run: () => [ops.maxPool3d(x, { kernel, stride: 2, padding, load })] };
+      return { run: () => [ops.maxPool3d(x, { kernel: 3, stride: 2, padding: 1, load })] };
     },
   };
 }
@@ -146,25 +149,28 @@ export function unetLayers(): Layer[] {
     const size = scaled(cube(128), 1 / 2 ** level);
     const before = level === 0 ? 1 : (channels[level - 1] as number);
     const first = level === 0 ? { input: 'f32' as const } : {};
+    const pools = level < channels.length - 1;
     layers.push(
       convolution({
         name: `unet/e${level}a/conv3d`,
         size,
         cin: before,
         cout: c,
+        // What was pooled is raw too.
+        load: level > 0,
         statistics: true,
         ...first,
       }),
       convolution({
-        name: `unet/e${level}b/conv3d`,
+        name: `unet/e${level}b/conv3d${pools ? ' and pool' : ''}`,
         size,
         cin: c,
         cout: c,
         statistics: true,
         load: true,
+        pool: pools,
       }),
     );
-    if (level < channels.length - 1) layers.push(pool(`unet/e${level}/maxPool3d`, size, c));
   });
   for (let level = channels.length - 2; level >= 0; level--) {
     const c = channels[level] as number;
@@ -206,7 +212,7 @@ export function resnetLayers(): Layer[] {
       ...{ name: 'resnet10/conv1', size: cube(128), cin: 1, cout: 64, kernel: 7, stride: 2 },
       input: 'f32',
     }),
-    pool('resnet10/maxPool3d', cube(64), 64, 3),
+    pool('resnet10/maxPool3d', cube(64), 64),
   ];
   let cin = 64;
   let size = cube(32);

@@ -150,6 +150,19 @@ export function cases(d: Device, size: Size): Case[] {
         return [y, sums];
       };
     });
+  // Of sums over 16 and over 64 channels: the store pools, and a kernel behind split sums.
+  for (const precision of ['fp32', 'bf16', 'fp16'] as const)
+    for (const channels of [16, 64])
+      add(`conv3d pooled ${channels}->${channels} ${precision}`, () => {
+        const x = image(channels, 1);
+        const weight = random([channels, channels, 3, 3, 3], 2);
+        const poolSign = random([channels], 3);
+        return () => {
+          const options = { padding: 1, precision, statistics: true, poolSign } as const;
+          const { y, sums, pooled } = ops.conv3d(x, weight, options);
+          return [y, sums, pooled];
+        };
+      });
   for (const precision of ['fp32', 'bf16', 'fp16'] as const)
     add(`convTranspose3d 32->16 ${precision}`, () => {
       const x = random([2, ...half, 32], 1);

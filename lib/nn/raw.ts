@@ -30,30 +30,39 @@ export interface Raw {
   shift?: Tensor;
 }
 
+/** A layer's output, and its maximum over 2x2x2 where that was asked for: made from raw values, it is loaded as the output is. */
+export type RawAndPooled = Required<Raw> & { pooled?: Tensor | undefined };
+
 /**
  * A convolution, and the batch norm with fixed statistics after it as what the next load applies. In 16 bits the output is stored less the running
  * mean, which would otherwise take the place of the digits of what varies: of a mean of 300 SDs bf16 leaves nothing. The weight stays as it is,
- * so that its packed forms live from call to call; not differentiable.
+ * so that its packed forms live from call to call; not differentiable. With `pool` the output is pooled too.
  */
 export function convolutionBeforeNorm(
   x: Tensor,
   weight: Tensor,
-  options: Omit<Conv3dOptions, 'statistics'>,
+  { pool = false, ...options }: Omit<Conv3dOptions, 'statistics'> & { pool?: boolean },
   { eps, runningMean: mean, ...norm }: FixedBatchNorm & { eps: number },
-): Required<Raw> {
+): RawAndPooled {
   const { bias: own, out, precision = 'fp32' } = options;
+  const convolved = (bias: Tensor | undefined): { tensor: Tensor; pooled?: Tensor } => {
+    const all = { ...options, bias };
+    if (!pool) return { tensor: conv3d(x, weight, all) };
+    const { y: tensor, pooled } = conv3d(x, weight, { ...all, poolSign: norm.gamma });
+    return { tensor, pooled };
+  };
   const samples = x.shape[0] as number;
   if ((out ?? storageOf(precision)) === 'f32') {
     const [scale, shift] = batchNormCoefficients({ ...norm, runningMean: mean }, samples, { eps });
-    return { tensor: conv3d(x, weight, options), scale, shift };
+    return { ...convolved(own), scale, shift };
   }
   const bias = own ? weightedSum([own, mean], [1, -1]) : scaleBy(mean, -1);
-  const tensor = conv3d(x, weight, { ...options, bias });
+  const made = convolved(bias);
   const runningMean = mean.device.full(mean.shape, 0);
   const [scale, shift] = batchNormCoefficients({ ...norm, runningMean }, samples, { eps });
   bias.dispose();
   runningMean.dispose();
-  return { tensor, scale, shift };
+  return { ...made, scale, shift };
 }
 
 export interface RawLayer {
@@ -75,15 +84,17 @@ const NONE = [0, 0, 0] as [number, number, number];
 
 /**
  * 3x3x3 convolution of what `from`, followed by `second` along the channels, is loaded as; its instance norm becomes coefficients for the
- * next load.
+ * next load. With `pool` the output is pooled too; training pools by {@link rawPool}, whose indices its gradient needs.
  */
 export function rawConvolution(
   from: Raw,
-  layer: RawLayer & { second?: Raw | undefined; norm: RawNorm },
-): Raw {
+  layer: RawLayer & { second?: Raw | undefined; norm: RawNorm; pool?: boolean },
+): RawAndPooled {
   const { gamma, beta, eps } = layer.norm;
   const conv = layerOf(from, layer, ONE, layer.second);
-  const [tensor, sums] = convolve(conv, { statistics: true, out: '' }) as [Tensor, Tensor];
+  const poolSign = layer.pool ? gamma : undefined;
+  const results = convolve(conv, { statistics: true, out: '', poolSign });
+  const [tensor, sums, pooled] = results as [Tensor, Tensor, Tensor | null];
   const { device } = tensor;
   const [, d, h, w] = tensor.shape as [number, number, number, number];
   const fields = { sums, gamma, beta, count: d * h * w, eps, wantStatistics: recording() };
@@ -93,7 +104,7 @@ export function rawConvolution(
     Tensor | null,
   ];
   sums.dispose();
-  if (!statistics) return { tensor, scale, shift };
+  if (!statistics) return { tensor, scale, shift, pooled: pooled ?? undefined };
   const { slope } = layer;
   differentiable(
     'rawConvolution',
@@ -135,12 +146,11 @@ export function rawUp(from: Raw, { weight, bias, slope, products }: RawLayer): T
   return y;
 }
 
-/** Maximum over 2x2x2 of what `from` is loaded as. */
+/** Maximum over 2x2x2 of what `from` is loaded as, on the tape. */
 export function rawPool({ tensor: x, scale, shift }: Raw, slope: number): Tensor {
   const window = { kernel: 2, stride: 2, padding: 0 };
-  const fields = { x, scale, shift, slope, ...window, wantIndices: recording() };
-  const [y, indices] = x.device.run('maxPool3d', fields) as [Tensor, Tensor | null];
-  if (!indices) return y;
+  const fields = { x, scale, shift, slope, ...window, wantIndices: true };
+  const [y, indices] = x.device.run('maxPool3d', fields) as [Tensor, Tensor];
   const size = x.shape.slice(1, 4);
   const gradient = (dy: Tensor) =>
     x.device.run('maxPool3dGrad', { dy, indices, size, ...window })[0] as Tensor;
@@ -166,7 +176,13 @@ function layerOf(
   };
 }
 
-function convolve(conv: Conv3dLayer, result: { statistics: boolean; out: 'f32' | '' }) {
+interface Results {
+  statistics: boolean;
+  out: 'f32' | '';
+  poolSign?: Tensor | undefined;
+}
+
+function convolve(conv: Conv3dLayer, result: Results) {
   const { load, geometry, ...rest } = conv;
   return conv.x.device.run('conv3d', { ...rest, ...load, ...geometry, ...result });
 }

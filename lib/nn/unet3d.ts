@@ -13,7 +13,15 @@ import {
   type NetworkOptions,
   type Products,
 } from './network.js';
-import { convolutionBeforeNorm, type Raw, rawConvolution, rawHead, rawPool, rawUp } from './raw.js';
+import {
+  convolutionBeforeNorm,
+  type Raw,
+  type RawAndPooled,
+  rawConvolution,
+  rawHead,
+  rawPool,
+  rawUp,
+} from './raw.js';
 
 /** What a {@link UNet3D} is made of: plain data. */
 export interface UNet3DConfig {
@@ -40,6 +48,12 @@ type Complete = Required<Omit<UNet3DConfig, 'deepSupervision'>> &
   Pick<UNet3DConfig, 'deepSupervision'>;
 
 const EPSILON = 1e-5;
+
+interface BlockOptions {
+  second?: Raw | undefined;
+  /** Whether the output is pooled too. */
+  pool?: boolean;
+}
 
 /**
  * 3D U-Net (Çiçek et al. 2016, doi 10.1007/978-3-319-46723-8_49): per level 3x3x3 convolutions, each with norm and LeakyReLU; max pool
@@ -80,8 +94,8 @@ export class UNet3D extends Network<Complete> {
   }
 
   /**
-   * Norm and activation are applied when the next operation loads a raw convolution output, skips stay raw too, the concatenation is two
-   * sources of one convolution, and every tensor is freed after its last use. What is held at most: three tensors of the finest level.
+   * Norm and activation are applied when the next operation loads a raw convolution output, skips stay raw too and are pooled as they are made,
+   * the concatenation is two sources of one convolution, and every tensor is freed after its last use. What is held at most: three tensors of the finest level.
    */
   override infer(x: Tensor, options: InferOptions = {}): Tensor {
     const products = { precision: this.precisionOf(options), algorithm: options.algorithm };
@@ -103,23 +117,27 @@ export class UNet3D extends Network<Complete> {
     const skips: Raw[] = [];
     let raw: Raw = { tensor: x };
     const free = ({ tensor }: Raw) => frees && tensor !== x && tensor.dispose();
-    const next = (name: string, from: Raw, second?: Raw): Raw => {
-      const to = this.#rawBlock(name, from, products, second);
+    const next = (name: string, from: Raw, also: BlockOptions = {}): RawAndPooled => {
+      const to = this.#rawBlock(name, from, products, also);
       free(from);
-      if (second) free(second);
+      if (also.second) free(also.second);
       return to;
     };
-    for (let level = 0; level < channels.length; level++) {
-      for (let i = 0; i < convolutions.encoder; i++) raw = next(`encoder.${level}.${i}`, raw);
-      if (level === channels.length - 1) break;
-      skips.push(raw);
-      raw = { tensor: rawPool(raw, slope) };
+    for (let level = 0; level < channels.length - 1; level++) {
+      const last = convolutions.encoder - 1;
+      for (let i = 0; i < last; i++) raw = next(`encoder.${level}.${i}`, raw);
+      // A gradient needs indices, which the pool alone makes.
+      const { pooled, ...skip } = next(`encoder.${level}.${last}`, raw, { pool: !recording() });
+      skips.push(skip);
+      raw = pooled ? { ...skip, tensor: pooled } : { tensor: rawPool(skip, slope) };
     }
+    for (let i = 0; i < convolutions.encoder; i++)
+      raw = next(`encoder.${channels.length - 1}.${i}`, raw);
     const deep: Tensor[] = [];
     for (let k = 0; k < channels.length - 1; k++) {
       const up = rawUp(raw, layer(`up.${k}`));
       free(raw);
-      raw = next(`decoder.${k}.0`, { tensor: up }, skips.pop());
+      raw = next(`decoder.${k}.0`, { tensor: up }, { second: skips.pop() });
       for (let i = 1; i < convolutions.decoder; i++) raw = next(`decoder.${k}.${i}`, raw);
       const level = channels.length - 3 - k;
       if (level >= 0 && level < heads) deep.unshift(rawHead(raw, layer(`deep.${level}`)));
@@ -160,7 +178,8 @@ export class UNet3D extends Network<Complete> {
   }
 
   /** The convolution alone, with the norm and activation of its input on load and the coefficients of its own norm beside it. */
-  #rawBlock(name: string, from: Raw, products: Products, second?: Raw): Raw {
+  #rawBlock(name: string, from: Raw, products: Products, also: BlockOptions): RawAndPooled {
+    const { second, pool = false } = also;
     const { slope, norm } = this.config;
     const weight = this.tensor(`${name}.conv.weight`);
     const { gamma, beta } = this.#norm(name);
@@ -168,13 +187,13 @@ export class UNet3D extends Network<Complete> {
       // The norm takes a bias away again; until then it would take the place of digits in 16 bits. Only its gradient, zeros, asks for it.
       const bias = recording() ? this.#bias(name) : {};
       return rawConvolution(from, {
-        ...{ weight, ...bias, slope, products, second },
+        ...{ weight, ...bias, slope, products, second, pool },
         norm: { gamma, beta, eps: EPSILON },
       });
     }
     const { mean: runningMean, variance: runningVar } = this.#running(name);
     const options = {
-      ...{ ...products, ...this.#bias(name), padding: 1, slope },
+      ...{ ...products, ...this.#bias(name), padding: 1, slope, pool },
       ...{ scale: from.scale, shift: from.shift },
       ...{ second: second?.tensor, secondScale: second?.scale, secondShift: second?.shift },
     };

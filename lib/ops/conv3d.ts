@@ -49,6 +49,17 @@ export interface Conv3dOptions {
   algorithm?: 'direct' | 'winograd' | 'auto' | undefined;
 }
 
+/** Options of a {@link conv3d} that pools its result too. */
+export interface Conv3dPoolOptions extends Conv3dOptions {
+  /**
+   * f32 [Cout]. Also returns, of each window of 2x2x2 voxels of the result, its largest value, or its smallest in channels whose sign is
+   * negative. Given the gamma of the norm that follows, this is what {@link maxPool3d} leaves of the norm and activation of the result, before
+   * they are applied: the norm's scale has gamma's sign, and LeakyReLU's slope is at least 0. Loaded with that scale, shift and slope it
+   * is that pool, without reading the result again. For inference: with it there is no gradient.
+   */
+  poolSign: Tensor;
+}
+
 /** The result of {@link conv3d} with `statistics`. */
 export interface Conv3dWithStatistics {
   y: Tensor;
@@ -56,18 +67,32 @@ export interface Conv3dWithStatistics {
   sums: Tensor;
 }
 
+/** The result of {@link conv3d} with `poolSign`. */
+export interface Conv3dWithPool {
+  y: Tensor;
+  /** [N, floor(D'/2), floor(H'/2), floor(W'/2), Cout], y's type: extremes of its values as stored. A NaN is one; +0 is above -0. */
+  pooled: Tensor;
+}
+
 /**
  * 3D convolution (cross-correlation, as in every deep learning library): y[n,o,co] = bias[co] + the sum over taps k and channels ci of
  * weight[co,ci,k] * x[n, o*stride - padding + k*dilation, ci], with x = 0 outside.
  *
  * Differentiable with respect to x, second, weight and bias, with products of the same precision and f32 gradients; not together with
- * a scale, nor where x is stored in 16 bits.
+ * a scale or a poolSign, nor where x is stored in 16 bits.
  *
  * @param x - f32, bf16 or f16 [N, D, H, W, C]
  * @param weight - f32 [Cout, Cin, kD, kH, kW]; Cin counts the channels of `second` too
  * @returns [N, D', H', W', Cout] with D' = floor((D + 2*padding - dilation*(kD - 1) - 1) / stride) + 1
- * @throws RenvoxError ShapeMismatch, DtypeMismatch, DeviceMismatch, InvalidArgument
+ * @throws RenvoxError ShapeMismatch (of a pool too, whose window does not fit into a result that is one voxel wide), DtypeMismatch,
+ * DeviceMismatch, InvalidArgument
  */
+export function conv3d(
+  x: Tensor,
+  weight: Tensor,
+  options: Conv3dPoolOptions & { statistics: true },
+): Conv3dWithStatistics & Conv3dWithPool;
+export function conv3d(x: Tensor, weight: Tensor, options: Conv3dPoolOptions): Conv3dWithPool;
 export function conv3d(
   x: Tensor,
   weight: Tensor,
@@ -81,26 +106,31 @@ export function conv3d(
 export function conv3d(
   x: Tensor,
   weight: Tensor,
-  options: Conv3dOptions = {},
-): Tensor | Conv3dWithStatistics {
+  options: Partial<Conv3dPoolOptions> = {},
+): Tensor | { y: Tensor; sums?: Tensor; pooled?: Tensor } {
   const geometry = check(x, weight, options);
   const { bias, second, scale, shift, secondScale, secondShift, slope, statistics } = options;
-  const { precision = 'fp32', out, algorithm = 'auto' } = options;
+  const { precision = 'fp32', out, algorithm = 'auto', poolSign } = options;
   const device = x.device;
-  const [y, sums] = device.run('conv3d', {
-    ...{ x, weight, bias, second, scale, shift, secondScale, secondShift },
+  const [y, sums, pooled] = device.run('conv3d', {
+    ...{ x, weight, bias, second, scale, shift, secondScale, secondShift, poolSign },
     ...geometry,
     slope: slope ?? 1,
     statistics: statistics ?? false,
     precision,
     out: out ?? '',
     algorithm,
-  }) as [Tensor, Tensor | null];
+  }) as [Tensor, Tensor | null, Tensor | null];
   if (recording()) {
     if (scale || secondScale)
       throw new RenvoxError(
         'InvalidArgument',
         'conv3d has no gradient together with a scale; apply the normalization as an operation of its own',
+      );
+    if (poolSign)
+      throw new RenvoxError(
+        'InvalidArgument',
+        'conv3d has no gradient together with a poolSign; pool by maxPool3d',
       );
     if (x.dtype !== 'f32')
       throw new RenvoxError(
@@ -112,13 +142,14 @@ export function conv3d(
       dy ? conv3dGradients(layer, dy, wants) : [],
     );
   }
-  return statistics ? { y, sums: sums as Tensor } : y;
+  if (!sums && !pooled) return y;
+  return { y, ...(sums && { sums }), ...(pooled && { pooled }) };
 }
 
 type Three = [number, number, number];
 
-function check(x: Tensor, weight: Tensor, options: Conv3dOptions) {
-  const { bias, second, scale, shift, secondScale, secondShift, slope } = options;
+function check(x: Tensor, weight: Tensor, options: Partial<Conv3dPoolOptions>) {
+  const { bias, second, scale, shift, secondScale, secondShift, slope, poolSign } = options;
   checkTensor('conv3d', 'x', x, { rank: 5, dtype: ['f32', 'bf16', 'f16'] });
   checkTensor('conv3d', 'weight', weight, { rank: 5, dtype: 'f32' });
   const [n, d, h, w, c] = x.shape as [number, number, number, number, number];
@@ -147,6 +178,10 @@ function check(x: Tensor, weight: Tensor, options: Conv3dOptions) {
   const stride: Three = triple('conv3d', 'stride', options.stride ?? 1, 1);
   const padding: Three = triple('conv3d', 'padding', options.padding ?? 0, 0);
   const dilation: Three = triple('conv3d', 'dilation', options.dilation ?? 1, 1);
+  if (poolSign) {
+    checkTensor('conv3d', 'poolSign', poolSign, { rank: 1, dtype: 'f32' });
+    checkShape('conv3d', 'poolSign', poolSign, [cout]);
+  }
   for (const [i, s] of [d, h, w].entries()) {
     const reach = (dilation[i] as number) * ((weight.shape[i + 2] as number) - 1) + 1;
     if (!(reach >= 1 && s + 2 * (padding[i] as number) >= reach))
@@ -154,6 +189,12 @@ function check(x: Tensor, weight: Tensor, options: Conv3dOptions) {
         'ShapeMismatch',
         `Expected a kernel that fits into x of conv3d but received weight ${text(weight.shape)} with dilation ${text(dilation)} and padding ${text(padding)} for x ${text(x.shape)}`,
         { shape: x.shape, weight: weight.shape, padding, dilation },
+      );
+    if (poolSign && s + 2 * (padding[i] as number) < reach + (stride[i] as number))
+      throw new RenvoxError(
+        'ShapeMismatch',
+        `Expected a result of two voxels or more along each axis for parameter poolSign of conv3d but received x ${text(x.shape)} with weight ${text(weight.shape)}, stride ${text(stride)} and padding ${text(padding)}`,
+        { shape: x.shape, weight: weight.shape, stride, padding, dilation },
       );
   }
   const { algorithm } = options;

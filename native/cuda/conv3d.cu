@@ -1,19 +1,23 @@
 // conv3d: y[n,o,co] = bias[co] + sum over taps k and channels ci of w[co,ci,k] * X[n, o*s-p+k*d, ci].
 //
 // FLOPs 2 * N * outputs * taps * Cin * Cout; least bytes: one read of x and w, one write of y. Products of bf16 or fp16 on tensor
-// cores (convolutionTensor.h), of f32 as convolutionExact.h says.
+// cores (convolutionTensor.h), of f32 as convolutionExact.h says. Windows are pooled by the store of a tensor-core tile where it can,
+// else by a kernel behind it (convolutionPool.h).
 #include "cuda/convolutionExact.h"
+#include "cuda/convolutionPool.h"
 #include "cuda/convolutionTensor.h"
 #include "ops/ops.h"
 
 namespace rvx::cuda {
 
-template <>
-void run(const Conv3d& op, Context& cx) {
+namespace {
+
+// Returns whether the windows are pooled.
+bool convolve(const Conv3d& op, Context& cx) {
   const DType operand = op.type.operand();
   if (operand == DType::f32) {
     convolveExact(op, cx);
-    return;
+    return false;
   }
   const Shape &s = op.x.shape(), &w = op.weight.shape(), &out = op.y.shape;
   TensorConvolution c;
@@ -37,7 +41,15 @@ void run(const Conv3d& op, Context& cx) {
   c.y = &op.y;
   c.cout = tensorSize(w[0]);
   c.sums = op.sums.data();
-  convolveTensor(c, cx);
+  if (op.pooled) c.poolSign = op.poolSign.data(), c.pooled = &op.pooled;
+  return convolveTensor(c, cx);
+}
+
+}  // namespace
+
+template <>
+void run(const Conv3d& op, Context& cx) {
+  if (!convolve(op, cx) && op.pooled) poolWindows(op.y, op.poolSign.data(), op.pooled, cx);
 }
 
 }  // namespace rvx::cuda

@@ -14,6 +14,7 @@
 // compute capability 8.0 for bf16.
 #include "cuda/convolutionTensorKernel.h"
 #include "cuda/convolutionTensorPack.h"
+#include "cuda/convolutionTensorPool.h"
 #include "cuda/convolutionTensorSums.h"
 #include "cuda/launch.h"
 
@@ -23,13 +24,23 @@ Stored storedAs(DType type) {
   return type == DType::f32 ? Stored::f32 : type == DType::bf16 ? Stored::bf16 : Stored::f16;
 }
 
-void convolveTensor(const TensorConvolution& c, Context& cx) {
+namespace {
+
+bool poolsOnStore(const TensorConvolution& c, const TensorTile& t) {
+  bool dense = true;
+  for (const TensorAxis& a : c.axis) dense = dense && a.classes == 1;
+  return c.pooled && dense && t.rowsShared && t.patchW == kPooledPatch && t.splits == 1;
+}
+
+}  // namespace
+
+bool convolveTensor(const TensorConvolution& c, Context& cx) {
   const Chip& chip = gpu(cx).chip();
   require(c.operand != DType::bf16 || chip.atLeast(80), "InvalidArgument",
           "Precision bf16 needs a GPU of compute capability 8.0; this one has " +
               std::to_string(chip.major) + "." + std::to_string(chip.minor) + " (use fp16)");
   for (const TensorAxis& a : c.axis)
-    if (positionsOf(a) == 0) return;
+    if (positionsOf(a) == 0) return false;
   int64_t voxels = 1;
   for (const TensorAxis& a : c.axis) voxels *= a.in;
   require(voxels <= INT32_MAX && c.samples <= 65535, "ShapeMismatch",
@@ -73,13 +84,16 @@ void convolveTensor(const TensorConvolution& c, Context& cx) {
     p.yStored = Stored::f32;
     launch(cx, c.name, grid, threads, tile.sharedBytes, kernel, p);
     addSplits(c, partials.data(), tile.splits, cx);
-    return;
+    return false;
   }
   p.y = c.y->data<void>();
   p.yStored = storedAs(c.y->dtype);
+  const bool pools = poolsOnStore(c, tile);
+  p.poolSign = c.poolSign;
+  p.pooled = pools ? c.pooled->data<void>() : nullptr;
   if (!c.sums) {
     launch(cx, c.name, grid, threads, tile.sharedBytes, kernel, p);
-    return;
+    return pools;
   }
   const Workspace moments(cx, static_cast<size_t>(parts) * c.samples * c.cout * 2 * sizeof(float));
   const Workspace counts(cx, static_cast<size_t>(parts) * c.samples * sizeof(float));
@@ -87,6 +101,7 @@ void convolveTensor(const TensorConvolution& c, Context& cx) {
   p.counts = counts.data();
   launch(cx, c.name, grid, threads, tile.sharedBytes, kernel, p);
   mergeMoments("conv3d/statistics", p.moments, p.counts, c.samples, c.cout, p.parts, c.sums, cx);
+  return pools;
 }
 
 }  // namespace rvx::cuda

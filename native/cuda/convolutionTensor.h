@@ -50,6 +50,8 @@ struct TensorConvolution {
   int cout = 0;
   float* sums =
       nullptr;  // [N, cout, 2]: mean and M2 of Y, or nullptr; with one launch for all outputs alone
+  const float* poolSign = nullptr;  // [cout], and pooled as Conv3d's; or nullptr
+  const Output* pooled = nullptr;
 };
 
 // An axis' size as kernels hold it.
@@ -58,7 +60,8 @@ int tensorSize(int64_t n);
 TensorAxis convolutionAxis(int in, int out, int taps, int stride, int padding, int dilation);
 TensorAxis gradientAxis(int in, int out, int taps, int stride, int padding, int dilation, int rest);
 
-// FLOPs 2 * N * outputs * taps * Cin * Cout. Chooses the kernel by shape (convolutionTensorPlan.h).
-void convolveTensor(const TensorConvolution& c, Context& cx);
+// FLOPs 2 * N * outputs * taps * Cin * Cout. Chooses the kernel by shape (convolutionTensorPlan.h). Returns whether the tile was one that
+// pools on store (convolutionTensorPool.h), so that `pooled` is made.
+bool convolveTensor(const TensorConvolution& c, Context& cx);
 
 }  // namespace rvx::cuda

@@ -1,5 +1,6 @@
 // The kernel of convolutionTensor.cu: a tile of a convolution on tensor cores.
 #pragma once
+#include "cuda/convolutionTensorPool.h"
 #include "cuda/convolutionTensorStore.h"
 
 namespace rvx::cuda {
@@ -95,6 +96,9 @@ multiply(TensorPass p) {
     }
     addBias<T, Depth, Columns>(p, acc, firstColumn + lane.column());
     storeTile<T, Depth, Columns>(p, at, lane, acc, firstColumn + lane.column(), 0);
+    // Of rows that are shared alone: elsewhere its registers spill.
+    if (Shared && p.pooled)
+      poolTile<T, Depth, Columns>(p, at, lane, acc, firstColumn + lane.column());
     if (!p.moments) continue;
     Moments<float> state[Columns][2];
     addMoments<T, Depth, Columns>(p, at, lane, acc, state);

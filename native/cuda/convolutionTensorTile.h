@@ -31,7 +31,9 @@ struct TensorPass {
   float* moments;  // [N, cout, parts, 2], counts [N, parts]
   float* counts;
   int parts;
-  int tiles;  // parts of all samples
+  int tiles;              // parts of all samples
+  const float* poolSign;  // [cout]
+  void* pooled;           // as y; nullptr: the store pools nothing
 };
 
 // Which output voxels a block makes, by the number of its tile.

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "math/convert.h"
+#include "math/maximum.h"
 
 #define RVX_KERNEL(threads) __global__ void __launch_bounds__(threads)
 // With the least number of blocks on a multiprocessor, which bounds the registers.
@@ -178,6 +179,17 @@ RVX_DEVICE float halfToFloat(uint16_t h) {
   float f;
   asm("cvt.f32.f16 %0, %1;\n" : "=f"(f) : "h"(h));
   return f;
+}
+
+// As math/maximum.h says.
+RVX_DEVICE float maximum(float a, float b) {
+#if __CUDA_ARCH__ >= 800
+  float r;
+  asm("max.NaN.f32 %0, %1, %2;\n" : "=f"(r) : "f"(a), "f"(b));
+  return r;
+#else
+  return rvx::maximum(a, b);
+#endif
 }
 
 RVX_DEVICE float fma(float a, float b, float c) { return ::fmaf(a, b, c); }

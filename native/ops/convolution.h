@@ -71,11 +71,13 @@ inline void requireLoad(const OptionalInput& scale, const OptionalInput& shift,
 // shift) with slope `slope` for negative values (norm and activation applied while loading; padding
 // stays zero), likewise secondScale/secondShift for `second`. With statistics = true, `sums` [N,
 // Cout, 2] receives mean and M2 (sum of squared deviations) of y over space, before y is rounded to its type.
+// With poolSign [Cout], `pooled` [N, D'/2, H'/2, W'/2, Cout], sizes rounded down, receives of each window of 2x2x2 of y its largest value, or
+// its smallest where poolSign < 0 (math/maximum.h): what a norm with a scale of that sign and a rising activation make the greatest of.
 struct Conv3d {
   static constexpr const char* name = "conv3d";
   Input x, weight;
-  OptionalInput bias, second, scale, shift, secondScale, secondShift;
-  Output y, sums;
+  OptionalInput bias, second, scale, shift, secondScale, secondShift, poolSign;
+  Output y, sums, pooled;
   Int3 stride{1, 1, 1}, padding{0, 0, 0}, dilation{1, 1, 1};
   double slope = 1;
   bool statistics = false;
@@ -85,9 +87,10 @@ struct Conv3d {
   template <class V>
   void fields(V& v) {
     v(x, "x"), v(weight, "weight"), v(bias, "bias"), v(second, "second"), v(scale, "scale"),
-        v(shift, "shift"), v(secondScale, "secondScale"), v(secondShift, "secondShift"), v(y, "y"),
-        v(sums, "sums"), v(stride, "stride"), v(padding, "padding"), v(dilation, "dilation"),
-        v(slope, "slope"), v(statistics, "statistics"), v(algorithm, "algorithm");
+        v(shift, "shift"), v(secondScale, "secondScale"), v(secondShift, "secondShift"),
+        v(poolSign, "poolSign"), v(y, "y"), v(sums, "sums"), v(pooled, "pooled"),
+        v(stride, "stride"), v(padding, "padding"), v(dilation, "dilation"), v(slope, "slope"),
+        v(statistics, "statistics"), v(algorithm, "algorithm");
     type.fields(v);
   }
   void infer() {
@@ -117,6 +120,14 @@ struct Conv3d {
     y.is(out, type.result());
     sums.is({s[0], w[0], 2});
     sums.wanted = statistics;
+    pooled.wanted = static_cast<bool>(poolSign);
+    if (!poolSign) return;
+    requireType(poolSign, DType::f32, "poolSign");
+    requireShape(poolSign.shape(), {w[0]}, "poolSign");
+    require(out[1] > 1 && out[2] > 1 && out[3] > 1, "ShapeMismatch",
+            "Expected a result of two voxels or more along each axis to pool but received " +
+                out.text());
+    pooled.is({s[0], out[1] / 2, out[2] / 2, out[3] / 2, w[0]}, type.result());
   }
 };
 

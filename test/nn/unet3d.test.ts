@@ -73,14 +73,14 @@ onEveryDevice(t, 'the plan for inference equals the eager form', async (tap, dev
     for (const [k, { size, ...rest }] of cases.entries()) {
       using net = new UNet3D({ ...rest, norm }, { device, seed: k });
       const named = [...net.tensors].filter(([name]) => /norm|bias|running/.test(name));
-      // A fresh network's norms are the identity; give them something to do.
+      // A fresh network's norms are the identity; give them something to do, with scales of both signs.
       net.load(
         new Map([
           ...net.tensors,
           ...named.map(([name, tensor], i): [string, Tensor] => {
             const base = /weight|var/.test(name) ? 1 : 0;
             const { shape } = tensor;
-            const low = base - 0.4;
+            const low = name.endsWith('norm.weight') ? -1.4 : base - 0.4;
             const draw = { shape, seed: 7 * k + 1, stream: i, low, high: base + 0.4 };
             return [name, ops.randomUniform(device, draw)];
           }),

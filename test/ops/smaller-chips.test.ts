@@ -30,8 +30,9 @@ const source = `
     const { value, gradients: g } = gradients(() => made(), [x, weight, bias], dy);
     const scale = random(d, [shape[0], shape[4]], 6);
     const norm = { scale, shift: scale, slope: 0.1, statistics: true };
-    const { y, sums } = made({ ...norm, ...(second ? { secondScale: scale, secondShift: scale } : {}) });
-    return [value, ...g, y, sums];
+    const poolSign = random(d, [cout], 7);
+    const { y, sums, pooled } = made({ ...norm, poolSign, ...(second ? { secondScale: scale, secondShift: scale } : {}) });
+    return [value, ...g, y, sums, pooled];
   };
   const doubled = (precision) => (d) => {
     const [x, weight] = [random(d, [1, 3, 5, 7, 32], 1), random(d, [32, 16, 2, 2, 2], 2)];

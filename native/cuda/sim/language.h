@@ -6,6 +6,7 @@
 
 #include "cuda/sim/machine.h"
 #include "math/convert.h"
+#include "math/maximum.h"
 
 #define RVX_KERNEL(threads) static void
 #define RVX_KERNEL_BLOCKS(threads, blocks) static void
@@ -186,6 +187,8 @@ RVX_DEVICE uint32_t packF16(float low, float high) {
   return static_cast<uint32_t>(toF16(low)) | (static_cast<uint32_t>(toF16(high)) << 16);
 }
 RVX_DEVICE float halfToFloat(uint16_t h) { return fromF16(h); }
+
+RVX_DEVICE float maximum(float a, float b) { return rvx::maximum(a, b); }
 
 // Without an FMA unit libm's fma is a hundred times slower; no test may rest on the last bit.
 RVX_DEVICE float fma(float a, float b, float c) { return a * b + c; }
