@@ -42,7 +42,7 @@ export function readArguments(args: readonly string[], known: readonly string[])
       fault: `Expected some of ${offered.join(', ')}${hint} but received ${unknown.join(', ')}`,
     };
   }
-  const usual = positionals.length > 0 ? NAMED : ALL;
+  const usual = positionals.length > 0 && !values.brief ? NAMED : ALL;
   return {
     names: positionals.length > 0 ? positionals : offered,
     json: values.json ?? false,
@@ -62,6 +62,7 @@ function parse(args: readonly string[]) {
     options: {
       json: { type: 'boolean' },
       large: { type: 'boolean' },
+      brief: { type: 'boolean' },
       device: { type: 'string' },
       peer: { type: 'string' },
       samples: { type: 'string' },

@@ -1,9 +1,10 @@
 /**
  * Convolutions layer by layer against the roofline of the machine (multiply-adds on registers or bytes copied, whichever allows less, measured between
  * the samples) and, where it is installed, against onnxruntime-node in a process beside. All count the multiplications of the definition: for the
- * direct algorithm 1 is the limit, but for planes of padding that are left out; Winograd's, with a sixth of them, has the limit 6. Layers that
- * have both are measured by both in turn: `speedup` is the ratio of their best processor times. RENVOX_ISA and RENVOX_THREADS choose the
- * instruction set and the threads.
+ * direct algorithm 1 is the limit, but for planes of padding that are left out; Winograd's, with a sixth of them, has the limit 6. What the library
+ * takes by itself (`auto`, which the goals are set on) is measured in turn with each algorithm that can be asked for; its row tells by `algorithm`
+ * which one it took, seen from its bits, and `speedup` is the ratio of best processor times to the direct one. RENVOX_ISA and RENVOX_THREADS choose
+ * the instruction set and the threads.
  */
 import { writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -59,15 +60,12 @@ function callsOf(cpu: Device, l: Layer) {
       ? cpu.run('conv3dGradInput', { dy, weight, size: l.size, ...fields })
       : cpu.run('conv3d', { x, weight, ...fields });
   };
-  const both = kernel === 3 && stride === 1 && dilation === 1;
-  // Winograd's form of few channels is taken by `auto` alone.
-  const few = l.kind === 'conv3d' && l.cin <= 4;
-  const other: Record<string, Call> = few
-    ? { auto: by('auto') }
-    : both
-      ? { winograd: by('winograd') }
-      : {};
-  const calls: Record<string, Call> = { direct: by('direct'), ...other };
+  const both = kernel === 3 && stride === 1;
+  const calls: Record<string, Call> = {
+    auto: by('auto'),
+    direct: by('direct'),
+    ...(both ? { winograd: by('winograd') } : {}),
+  };
   return { x, weight, calls };
 }
 
@@ -107,12 +105,39 @@ async function peerOf(
   ]);
 }
 
-/** How far the last call's result is from the peer's. @throws Error where it is another function */
-async function checked(name: string, once: Call, peer: Contestant, path: string): Promise<number> {
+/** What a call computes. */
+async function resultOf(once: Call): Promise<Float32Array> {
   const [y, ...others] = once();
   for (const other of others) other?.dispose();
-  await writeFile(path, (await (y as Tensor).data()) as Float32Array);
+  const values = (await (y as Tensor).data()) as Float32Array;
   (y as Tensor).dispose();
+  return values;
+}
+
+const same = (a: Float32Array, b: Float32Array): boolean =>
+  Buffer.compare(
+    new Uint8Array(a.buffer, a.byteOffset, a.byteLength),
+    new Uint8Array(b.buffer, b.byteOffset, b.byteLength),
+  ) === 0;
+
+/** Which algorithm `auto` took: the one with the same bits, else the form for few input channels, which cannot be asked for by name. */
+function taken(results: ReadonlyMap<string, Float32Array>): string {
+  const own = results.get('auto') as Float32Array;
+  for (const algorithm of ['direct', 'winograd']) {
+    const other = results.get(algorithm);
+    if (other && same(own, other)) return algorithm;
+  }
+  return 'winograd of few channels';
+}
+
+/** How far a result is from the peer's. @throws Error where it is another function */
+async function checked(
+  name: string,
+  result: Float32Array,
+  peer: Contestant,
+  path: string,
+): Promise<number> {
+  await writeFile(path, result);
   const difference = await peer.compare(path);
   if (!(difference <= TOLERANCE))
     throw new Error(`${name}: ours and onnxruntime differ by ${difference} (relative RMS)`);
@@ -140,14 +165,17 @@ async function measureLayer(
     const peak = cpu.memory.peak / 2 ** 20;
     const facts = await peer?.facts();
     const best = (of: readonly Turn[]) => Math.min(...of.map((turn) => turn.cpu as number));
+    const direct = calls.findIndex(([name]) => name === 'direct');
+    const results = new Map<string, Float32Array>();
+    for (const [name, once] of calls) results.set(name, await resultOf(once));
     const rows: Row[] = [];
-    for (const [i, [algorithm, once]] of calls.entries()) {
+    for (const [i, [name]] of calls.entries()) {
       const own = turns[i] as Turn[];
-      const difference = peer ? await checked(l.name, once, peer, join(folder, 'result')) : null;
+      const result = results.get(name) as Float32Array;
       const row = rowOf({
-        name: algorithm === 'plain' ? l.name : `${l.name} ${algorithm}`,
+        name: name === 'plain' ? l.name : `${l.name} ${name}`,
         ...{ why: l.why, threads: threads(), flops: l.flops, bytes: l.bytes, ceilings },
-        // Of a layer that both algorithms can do, the goal is the direct one's.
+        // The goal is that of what the library takes.
         goal: l.goal !== undefined && i === 0 ? { share: l.goal } : undefined,
         own: { turns: own, rssMb: null },
         peer: peer && {
@@ -156,10 +184,13 @@ async function measureLayer(
           rssMb: facts?.rss_mb ?? null,
         },
         more: {
+          algorithm: name === 'plain' ? null : name === 'auto' ? taken(results) : name,
           isa: call((addon) => addon.instructionSet()),
           device_peak_mb: peak,
-          worst_difference: difference,
-          speedup: i > 0 ? best(turns[0] as Turn[]) / best(own) : null,
+          worst_difference: peer
+            ? await checked(l.name, result, peer, join(folder, 'result'))
+            : null,
+          speedup: direct >= 0 && i !== direct ? best(turns[direct] as Turn[]) / best(own) : null,
         },
       });
       rows.push(row);

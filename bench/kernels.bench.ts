@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- kernels --device cuda-sim [--json]`: what the CUDA kernels of each layer of the networks do, counted on the simulated
+ * `npm run --silent bench -- kernels --device cuda-sim [--json]`: what the CUDA kernels of each layer of the networks do, counted on the simulated
  * GPU (no time is measured, so the figures are the same on every machine). Columns: bytes = different 32-byte sectors touched, reads and
  * writes apart (what memory must move); requested_bytes = sectors that warps asked for (the rest must come from the L2 cache);
  * least_bytes, useful_flops = of the layer's definition; mma_flops = of the tensor-core instructions issued; conflicts_per_access = extra
@@ -163,7 +163,7 @@ export function needsAddon(): { code: number } | undefined {
     cwd: root,
     stdio: [...stdio],
   });
-  if (built.status !== 0) return { code: built.status ?? 1 };
+  if (built.status !== 0) throw new Error('The addon with the simulated GPU could not be built');
   const again = spawnSync(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
     cwd: root,
     stdio: 'inherit',

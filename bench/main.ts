@@ -1,17 +1,20 @@
 /**
- * `npm run bench -- [NAME ...] [--json] [--samples N] [--peer NAME|none] [--large] [--device KIND]` runs the measurements of bench/NAME.bench.ts.
- * Without a name all of them run, with 3 samples a case instead of 9 and less patience with slow peers, in less than ten minutes on two cores.
- * --peer none measures ours alone, --peer onnxruntime, itk-wasm, pytorch or scipy only against that one, which then must be there; by default
- * whichever is installed is measured (`npm run bench:peers`, Debian's python3-torch and python3-scipy). --large adds cases that take minutes or
- * gigabytes. With --device cuda-sim only those that count on the simulated GPU run (`kernels`); these run on no other device.
- * With --json stdout is one JSON array of rows and nothing else (`npm run --silent bench -- conv3d --json`); without it a line is printed for
- * each row as it comes. The machine is named on stderr. docs/benchmarks.md tells what the keys mean.
+ * `npm run bench -- [NAME ...] [--json] [--samples N] [--peer NAME|none] [--large] [--brief] [--device KIND]` runs the measurements of bench/NAME.bench.ts.
+ * Without a name all of them run, with 3 samples a case instead of 9, less patience with slow peers and without the longest cases, in less than ten
+ * minutes on two cores; --brief asks for the same of those named. --peer none measures ours alone, --peer onnxruntime, itk-wasm, pytorch or scipy
+ * only against that one, which then must be there; by default whichever is installed is measured (`npm run bench:peers`, Debian's python3-torch and
+ * python3-scipy). --large adds cases that take minutes or gigabytes. With --device cuda-sim only those that count on the simulated GPU run
+ * (`kernels`); these run on no other device.
+ * A line is printed for each row as it comes. With --json these lines go to stderr, and stdout is one JSON array of rows and nothing else, if npm
+ * is asked to be silent: `npm run --silent bench -- conv3d --json`. A bench that fails is a row with its `failure`, and the exit code is 1.
+ * The machine is named on stderr. docs/benchmarks.md tells what the keys mean.
  */
 import { readdirSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { COUNTING, readArguments } from './arguments.js';
 import { closeCeilings, Throughout } from './ceilings.js';
-import { type Bench, type BenchOptions, type Row, STANDARD } from './row.js';
+import { type Row, STANDARD } from './row.js';
+import { type BenchFile, JsonRows, runBenches } from './run.js';
 
 const suffix = '.bench.js';
 const here = new URL('.', import.meta.url);
@@ -23,7 +26,7 @@ const known = readdirSync(here)
 /** What a person reads while it runs: standard figures that are there; all of them are in the JSON. */
 function line(row: Row): string {
   const standard = 'median_s' in row;
-  const extra = ['ratio_rss', 'goal_met'];
+  const extra = ['algorithm', 'ratio_rss', 'goal', 'goal_met', 'failure'];
   const figures = Object.entries(row).filter(
     ([key, value]) =>
       key !== 'name' && (!standard || (value !== null && [...STANDARD, ...extra].includes(key))),
@@ -36,30 +39,6 @@ function line(row: Row): string {
   return `${row.name.padEnd(32)} ${text.join('  ')}`;
 }
 
-async function measure(
-  names: readonly string[],
-  options: BenchOptions,
-  report: (row: Row) => void,
-): Promise<number> {
-  // What is only counted has no ceiling.
-  const ceilings = names.every((name) => COUNTING.includes(name)) ? undefined : new Throughout();
-  for (const name of names) {
-    const { bench, needsAddon } = (await import(new URL(`${name}${suffix}`, here).href)) as {
-      bench: Bench;
-      needsAddon?: () => { code: number } | undefined;
-    };
-    const elsewhere = needsAddon?.();
-    if (elsewhere) return elsewhere.code;
-    await ceilings?.sample();
-    for await (const row of bench(options)) {
-      report(row);
-      await ceilings?.sample();
-    }
-  }
-  for (const row of ceilings?.rows() ?? []) report(row);
-  return 0;
-}
-
 async function main(args: readonly string[]): Promise<number> {
   const asked = readArguments(args, known);
   if ('fault' in asked) {
@@ -68,18 +47,34 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const model = cpus()[0]?.model ?? 'unknown processor';
   console.error(`${model}, ${availableParallelism()} threads, Node ${process.version}`);
-  const rows: Row[] = [];
+  // What is only counted has no ceiling.
+  const counted = asked.names.every((name) => COUNTING.includes(name));
+  let ceilings: Throughout | undefined;
+  const json = asked.json ? new JsonRows((text) => process.stdout.write(text)) : undefined;
+  const report = (row: Row) => {
+    (json ? console.error : console.log)(line(row));
+    json?.add(row);
+  };
+  const load = (name: string): Promise<BenchFile> =>
+    import(new URL(`${name}${suffix}`, here).href) as Promise<BenchFile>;
+  const pause = async () => {
+    if (counted) return;
+    ceilings ??= new Throughout();
+    await ceilings.sample();
+  };
   try {
-    const code = await measure(asked.names, asked.options, (row) => {
-      if (!asked.json) console.log(line(row));
-      rows.push(row);
+    const { code, elsewhere } = await runBenches(asked.names, asked.options, {
+      load,
+      pause,
+      report,
     });
-    if (code !== 0) return code;
+    if (elsewhere) return code;
+    for (const row of ceilings?.rows() ?? []) report(row);
+    json?.end();
+    return code;
   } finally {
     await closeCeilings();
   }
-  if (asked.json) console.log(JSON.stringify(rows, null, 2));
-  return 0;
 }
 
 process.exitCode = await main(process.argv.slice(2));

@@ -1,7 +1,7 @@
 /**
  * A CT to a network's grid and logits back to the CT's grid, at the size of a whole abdomen, against scipy.ndimage.zoom (order 1, grid mode: both
  * grids cover the same box). Voxels are compared to 1e-4 of the window, classes in all but 1e-4 of the voxels (where logits are equal but for
- * rounding). Bytes are those that must move at least: of plain trilinear interpolation only the voxels that it reads.
+ * rounding). Bytes are those that must move at least: of plain trilinear interpolation only the voxels that it reads. The HU window alone, against NumPy.
  */
 import { device, ops } from 'renvox';
 import { withFiles } from './files.js';
@@ -57,6 +57,15 @@ const CASES: readonly VolumeCase[] = [
   },
 ];
 
+const WINDOW: VolumeCase = {
+  name: 'resample/512x512x300 i16 HU window',
+  why: 'the window alone, where no resampling takes it along: what a picture shows',
+  task: { work: 'window', shape: ct, window },
+  bytes: (2 + 4) * voxels,
+  tolerance: 1e-6,
+  rows: ['one thread'],
+};
+
 /** Both ways one after the other: their n-th turns added. */
 function together(there: Measured, back: Measured): Measured {
   const added = (a: readonly Turn[], b: readonly Turn[]): Turn[] =>
@@ -95,6 +104,7 @@ export async function* bench(options: BenchOptions): AsyncGenerator<Row> {
     }
     const [there, back] = measured as [Measured[], Measured[]];
     for (const [i, m] of there.entries()) yield rowOf(together(m, back[i] as Measured));
+    for (const m of await measureVolume(WINDOW, folder, options)) yield rowOf(m);
   });
   yield* withoutPeer(stored, options);
 }

@@ -33,7 +33,7 @@ export interface BenchOptions {
   readonly peer?: string | undefined;
   /** Whether cases run that take minutes or gigabytes. */
   readonly large: boolean;
-  /** Whether all benches run one after the other, which leaves each little time. */
+  /** Whether many benches run one after the other, which leaves each little time. */
   readonly brief: boolean;
 }
 
@@ -76,13 +76,17 @@ export interface Measured {
   /** The one that allows least is the roofline that `share_of_peak` is of. */
   readonly ceilings?: readonly Ceiling[] | undefined;
   readonly peer?: (Taken & { readonly name: string }) | undefined;
-  /** What `ratio`, the ratio of resident memory, resident MiB and the median's seconds shall be at most, and the share of the ceiling at least. */
+  /**
+   * What `ratio`, the ratio of resident memory, resident MiB, the median's seconds and `phantom_share` (a figure of `more`) shall be at most, and
+   * the share of the ceiling at least.
+   */
   readonly goal?:
     | {
         readonly ratio?: number;
         readonly rss?: number;
         readonly rssMb?: number;
         readonly seconds?: number;
+        readonly phantom?: number;
         readonly share?: number;
       }
     | undefined;
@@ -109,6 +113,7 @@ export function rowOf(m: Measured): Row {
   const peerCpu = peer ? processor(peer.turns) : null;
   const ratio = peerMiddle === null ? null : middle / peerMiddle;
   const rssRatio = peer?.rssMb && m.own.rssMb ? m.own.rssMb / peer.rssMb : null;
+  const phantom = (m.more?.phantom_share as number | null | undefined) ?? null;
   return {
     name: m.name,
     median_s: middle,
@@ -122,7 +127,7 @@ export function rowOf(m: Measured): Row {
     ratio,
     ratio_cpu: cpu !== null && peerCpu !== null ? cpu / peerCpu : null,
     ratio_rss: rssRatio,
-    ...verdict(goal, { ratio, rss: rssRatio, rssMb: m.own.rssMb, seconds: middle, share }),
+    ...verdict(goal, { ratio, rss: rssRatio, rssMb: m.own.rssMb, seconds: middle, phantom, share }),
     threads: m.threads,
     samples: seconds.length,
     cpu_s: cpu,
@@ -138,6 +143,15 @@ export function rowOf(m: Measured): Row {
     peer_rss_mb: peer?.rssMb ?? null,
     ...m.more,
     why: m.why,
+  };
+}
+
+/** The row of a bench that could not be measured to its end. */
+export function failedRow(bench: string, error: unknown): Row {
+  return {
+    ...Object.fromEntries(STANDARD.map((key) => [key, null])),
+    name: `${bench}/failed`,
+    failure: error instanceof Error ? error.message : String(error),
   };
 }
 
@@ -183,6 +197,11 @@ const GOALS = [
   { key: 'rss', text: 'memory ratio <=', reached: (f: number, w: number) => f <= w },
   { key: 'rssMb', text: 'MiB <=', reached: (f: number, w: number) => f <= w },
   { key: 'seconds', text: 's <=', reached: (f: number, w: number) => f <= w },
+  {
+    key: 'phantom',
+    text: 'phantom share of processor time <=',
+    reached: (f: number, w: number) => f <= w,
+  },
   { key: 'share', text: 'share >=', reached: (f: number, w: number) => f >= w },
 ] as const;
 

@@ -1,9 +1,11 @@
 // `npm run bench:compare BASE HEAD [-- NAME ... --rounds N --samples N --processor]`: builds two commits (for the CPU) in a temporary folder, runs benches on
-// both in alternation and prints how much time HEAD takes of BASE's. Above 1.1 a row is named slower, above 1.25 the exit code is 1.
+// both in alternation and prints how much time HEAD takes of BASE's. Above 1.1 a row is named slower; above 1.25, where HEAD lacks a row that BASE has, or
+// where a bench fails in HEAD, the exit code is 1.
 //
-// The benches are those of this checkout, so that both are measured the same way; one that needs what a commit lacks is left out, and said. Installed
+// The benches are those of this checkout, so that both are measured the same way; what BASE cannot run is left out, and said. Installed
 // packages are this checkout's as well. --processor compares processor time instead of what passed, where other programs disturb. Default:
-// conv3d unet resample components edt labels network, 3 rounds of 3 samples, no peers.
+// 3 rounds of 3 samples, no peers, without the longest cases, of all benches that time the library: not `ladder` (its steps are this checkout's on both
+// sides) and `event-loop` (what it counts is waiting), nor `kernels`, which counts and does not time.
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
@@ -13,7 +15,11 @@ import { parseArgs } from 'node:util';
 import { compareRows, comparisonText } from './compare-rows.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const USUAL = ['conv3d', 'unet', 'resample', 'components', 'edt', 'labels', 'network'];
+const USUAL = [
+  ...['conv3d', 'unet', 'resnet', 'train-step', 'network'],
+  ...['resample', 'components', 'edt', 'labels', 'metrics'],
+  ...['read', 'analyze', 'startup'],
+];
 
 function asked() {
   const { values, positionals } = parseArgs({
@@ -78,18 +84,29 @@ function built(commit, folder) {
   return folder;
 }
 
-/** Rows of all benches that run there. */
-function measured(folder, benches, samples) {
-  const options = ['--json', '--peer', 'none', '--samples', String(samples)];
-  return benches.flatMap((name) => {
-    const main = join('dist-bench', 'main.js');
-    const child = run(folder, process.execPath, ['--expose-gc', main, name, ...options], {
-      RENVOX_PREBUILD: '',
-    });
-    if (child.status === 0) return JSON.parse(child.stdout);
-    console.error(`${name} does not run in ${folder}`);
-    return [];
-  });
+/** Rows of one bench there; one that failed has a row that says so. */
+function measured(folder, name, samples) {
+  const options = ['--json', '--brief', '--peer', 'none', '--samples', String(samples)];
+  const main = join('dist-bench', 'main.js');
+  const env = {
+    RENVOX_PREBUILD: '',
+    RENVOX_DATA: process.env.RENVOX_DATA ?? join(root, '..', 'shared', 'data'),
+  };
+  const args = ['--expose-gc', main, name, ...options];
+  const child = run(folder, process.execPath, args, env, 'pipe');
+  const rows = rowsOf(name, child);
+  const failed = rows.some((row) => row.failure);
+  console.error(failed ? child.stderr : `  ${name}: ${rows.length} rows in ${folder}`);
+  return rows;
+}
+
+function rowsOf(name, { stdout, status, signal, error }) {
+  try {
+    return JSON.parse(stdout);
+  } catch {
+    const failure = `ended with ${status ?? signal ?? error} and no whole list of rows`;
+    return [{ name: `${name}/failed`, failure }];
+  }
 }
 
 const { base, head, benches, rounds, samples, key } = asked();
@@ -106,7 +123,7 @@ try {
     // Bench by bench, so that what is compared was measured within a minute.
     for (const name of benches)
       for (const side of order)
-        rows[side] = [...(rows[side] ?? []), ...measured(folders[side], [name], samples)];
+        rows[side] = [...(rows[side] ?? []), ...measured(folders[side], name, samples)];
     all.push(rows);
   }
   const comparison = compareRows(all, key);

@@ -62,8 +62,9 @@ function roofline(result) {
   const points = forward.map((row) => ({
     x: row.flops_per_byte,
     y: row.gflops,
-    algorithm: row.name.endsWith('winograd') ? 'Winograd' : 'direct',
-    name: row.name.replace(/^conv3d\//, '').replace(/ (direct|winograd)$/, ''),
+    algorithm: /winograd/.test(row.algorithm ?? row.name) ? 'Winograd' : 'direct',
+    name: row.name.replace(/^conv3d\//, '').replace(/ (auto|direct|winograd)$/, ''),
+    auto: row.name.endsWith(' auto'),
   }));
   const theirs = forward
     .filter((row) => row.peer_median_s && row.name.endsWith('direct'))
@@ -117,8 +118,13 @@ function roofline(result) {
       ),
       note(2 * low, 2 * low * copy, `memory copied: ${copy.toFixed(1)} GB/s`, 12),
       Plot.dot([...theirs, ...points], { x: 'x', y: 'y', fill: 'algorithm', r: 4 }),
+      Plot.dot(
+        points.filter((p) => p.auto),
+        { x: 'x', y: 'y', stroke: '#333', r: 7 },
+      ),
       Plot.text(best, { x: 'x', y: 'y', text: 'name', dy: -9, fontSize: 9 }),
       ...legend(['direct', 'Winograd', 'onnxruntime'], ['#2b78c5', '#b0322b', '#888888']),
+      legendText('○ what the library takes', 3, '#333'),
       caption(result),
     ],
   });
@@ -181,18 +187,17 @@ function ladder(result) {
   });
 }
 
-function legend(names, colors) {
-  return names.map((name, i) =>
-    Plot.text([name], {
-      frameAnchor: 'top-left',
-      dx: 10 + 90 * i,
-      dy: -30,
-      text: () => `● ${name}`,
-      fill: colors[i],
-      fontSize: 12,
-    }),
-  );
+function legendText(text, place, fill) {
+  return Plot.text([text], {
+    frameAnchor: 'top-left',
+    dx: 10 + 90 * place,
+    dy: -30,
+    text: (t) => t,
+    ...{ fill, fontSize: 12, textAnchor: 'start' },
+  });
 }
+
+const legend = (names, colors) => names.map((name, i) => legendText(`● ${name}`, i, colors[i]));
 
 const caption = (result) =>
   Plot.text([sourceOf(result)], {

@@ -18,7 +18,8 @@ const verdictOf = (ratio) =>
  * @param rounds for each round `{ base, head }`, the rows of each, measured one right after the other
  * @param key the figure in seconds that is compared: `median_s`, or `cpu_s` where other programs disturb
  * @returns `rows`: name, base and head (medians over rounds), ratio (median of the rounds' own head / base, so that what changes from round to
- *   round falls out), range of the rounds' ratios, verdict; `onlyBase` and `onlyHead`: names that one side lacks; `failed`: whether any row did
+ *   round falls out), range of the rounds' ratios, verdict; `onlyBase`: names that head lacks in a round, `onlyHead`: that base lacks; `broken`: the
+ *   failures of benches in head; `failed`: whether any row is too slow, missing in head or a failure there
  */
 export function compareRows(rounds, key = 'median_s') {
   const figures = (rows) =>
@@ -29,6 +30,10 @@ export function compareRows(rounds, key = 'median_s') {
     return [...(first?.keys() ?? [])].filter((name) => others.every((map) => map.has(name)));
   };
   const [inBase, inHead] = [new Set(everywhere('base')), new Set(everywhere('head'))];
+  // A row that head lost in one round and base in another is nobody's everywhere: it counts as base's.
+  const everSeen = new Set(sides.flatMap(({ base }) => [...base.keys()]));
+  const onlyBase = [...everSeen].filter((name) => !inHead.has(name));
+  const broken = rounds.flatMap(({ head }) => head.filter((row) => row.failure));
   const rows = [...inHead]
     .filter((name) => inBase.has(name))
     .map((name) => {
@@ -45,14 +50,15 @@ export function compareRows(rounds, key = 'median_s') {
     });
   return {
     rows,
-    onlyBase: [...inBase].filter((name) => !inHead.has(name)),
+    onlyBase,
     onlyHead: [...inHead].filter((name) => !inBase.has(name)),
-    failed: rows.some(({ ratio }) => ratio > FAIL),
+    broken: [...new Set(broken.map(({ name, failure }) => `${name}: ${failure}`))],
+    failed: rows.some(({ ratio }) => ratio > FAIL) || onlyBase.length > 0 || broken.length > 0,
   };
 }
 
 /** The comparison as lines to print. */
-export function comparisonText({ rows, onlyBase, onlyHead }) {
+export function comparisonText({ rows, onlyBase, onlyHead, broken }) {
   const width = Math.max(4, ...rows.map(({ name }) => name.length));
   const seconds = (s) => s.toPrecision(4).padStart(10);
   return [
@@ -61,7 +67,8 @@ export function comparisonText({ rows, onlyBase, onlyHead }) {
       ({ name, base, head, ratio, range, verdict }) =>
         `${name.padEnd(width)} ${seconds(base)} ${seconds(head)} ${ratio.toFixed(3).padStart(10)}  (${range.map((r) => r.toFixed(2)).join(' to ')})  ${verdict}`,
     ),
-    ...onlyBase.map((name) => `${name}: in base alone`),
+    ...onlyBase.map((name) => `${name}: missing in head: FAILED`),
+    ...broken.map((failure) => `head, ${failure}: FAILED`),
     ...onlyHead.map((name) => `${name}: in head alone`),
   ];
 }

@@ -51,6 +51,28 @@ def region_figures(a, b, tolerance):
     }
 
 
+def confusion(truth, prediction):
+    # One pass over pairs as numbers of 16 bits; bincount itself takes integers of the machine's width.
+    labels = options["labels"]
+    pairs = truth.astype(numpy.uint16 if labels <= 256 else numpy.intp)
+    pairs *= labels
+    pairs += prediction
+    return numpy.bincount(pairs.ravel(), minlength=labels * labels)
+
+
+def surface_summary(a, b):
+    """Voxels of a, b and both; surface voxels, sums, maxima and 95th percentiles of a to b and b to a, in the order of ours without areas."""
+    sizes = [int(numpy.count_nonzero(m)) for m in (a, b, a & b)]
+    if options.get("crop"):
+        box = joint_box(a | b)
+        a, b = a[box], b[box]
+    surface_a, surface_b = surface(a), surface(b)
+    ab = ndimage.distance_transform_edt(~surface_b, sampling=spacing)[surface_a]
+    ba = ndimage.distance_transform_edt(~surface_a, sampling=spacing)[surface_b]
+    figures = [len, numpy.sum, numpy.max, lambda d: numpy.percentile(d, 95)]
+    return numpy.array(sizes + [float(f(d)) for f in figures for d in (ab, ba)])
+
+
 def all_metrics(truth, prediction):
     figures = {}
     for region in options["regions"]:
@@ -88,6 +110,32 @@ def compare_distances(theirs, path):
     return numpy.max(numpy.abs(ours - theirs) / numpy.maximum(theirs, 1e-300))
 
 
+def compare_counts(theirs, path):
+    return float(numpy.any(numpy.fromfile(path, numpy.float64) != theirs))
+
+
+def compare_surfaces(theirs, path):
+    # Behind the counts of surface voxels ours has their areas, which these surfaces do not have.
+    ours = numpy.delete(numpy.fromfile(path, numpy.float64), [5, 6])
+    if ours.shape != theirs.shape:
+        return float("nan")
+    return numpy.max(numpy.abs(ours - theirs) / numpy.maximum(numpy.abs(theirs), 1e-300))
+
+
+def window(ct):
+    """HU clipped to a window and scaled to 0..1."""
+    level, width = options["window"]["level"], options["window"]["width"]
+    windowed = ct.astype(numpy.float32)
+    windowed -= numpy.float32(level - width / 2)
+    windowed *= numpy.float32(1 / width)
+    return numpy.clip(windowed, 0, 1, out=windowed)
+
+
+def compare_voxels(theirs, path):
+    ours = numpy.fromfile(path, numpy.float32).reshape(theirs.shape)
+    return numpy.max(numpy.abs(ours - theirs))
+
+
 # Both grids cover the same box: that is SciPy's grid mode, with the nearest voxel outside.
 def zoom(array):
     factors = [to / of for to, of in zip(options["size"], shape)]
@@ -103,22 +151,18 @@ elif work == "distance":
     truth = read("truth.u8")
     mask = truth != 0 if options["to"] == "background" else truth == 0
     run, compare = lambda: ndimage.distance_transform_edt(mask, sampling=spacing), compare_distances
+elif work == "overlap":
+    truth, prediction = read("truth.u8"), read("prediction.u8")
+    run, compare = lambda: confusion(truth, prediction), compare_counts
+elif work == "surface":
+    truth, prediction = read("truth.u8"), read("prediction.u8")
+    run, compare = lambda: surface_summary(truth != 0, prediction != 0), compare_surfaces
+elif work == "window":
+    ct = read("ct.i16", numpy.int16)
+    run, compare = lambda: window(ct), compare_voxels
 elif work == "resample":
     ct = read("ct.i16", numpy.int16)
-    level, width = options["window"]["level"], options["window"]["width"]
-    low = numpy.float32(level - width / 2)
-
-    def run():
-        windowed = ct.astype(numpy.float32)
-        windowed -= low
-        windowed *= numpy.float32(1 / width)
-        numpy.clip(windowed, 0, 1, out=windowed)
-        return zoom(windowed)
-
-    def compare(theirs, path):
-        ours = numpy.fromfile(path, numpy.float32).reshape(options["size"])
-        return numpy.max(numpy.abs(ours - theirs))
-
+    run, compare = lambda: zoom(window(ct)), compare_voxels
 elif work == "resampleArgmax":
     # Channels first: each is zoomed by itself.
     logits = numpy.ascontiguousarray(numpy.moveaxis(read("logits.f32", numpy.float32, shape + [options["classes"]]), -1, 0))

@@ -44,6 +44,12 @@ function operation(): {
   apply(x: Tensor): Tensor;
 } {
   const { size = shape } = task;
+  if (task.work === 'window')
+    return {
+      data: new Int16Array(read('ct.i16').buffer),
+      axes: shape,
+      apply: (x) => ops.hounsfieldWindow(x, task.window ?? { level: 30, width: 300 }),
+    };
   if (task.work === 'resample') {
     const options = {
       size,
@@ -79,7 +85,27 @@ function operation(): {
   };
 }
 
-if (task.work === 'metrics') {
+/** The figures of two maps as one tensor: what overlap and surface compute. */
+function ofBoth(a: Tensor, b: Tensor): Tensor {
+  if (task.work === 'surface')
+    return ops.surfaceDistances(a, b, { spacing, percentiles: [95] }).summary;
+  const { counts, outside } = ops.overlapCounts(a, b, { labels: task.labels ?? 256 });
+  outside.dispose();
+  return counts;
+}
+
+if (task.work === 'overlap' || task.work === 'surface') {
+  const [truth, prediction] = [read('truth.u8'), read('prediction.u8')];
+  await serve<{ values: Float64Array }>({
+    async run() {
+      using a = cpu.tensor(truth, { shape, borrow: true });
+      using b = cpu.tensor(prediction, { shape, borrow: true });
+      using figures = ofBoth(a, b);
+      return { values: (await figures.data()) as Float64Array };
+    },
+    values: ({ values }) => values,
+  });
+} else if (task.work === 'metrics') {
   const [truth, prediction] = [read('truth.u8'), read('prediction.u8')];
   await serve<Figures>({
     run: () => allMetrics(truth, prediction),

@@ -3,10 +3,18 @@ type Triple = readonly [number, number, number];
 
 /** As JSON. Volumes lie in C order in files of `folder`. */
 export interface Task {
-  readonly work: 'components' | 'distance' | 'metrics' | 'resample' | 'resampleArgmax';
+  readonly work:
+    | 'components'
+    | 'distance'
+    | 'metrics'
+    | 'overlap'
+    | 'resample'
+    | 'resampleArgmax'
+    | 'surface'
+    | 'window';
   /**
-   * Holds truth.u8 for components and distance, prediction.u8 too for metrics, ct.i16 for resample, logits.f32 with channels last for
-   * resampleArgmax.
+   * Holds truth.u8 for components and distance, prediction.u8 too for metrics, overlap and surface, ct.i16 for resample and window, logits.f32
+   * with channels last for resampleArgmax.
    */
   readonly folder: string;
   readonly shape: Triple;
@@ -19,12 +27,14 @@ export interface Task {
   readonly to?: 'background' | 'foreground';
   /** Of distances. SciPy's are f64; f32 takes half of the memory. */
   readonly dtype?: 'f32' | 'f64';
+  /** Of overlap: how many labels there are. */
+  readonly labels?: number;
   readonly regions?: readonly {
     readonly name: string;
     readonly labels: readonly number[];
     readonly toleranceMm: number;
   }[];
-  /** Whether the peer cuts each region to the joint box first, as ours does by itself. */
+  /** Of metrics and surface: whether the peer cuts each region to the joint box first, as ours does by itself. */
   readonly crop?: boolean;
   /** Voxels of the result of a resampling. */
   readonly size?: Triple;

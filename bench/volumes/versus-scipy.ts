@@ -1,7 +1,7 @@
 /**
  * Operations on volumes against scipy.ndimage, in alternating child processes; SciPy's result is compared with ours, and one that differs by more than
  * the case allows fails the bench. SciPy has one thread, so ours has rows for one thread too. Times go from arrays in memory to a result in
- * memory; a tensor stays with its device, but for the rows "to JS". The ceiling is what a copy moves with as many threads.
+ * memory; a tensor stays with its device, but for the rows "to JS". The ceiling is what a copy moves with as many threads, or what reading gives.
  */
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -23,6 +23,8 @@ export interface VolumeCase {
   readonly task: Omit<Task, 'folder' | 'threads' | 'bring'>;
   /** Bytes that must move at least: of what is read and of the result. */
   readonly bytes: number;
+  /** The ceiling: `read` for what writes little. Default copy. */
+  readonly memory?: 'read' | 'copy';
   /** What SciPy's result may differ by from ours, in the unit of the peer's compare. */
   readonly tolerance: number;
   readonly goal?: Measured['goal'];
@@ -64,12 +66,12 @@ export async function measureVolume(
   const everyone = scipy ? [...contestants, scipy] : contestants;
   return closed(everyone, async () => {
     // A case of one thread has the ceiling of one thread.
-    const copies = new Map(
-      ways.map((way) => [way.threads, new CeilingSamples('copy', way.threads)]),
+    const memory = new Map(
+      ways.map((way) => [way.threads, new CeilingSamples(c.memory ?? 'copy', way.threads)]),
     );
     const taken = await contest(everyone, {
       ...{ samples: options.samples, patience: options.patience },
-      ...{ ceilings: [...copies.values()], ours: contestants.length },
+      ...{ ceilings: [...memory.values()], ours: contestants.length },
     });
     let worst: number | null = null;
     if (scipy) {
@@ -84,7 +86,7 @@ export async function measureVolume(
       (way, i): Measured => ({
         ...{ name: c.name + way.label, why: c.why, threads: way.threads, bytes: c.bytes },
         own: taken[i] as (typeof taken)[0],
-        ceilings: copies.get(way.threads)?.ceilings,
+        ceilings: memory.get(way.threads)?.ceilings,
         peer: other && { ...other, name: `scipy ${other.facts.version}` },
         goal: c.goal,
         more: { worst_difference: worst },

@@ -40,6 +40,7 @@ export function register(program: Command): void {
     .description('what a file holds: architecture, keys, shapes, metadata, hash')
     .argument('<file>', '.safetensors, .pth or .onnx')
     .option('--json', 'as JSON')
+    .option('--preset', 'only the preset that it was trained by, as JSON for train --preset')
     .action(runShow);
 }
 
@@ -67,14 +68,25 @@ async function runExport(path: string, { out }: { out: string }): Promise<void> 
   console.error(`wrote ${out}`);
 }
 
-async function runShow(path: string, options: { json?: boolean }): Promise<void> {
+async function runShow(path: string, options: { json?: boolean; preset?: boolean }): Promise<void> {
   const { describeWeights, readWeightsFile } = await import('../nn/index.js');
   const { describeOnnx } = await import('../onnx/index.js');
   // A protocol buffer has no magic number: the name tells.
   const description = path.toLowerCase().endsWith('.onnx')
     ? describeOnnx(await readWeightsFile(path))
     : await describeWeights(path);
-  console.log(options.json ? JSON.stringify(description, null, 2) : showText(description));
+  if (options.preset) console.log(JSON.stringify(await presetOf(path, description), null, 2));
+  else console.log(options.json ? JSON.stringify(description, null, 2) : showText(description));
+}
+
+/** @throws RenvoxError InvalidWeights where the file names no preset */
+async function presetOf(path: string, { metadata }: WeightsDescription): Promise<unknown> {
+  const { training } = metadata as { training?: { preset?: unknown } | null };
+  const preset = training?.preset;
+  if (preset !== undefined) return preset;
+  const { RenvoxError } = await import('../errors.js');
+  const message = `Expected a preset in the metadata (training.preset) but ${path} has none`;
+  throw new RenvoxError('InvalidWeights', message, { path });
 }
 
 const size = (shape: readonly number[]) => `[${shape.join(', ')}]`;

@@ -5,6 +5,7 @@ interface Row {
   name: string;
   median_s?: number | null;
   cpu_s?: number;
+  failure?: string;
 }
 interface Comparison {
   rows: {
@@ -17,6 +18,7 @@ interface Comparison {
   }[];
   onlyBase: string[];
   onlyHead: string[];
+  broken: string[];
   failed: boolean;
 }
 const script = new URL('../../scripts/compare-rows.mjs', import.meta.url).href;
@@ -66,15 +68,37 @@ t.test('rows of one side, and rows without the figure', async (t) => {
     ['both'],
   );
   t.same([comparison.onlyBase, comparison.onlyHead], [['old'], ['new']]);
+  t.ok(comparison.failed, 'head has lost a row');
   const text = comparisonText(comparison).join('\n');
   t.match(text, /both .* 1\.000 {2}\(1\.00 to 1\.00\) {2}same/);
-  t.match(text, /old: in base alone\nnew: in head alone/);
+  t.match(text, /old: missing in head: FAILED\nnew: in head alone/);
+  const more = compareRows([{ base: [row('both', 2)], head }]);
+  t.notOk(more.failed, 'a new row is no failure');
+});
+
+t.test('a bench that fails in head', async (t) => {
+  const failed = { name: 'b/failed', failure: 'out of memory' };
+  const head = [row('a', 1), failed];
+  const comparison = compareRows([{ base: [row('a', 1)], head }]);
+  t.ok(comparison.failed);
+  t.same(comparison.broken, ['b/failed: out of memory']);
+  t.match(comparisonText(comparison).at(-1), 'head, b/failed: out of memory: FAILED');
+  t.ok(compareRows([{ base: [row('a', 1), failed], head }]).failed, 'even where base fails too');
+  const base = compareRows([{ base: head, head: [row('a', 1)] }]);
+  t.notOk(base.failed, 'what fails in base alone');
 });
 
 t.test('a row that failed in one round is on that side in no round', async (t) => {
   const both = { base: [row('a', 1)], head: [row('a', 1)] };
-  const { rows, onlyBase } = compareRows([both, { base: [row('a', 1)], head: [] }]);
-  t.same([rows, onlyBase], [[], ['a']]);
+  const { rows, onlyBase, failed } = compareRows([both, { base: [row('a', 1)], head: [] }]);
+  t.same([rows, onlyBase, failed], [[], ['a'], true]);
+  const base = compareRows([both, { base: [], head: [row('a', 1)] }]);
+  t.same([base.rows, base.onlyHead, base.failed], [[], ['a'], false]);
+  const either = compareRows([
+    { base: [row('a', 1)], head: [] },
+    { base: [], head: [row('a', 1)] },
+  ]);
+  t.same([either.rows, either.onlyBase, either.failed], [[], ['a'], true], 'lost on both sides');
 });
 
 t.test('processor time instead of what passed', async (t) => {

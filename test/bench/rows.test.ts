@@ -20,12 +20,14 @@ interface Measured {
   bytes?: number;
   ceilings?: Ceiling[];
   peer?: { name: string; turns: Turn[]; rssMb: number | null };
-  goal?: { ratio?: number; rss?: number; rssMb?: number; seconds?: number; share?: number };
+  goal?: Partial<Record<'ratio' | 'rss' | 'rssMb' | 'seconds' | 'phantom' | 'share', number>>;
+  more?: Figures;
 }
 const of = (file: string) => new URL(`../../bench/${file}`, import.meta.url).href;
-const { rowOf, ceilingRow, STANDARD } = (await import(of('row.ts'))) as {
+const { rowOf, ceilingRow, failedRow, STANDARD } = (await import(of('row.ts'))) as {
   rowOf(m: Measured): Figures;
   ceilingRow(ceiling: Ceiling, threads: number): Figures;
+  failedRow(bench: string, error: unknown): Figures;
   STANDARD: readonly string[];
 };
 const { readArguments } = (await import(of('arguments.ts'))) as {
@@ -53,6 +55,9 @@ t.test('the standard keys come first, null where one does not apply', async (t) 
     Object.keys(ceilingRow({ kind: 'copy', rates: [1e9], cpuRates: [1e9] }, 1)).slice(0, 10),
     STANDARD,
   );
+  const failed = failedRow('a', new Error('no addon'));
+  t.same(Object.keys(failed).slice(0, 10), STANDARD);
+  t.match(failed, { name: 'a/failed', median_s: null, failure: 'no addon' });
 });
 
 t.test('shares are of the ceiling that binds', async (t) => {
@@ -86,6 +91,14 @@ t.test('ratios and goals', async (t) => {
   t.equal(rowOf({ ...plain, own, goal: { ratio: 0.25 } }).goal_met, null, 'no peer to tell');
   t.equal(rowOf({ ...plain, own, goal: { seconds: 0.9 } }).goal_met, 'missed');
   t.equal(rowOf({ ...plain, own, goal: { rssMb: 100 } }).goal_met, 'met');
+  for (const [phantom_share, met] of [
+    [0.1, 'met'],
+    [0.11, 'missed'],
+  ] as const)
+    t.match(rowOf({ ...plain, goal: { phantom: 0.1 }, more: { phantom_share } }), {
+      goal: 'phantom share of processor time <= 0.1',
+      goal_met: met,
+    });
   const unknown = rowOf({ ...plain, own: { turns: [{ seconds: 1 }], rssMb: null }, peer });
   t.match(unknown, { cpu_s: null, ratio_cpu: null, ratio_rss: null });
 });
@@ -102,6 +115,8 @@ t.test('the command line', async (t) => {
   const one = readArguments(['unet', '--json', '--peer', 'none', '--samples', '5'], known);
   t.match(one, { names: ['unet'], json: true });
   t.match(one.options, { samples: 5, brief: false, peer: 'none' });
+  const brief = readArguments(['unet', '--brief'], known);
+  t.match(brief, { names: ['unet'], options: { samples: 3, brief: true } }, 'as in a run of all');
   t.same(readArguments(['--device', 'cuda-sim'], known).names, ['kernels']);
   for (const [args, expected] of [
     [['kernel'], /Expected some of conv3d, unet .* received kernel/],

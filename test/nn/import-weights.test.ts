@@ -160,6 +160,8 @@ t.test('renvox weights import and show', async (tap) => {
     [2, ['weights', 'import', pth, '--out', out, '--classes', '1']],
     [3, ['weights', 'import', 'README.md', '--out', out]],
     [3, ['weights', 'show', 'README.md']],
+    // Imported, not trained.
+    [3, ['weights', 'show', out, '--preset']],
   ] as const) {
     const failed = renvox(args);
     tap.equal(failed.status, status, `${args.join(' ')}: ${failed.stderr}`);
