@@ -84,7 +84,7 @@ export function abdomenTiles(
 }
 
 /** mm that the CT covers along the patient. */
-function headToFoot(ct: Volume): number {
+export function headToFoot(ct: Volume): number {
   const grid = gridOf(ct);
   const [d, h, w] = ct.shape;
   const z = [0, d].flatMap((a) =>

@@ -23,6 +23,8 @@ export type Contour = 'cut' | 'channel';
 export interface Belief {
   lead: number;
   share: number;
+  /** What holds instead in a CT that covers fewer than `below` mm from head to foot: so few slices of the spleen or liver may look like a kidney's. */
+  thin?: { below: number; lead: number; share: number };
 }
 
 /** A stage's network with its grid and window. */
@@ -130,28 +132,26 @@ function gridAndWindow(
   } = preprocessing as {
     grid?: { shape?: unknown; spacing?: unknown; margin?: unknown } | null;
     contour?: unknown;
-    belief?: Partial<Record<keyof Belief, unknown>> | null;
+    belief?: unknown;
     window?: Partial<Record<keyof NetworkWindow, unknown>> | null;
   };
   const triple = (value: unknown, sound: (n: unknown) => boolean) =>
     Array.isArray(value) && value.length === 3 && value.every(sound);
   const { level, width, low, high } = window ?? {};
-  const within = (n: unknown, most: number) =>
-    Number.isFinite(n) && (n as number) >= 0 && (n as number) <= most;
   const sound =
     triple(grid?.shape, (n) => Number.isSafeInteger(n) && (n as number) >= 1) &&
     triple(grid?.spacing, (n) => Number.isFinite(n) && (n as number) > 0) &&
     (grid?.margin === undefined ||
       (Number.isFinite(grid.margin) && (grid.margin as number) >= 0)) &&
     (contour === 'cut' || contour === 'channel') &&
-    (belief === undefined || (within(belief?.lead, 1e3) && within(belief?.share, 1))) &&
+    (belief === undefined || soundBelief(belief)) &&
     [level, width, low, high].every(Number.isFinite) &&
     (width as number) > 0 &&
     (high as number) > (low as number);
   if (!sound)
     throw new RenvoxError(
       'InvalidWeights',
-      `${file}.safetensors does not say its grid and window: expected grid { shape, spacing, margin or none }, window { level, width, low, high }, contour cut, channel or none and belief { lead, share } or none but received ${JSON.stringify({ grid, window, contour, belief })}`,
+      `${file}.safetensors does not say its grid and window: expected grid { shape, spacing, margin or none }, window { level, width, low, high }, contour cut, channel or none and belief { lead, share, thin or none } or none but received ${JSON.stringify({ grid, window, contour, belief })}`,
       { file },
     );
   const { shape, spacing, margin } = grid as Pick<Stage<unknown>, 'shape' | 'spacing' | 'margin'>;
@@ -159,6 +159,16 @@ function gridAndWindow(
     ...{ shape, spacing, margin, window: window as NetworkWindow, contour },
     belief: belief as Belief | undefined,
   };
+}
+
+function soundBelief(belief: unknown): boolean {
+  const within = (n: unknown, most: number) =>
+    Number.isFinite(n) && (n as number) >= 0 && (n as number) <= most;
+  const { lead, share, thin } = (belief ?? {}) as Partial<Record<keyof Belief, unknown>>;
+  if (!within(lead, 1e3) || !within(share, 1)) return false;
+  if (thin === undefined) return true;
+  const { below, lead: thinLead, share: thinShare } = (thin ?? {}) as Record<string, unknown>;
+  return within(below, 1e4) && within(thinLead, 1e3) && within(thinShare, 1);
 }
 
 /** A CT is one channel; a classifier that is told its mass by a channel has one more. */

@@ -28,7 +28,7 @@ import {
 import { scope } from '../scope.js';
 import type { Tensor } from '../tensor.js';
 import { type Grid, gridToVolume, type Volume } from '../volume/index.js';
-import { abdomenTiles } from './body.js';
+import { abdomenTiles, headToFoot } from './body.js';
 import { besideMask } from './mask-channel.js';
 import type { Belief, CascadeNetworks } from './networks.js';
 import { isOneStage, logitsOfSide } from './one-stage.js';
@@ -104,7 +104,7 @@ export function findKidneys(ct: LoadedCt, { kidney }: CascadeNetworks): KidneySt
     const found = logits as Tensor;
     const components = believed(
       connectedComponents(argmax(found), { connectivity: 6 }),
-      coreOf(found, 1, kidney.belief),
+      coreOf(found, 1, beliefAt(kidney.belief, headToFoot(ct.volume))),
     );
     const voxel = (kidney.spacing[0] * kidney.spacing[1] * kidney.spacing[2]) / 1000;
     const { sides, table } = kidneySides(components, body as Tensor, {
@@ -183,6 +183,12 @@ export function findMasses(
 /** mm that a classifier sees around a mass. */
 export const massMargin = ({ margin }: CascadeNetworks['classifier']): number =>
   margin ?? MASS_MARGIN;
+
+/** What holds in a CT of this length in mm. */
+function beliefAt(belief: Belief | undefined, mm: number): Belief | undefined {
+  const thin = belief?.thin;
+  return thin && mm < thin.below ? thin : belief;
+}
 
 /** Where the logit of a class leads by what its network's file asks for. */
 function coreOf(logits: Tensor, wanted: number, belief: Belief | undefined): Core | undefined {

@@ -27,10 +27,10 @@ async function folderWith(t: Test, changed: string, belief: unknown): Promise<st
   return folder;
 }
 
-const found = async (t: Test, changed: string, belief: unknown) => {
+const found = async (t: Test, changed: string, belief: unknown, slices = 90) => {
   using cpu = device('cpu');
   const weights = await loadCascade(cpu, await folderWith(t, changed, belief));
-  const grid = fixedGrid({ shape: [90, 110, 140], spacing: [3, 2.6, 2.6], centre: [0, 0, 0] });
+  const grid = fixedGrid({ shape: [slices, 110, 140], spacing: [3, 2.6, 2.6], centre: [0, 0, 0] });
   const { ct } = await phantom(31000025, { device: cpu, grid });
   const { kidneys, masses } = await analyze(ct, { device: cpu, weights });
   weights.dispose();
@@ -44,6 +44,13 @@ t.test('kidneys of which little is sure are none, and have no masses', async (t)
   t.same(await found(t, 'kidney', { lead: 900, share: 0.01 }), { voxels: 0, masses: 0 });
 });
 
+t.test('a thin slab has a belief of its own', async (t) => {
+  const strict = { lead: 900, share: 0.01 };
+  const slab = (thin: object) => found(t, 'kidney', { lead: 0, share: 1, thin }, 15);
+  t.ok((await slab({ below: 45, ...strict })).voxels > 0, '15 slices of 3 mm are not below 45 mm');
+  t.same(await slab({ below: 45.1, ...strict }), { voxels: 0, masses: 0 });
+});
+
 t.test('masses of which little is sure are kidney', async (t) => {
   const all = await found(t, 'mass', undefined);
   t.ok(all.masses > 0, 'the phantom has one that is found');
@@ -54,10 +61,13 @@ t.test('masses of which little is sure are kidney', async (t) => {
 });
 
 t.test('a belief that is none is refused', async (t) => {
+  const thin = [null, {}, { below: 50, lead: 1 }, { below: -1, lead: 1, share: 1 }].map((thin) => ({
+    ...{ lead: 1, share: 0.5, thin },
+  }));
   using cpu = device('cpu');
-  for (const belief of [null, 3, {}, { lead: -1, share: 0.5 }, { lead: 1, share: 1.5 }])
+  for (const belief of [null, 3, {}, { lead: -1, share: 0.5 }, { lead: 1, share: 1.5 }, ...thin])
     await t.rejects(loadCascade(cpu, await folderWith(t, 'mass', belief)), {
       code: 'InvalidWeights',
-      message: /belief \{ lead, share \} or none/,
+      message: /belief \{ lead, share, thin or none \} or none/,
     });
 });

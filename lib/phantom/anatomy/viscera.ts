@@ -1,5 +1,6 @@
 /** Liver, gallbladder, spleen, pancreas, adrenals. */
-import { Tissue } from '../scene.js';
+import type { Random } from '../random.js';
+import { type Paint, Tissue } from '../scene.js';
 import { inAxes, turned, unit, type Vector } from '../vector.js';
 import { type Body, bothSides, inside, paintOf } from './body.js';
 
@@ -97,28 +98,73 @@ function liver(body: Body): void {
       paintOf(Tissue.liver, palette.gallbladder, { over: [...inside, Tissue.liver] }),
     );
   }
+  if (r.chance(0.5)) besideSpine(body, r, -1, paint);
 }
 
+/**
+ * A bean or crescent under the left dome, smooth or lobed, that may reach behind the stomach to the spine, where its tip looks like the upper pole
+ * of a kidney; now and then large, now and then removed.
+ */
 function spleen(body: Body): void {
   const { scene, palette, halfWidth, fatLayer, wall, middle } = body;
   const r = body.random.stream('spleen');
-  const size = r.normal(1, 0.13, 0.7, 1.35);
-  const x = halfWidth - fatLayer - wall - 30;
+  if (r.chance(0.03)) return;
+  const paint = paintOf(Tissue.spleen, palette.spleen, { over: inside });
+  const size = r.chance(0.08) ? r.uniform(1.2, 1.7) : r.normal(1, 0.15, 0.65, 1.3);
+  const [thick, deep, high] = [r.uniform(20, 34), r.uniform(38, 60), r.uniform(38, 60)];
+  const x = halfWidth - fatLayer - wall - thick * size - r.uniform(-3, 12);
+  const centre: Vector = [x, middle + r.uniform(22, 46), r.uniform(58, 96)];
   scene.ellipsoid(
     {
-      centre: [x, middle + r.uniform(26, 42), r.uniform(62, 92)],
-      radii: [27 * size, 50 * size, 48 * size],
-      axes: turned(r.uniform(-0.5, 0.2), 0.2, r.uniform(0.1, 0.5)),
-      bend: -8,
-      bump: { share: 0.04, rate: 2, phase: r.uniform(0, 9) },
+      centre,
+      radii: [thick * size, deep * size, high * size],
+      axes: turned(r.uniform(-0.6, 0.4), r.uniform(0, 0.4), r.uniform(0.1, 0.6)),
+      roundXy: r.pick([1, 1, 2]),
+      bend: -r.uniform(2, 22),
+      bump: { share: r.uniform(0.02, 0.12), rate: r.uniform(1.5, 3.5), phase: r.uniform(0, 9) },
     },
-    paintOf(Tissue.spleen, palette.spleen, { over: inside }),
+    paint,
   );
+  // Lobes on its inner side.
+  for (let i = r.pick([0, 0, 1, 1, 2]); i > 0; i--)
+    scene.ellipsoid(
+      {
+        centre: [
+          x - thick * size * r.uniform(0.4, 1.2),
+          centre[1] + r.uniform(-10, 34),
+          centre[2] + r.uniform(-0.7, 0.6) * high * size,
+        ],
+        radii: [r.uniform(12, 28), r.uniform(12, 26), r.uniform(14, 34)],
+        axes: turned(r.uniform(-0.6, 0.6), r.uniform(-0.4, 0.4), r.uniform(-0.4, 0.4)),
+        bump: { share: r.uniform(0, 0.1), rate: 2, phase: r.uniform(0, 9) },
+      },
+      paint,
+    );
+  if (r.chance(0.5)) besideSpine(body, r, 1, paint);
   if (r.chance(0.12))
     scene.ellipsoid(
       { centre: [x - 40, middle + 15, r.uniform(20, 60)], radii: [7, 7, 7] },
-      paintOf(Tissue.spleen, palette.spleen, { over: inside }),
+      paint,
     );
+}
+
+/**
+ * The back of the spleen or of the liver's right lobe in the gutter beside the spine, above the kidney: where a slab through the upper abdomen shows
+ * a round organ that is no kidney.
+ */
+function besideSpine(body: Body, r: Random, side: 1 | -1, paint: Paint): void {
+  const wide = r.uniform(16, 46);
+  body.scene.ellipsoid(
+    {
+      centre: [side * r.uniform(36, 78), r.uniform(8, 46), r.uniform(55, 125)],
+      radii: [wide, wide * r.uniform(0.7, 1.4), r.uniform(20, 50)],
+      axes: turned(r.uniform(-0.7, 0.7), r.uniform(-0.5, 0.5), r.uniform(-0.5, 0.5)),
+      roundXy: r.pick([1, 1, 2]),
+      bend: r.uniform(-12, 12),
+      bump: { share: r.uniform(0, 0.12), rate: r.uniform(1.5, 3.5), phase: r.uniform(0, 9) },
+    },
+    paint,
+  );
 }
 
 function pancreas(body: Body): void {
