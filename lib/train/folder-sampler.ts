@@ -1,4 +1,5 @@
 /** Training on a folder of labelled CTs. */
+import { createHash } from 'node:crypto';
 import type { Device } from '../device.js';
 import { isRenvoxError, RenvoxError } from '../errors.js';
 import { maskEquals, maskOutside, raggedMask } from '../ops/index.js';
@@ -7,13 +8,13 @@ import { besideMask } from '../pipeline/mask-channel.js';
 import { scope } from '../scope.js';
 import type { Tensor } from '../tensor.js';
 import { augment, augmentations, type View } from './augmentation.js';
-import { ItemCache } from './data/cache.js';
+import { fileHashes, ItemCache } from './data/cache.js';
 import { type Item, itemsOf, RIM } from './data/items.js';
 import { type DataSet, findDataSet } from './data/layouts.js';
 import { readPatients, type Split, splitPatients, usualSplit } from './data/patients.js';
 import { readCase } from './data/read-case.js';
 import { maskChannels, type Preset } from './preset.js';
-import type { Sample, Sampler } from './sampler.js';
+import type { CaseLists, Sample, Sampler } from './sampler.js';
 import { outlineOf } from './samples/mass.js';
 
 export interface FolderOptions {
@@ -46,7 +47,7 @@ export async function folderSampler(
   options: FolderOptions,
 ): Promise<Sampler> {
   const data = await findDataSet(folder);
-  const items = await readItems(preset, data, options);
+  const { items, content } = await readItems(preset, data, options);
   const patients = options.manifest
     ? await readPatients(options.manifest)
     : new Map<string, string>();
@@ -54,7 +55,7 @@ export async function folderSampler(
   const names = data.cases.map(({ name }) => name);
   const parts = splitPatients(names.map(patientOf), options.split ?? usualSplit, preset.seed);
   const within = (part: readonly string[]) => names.filter((n) => part.includes(patientOf(n)));
-  const cases = {
+  const cases: CaseLists = {
     training: within(parts.training),
     validation: within(parts.validation),
     test: within(parts.test),
@@ -75,6 +76,7 @@ export async function folderSampler(
   return {
     source: `${names.length} labelled CTs (${split})`,
     cases,
+    content,
     training(device, seed) {
       const r = new Random(seed, 'folder');
       return draw(preset, device, r.pick(trained), r);
@@ -99,7 +101,12 @@ export async function checkFolder(
   return data;
 }
 
-async function readItems(preset: Preset, data: DataSet, options: FolderOptions): Promise<Item[]> {
+/** The items of all cases, and what identifies each case's content: a hash over its files and what their labels mean. */
+async function readItems(
+  preset: Preset,
+  data: DataSet,
+  options: FolderOptions,
+): Promise<{ items: Item[]; content: Record<string, string> }> {
   const { task, grid, window, sampling } = preset;
   const { classes } = preset.architecture.config;
   const meanings = [...data.meanings];
@@ -107,6 +114,11 @@ async function readItems(preset: Preset, data: DataSet, options: FolderOptions):
   const { cache: kept } = options;
   const cache = kept && new ItemCache(kept.folder, recipe, kept.bytes);
   const keys = new Map<string, string>();
+  const content: Record<string, string> = {};
+  const identify = (name: string, files: readonly string[]) => {
+    const facts = JSON.stringify({ files, meanings });
+    content[name] = createHash('sha256').update(facts).digest('hex');
+  };
   const items: Item[] = [];
   let held = 0;
   const keepItems = (made: readonly Item[], key: string | undefined) => {
@@ -120,12 +132,14 @@ async function readItems(preset: Preset, data: DataSet, options: FolderOptions):
   const known = new Set<string>();
   if (cache)
     for (const files of data.cases) {
-      const key = await cache.key(files);
-      if (key === undefined) continue;
+      const hashes = await fileHashes(files);
+      if (!hashes) continue;
+      const key = cache.key(hashes);
       keys.set(files.name, key);
       const found = await cache.get(key, files.name);
       if (!found) continue;
       keepItems(found, key);
+      identify(files.name, hashes);
       known.add(files.name);
       options.onCase?.(files.name);
     }
@@ -134,11 +148,13 @@ async function readItems(preset: Preset, data: DataSet, options: FolderOptions):
     const key = keys.get(one.name);
     if (cache && key) await cache.put(key, made);
     keepItems(made, key);
+    identify(one.name, one.hashes);
     options.onCase?.(one.name);
   });
   // Whether a case came from the cache must not matter.
   const order = new Map(data.cases.map(({ name }, i) => [name, i]));
-  return items.sort((a, b) => (order.get(a.case) as number) - (order.get(b.case) as number));
+  items.sort((a, b) => (order.get(a.case) as number) - (order.get(b.case) as number));
+  return { items, content };
 }
 
 /** Goes through all cases before it complains, so that one run shows every fault of a data set. */

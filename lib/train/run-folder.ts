@@ -29,6 +29,7 @@ export async function noteSession(
 ): Promise<void> {
   const path = join(out, 'run.json');
   const before = step > 0 ? await sessionsOf(path) : [];
+  const { source, cases = null } = sampler;
   const session = {
     started: new Date().toISOString(),
     from_step: step,
@@ -38,12 +39,12 @@ export async function noteSession(
     node: process.version,
     device: device.kind,
     device_name: device.info.name,
+    source,
+    cases,
   };
   const text = JSON.stringify(
     {
       disclaimer: 'Research software, not a medical device.',
-      source: sampler.source,
-      cases: sampler.cases ?? null,
       sessions: [...before, session],
     },
     null,

@@ -16,6 +16,7 @@ import {
 } from '../nn/index.js';
 import type { Tensor } from '../tensor.js';
 import type { Preset } from './preset.js';
+import { checkSameData, type Provenance } from './provenance.js';
 
 /** All that a run must keep to go on bit for bit: weights, their average, the optimiser and how far it has come. */
 export class TrainingState {
@@ -27,6 +28,8 @@ export class TrainingState {
   stale = 0;
   /** Of the loss in fp16; how many steps lie behind since it last changed; how many of them, since the last look, did not fit. */
   scaling = { scale: 2 ** 16, since: 0, overflows: 0 };
+  /** What it is trained on; a checkpoint that says so goes on with nothing else. */
+  data: Provenance | undefined;
   #adjusted = 0;
 
   private constructor(
@@ -138,6 +141,7 @@ export class TrainingState {
       stale: String(this.stale),
       scaling: JSON.stringify(this.scaling),
       preset: JSON.stringify(this.preset),
+      ...(this.data ? { data: JSON.stringify(this.data) } : {}),
     };
     const pieces = formatSafetensors(stored, { ...facts, sha256: hashOf(facts, stored) });
     const path = join(folder, CHECKPOINT);
@@ -146,15 +150,19 @@ export class TrainingState {
   }
 
   /**
-   * Goes on from the newest sound checkpoint of a folder; undefined if there is none.
-   * @throws RenvoxError InvalidArgument if it belongs to another preset; InvalidFile if there are only damaged ones
+   * Goes on from the newest sound checkpoint of a folder; undefined if there is none. A damaged one is set aside as
+   * checkpoint.damaged.safetensors, so that a sound one is there at any moment.
+   * @param data - what it would go on with
+   * @throws RenvoxError InvalidArgument if it belongs to another preset or other data; InvalidFile if there are only damaged ones
    */
   static async resume(
     preset: Preset,
     device: Device,
     folder: string,
+    data?: Provenance,
   ): Promise<TrainingState | undefined> {
     let damage: unknown;
+    let damaged: string | undefined;
     for (const name of [CHECKPOINT, PREVIOUS]) {
       const bytes = await readFile(join(folder, name)).catch(ifMissing);
       if (!bytes) continue;
@@ -166,9 +174,15 @@ export class TrainingState {
           throw new RenvoxError('InvalidFile', `${name}: the hash does not fit`, { name });
       } catch (error) {
         damage = error;
+        damaged = join(folder, name);
         continue;
       }
       checkSame(preset, JSON.parse(file.metadata.preset ?? '{}') as Preset);
+      // Checkpoints of earlier versions do not say what they were trained on.
+      if (data && file.metadata.data)
+        checkSameData(data, JSON.parse(file.metadata.data) as Provenance);
+      // Else the next checkpoint would push the damaged file to where the one sound file is.
+      if (damaged) await rename(damaged, join(folder, DAMAGED));
       const state = TrainingState.fresh(preset, device);
       const part = (prefix: string) => {
         const chosen = [...file.tensors].filter(([n]) => n.startsWith(prefix));
@@ -220,6 +234,7 @@ const SCALE_GROWTH = 2000;
 
 const CHECKPOINT = 'checkpoint.safetensors';
 const PREVIOUS = 'checkpoint.previous.safetensors';
+const DAMAGED = 'checkpoint.damaged.safetensors';
 
 function prefixed(prefix: string, tensors: ReadonlyMap<string, Tensor>): [string, Tensor][] {
   return [...tensors].map(([name, t]) => [prefix + name, t]);

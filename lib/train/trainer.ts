@@ -11,6 +11,7 @@ import { curvesOf } from './curves.js';
 import { diagnose } from './diagnosis.js';
 import { rateOf } from './loss.js';
 import type { Preset } from './preset.js';
+import { provenanceOf } from './provenance.js';
 import { cutLog, noteSession, type Software } from './run-folder.js';
 import type { Sampler } from './sampler.js';
 import { TrainingState } from './state.js';
@@ -74,7 +75,7 @@ function reportEvery({ grid, batch }: Preset): number {
 /**
  * Trains a network as a preset says. Interrupted and resumed, at whatever moment, a run ends with the same bits as one that was not: a sample depends
  * on its seed alone, and a checkpoint holds all else. The folder belongs to one run at a time.
- * @throws RenvoxError Diverged with the step, the layer and the sample when the loss or the gradient is no longer finite (the last checkpoint
+ * @throws RenvoxError InvalidArgument where a checkpoint belongs to another preset or other data; Diverged with the step, the layer and the sample when the loss or the gradient is no longer finite (the last checkpoint
  *   stays); AbortError; WriteFailed
  */
 export async function train(preset: Preset, options: TrainOptions): Promise<TrainResult> {
@@ -89,9 +90,13 @@ async function runIn(preset: Preset, options: TrainOptions): Promise<TrainResult
       `The folder ${out} holds a run; resume it or choose another folder`,
       { out },
     );
-  const resumed = options.resume ? await TrainingState.resume(preset, device, out) : undefined;
+  const data = provenanceOf(sampler);
+  const resumed = options.resume
+    ? await TrainingState.resume(preset, device, out, data)
+    : undefined;
   const state = resumed ?? TrainingState.fresh(preset, device);
   try {
+    state.data = data;
     await writeFileAtomic(join(out, 'preset.json'), [
       Buffer.from(`${JSON.stringify(preset, null, 2)}\n`),
     ]);

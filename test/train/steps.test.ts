@@ -168,8 +168,10 @@ t.test('a run without improvement ends early, and stays ended', async (tap) => {
   tap.equal((await train(preset, { ...options, resume: true })).steps, 12);
   const note = JSON.parse(await readFile(join(out, 'run.json'), 'utf8')) as { sessions: object[] };
   tap.match(note, {
-    source: 'toy balls',
-    sessions: [{ from_step: 0, device: 'cpu' }, { from_step: 12 }],
+    sessions: [
+      { from_step: 0, device: 'cpu', source: 'toy balls', cases: null },
+      { from_step: 12, source: 'toy balls' },
+    ],
   });
   const curves = await readFile(join(out, 'curves.svg'), 'utf8');
   tap.match(curves, /^<svg xmlns[\s\S]*kidney[\s\S]*<\/svg>\s*$/);

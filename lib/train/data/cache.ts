@@ -16,11 +16,19 @@ const ENDING = '.item.safetensors';
 /** Bytes that a cache holds at most unless it is told otherwise: 20 GB. */
 export const CACHE_BYTES = 20e9;
 
-/** SHA-256 of a file's bytes. */
-async function sha256(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const piece of createReadStream(path)) hash.update(piece as Buffer);
-  return hash.digest('hex');
+/** SHA-256 of the bytes of a case's files, labels last; undefined where one cannot be read: reading the case will say why. */
+export async function fileHashes({ images, labels }: CaseFiles): Promise<string[] | undefined> {
+  const hashes: string[] = [];
+  try {
+    for (const file of [...images, labels]) {
+      const hash = createHash('sha256');
+      for await (const piece of createReadStream(file)) hash.update(piece as Buffer);
+      hashes.push(hash.digest('hex'));
+    }
+    return hashes;
+  } catch {
+    return undefined;
+  }
 }
 
 /**
@@ -35,16 +43,10 @@ export class ItemCache {
     readonly bytes = CACHE_BYTES,
   ) {}
 
-  /** Undefined where a file of the case cannot be read: reading the case will say why. */
-  async key({ images, labels }: CaseFiles): Promise<string | undefined> {
-    try {
-      const files: string[] = [];
-      for (const file of [...images, labels]) files.push(await sha256(file));
-      const facts = JSON.stringify({ format: FORMAT, recipe: this.recipe, files });
-      return createHash('sha256').update(facts).digest('hex');
-    } catch {
-      return undefined;
-    }
+  /** @param files - their hashes */
+  key(files: readonly string[]): string {
+    const facts = JSON.stringify({ format: FORMAT, recipe: this.recipe, files });
+    return createHash('sha256').update(facts).digest('hex');
   }
 
   /** What is stored under a key; undefined where nothing is, or where it is damaged. */

@@ -12,6 +12,8 @@ export interface Case {
   images: Volume[];
   /** uint8, values of LABELS. */
   labels: Volume;
+  /** SHA-256 of the bytes of its files, labels last. */
+  hashes: string[];
 }
 
 /** mm between which a voxel's edges can be believed. */
@@ -63,6 +65,7 @@ export async function readCase(
     name,
     images: volumes.map((volume) => reorient(volume as Volume, 'LPS')),
     labels: reorient(new Volume({ data: map, shape, affine }), 'LPS'),
+    hashes: [...volumes, stored].map((volume) => (volume as Volume).sha256 as string),
   };
 }
 
