@@ -44,7 +44,10 @@ export function register(program: Command): void {
     .option('--out <run>', 'folder for config, log, curves, checkpoints and weights')
     .option('--steps <n>', "steps to train for, instead of the preset's", wholeNumber)
     .option('--resume', 'go on from the checkpoint in the folder, if there is one')
-    .option('--init <weights>', 'weights of the same architecture to begin with')
+    .option(
+      '--init <weights>',
+      'weights of the same architecture to begin with; with --resume, that the run began with',
+    )
     .option('--manifest <csv>', 'columns case, patient: all cases of a patient on one side')
     .option('--folds <n>', 'patients in this many folds instead of 8:1:1', wholeNumber)
     .option('--fold <k>', 'which fold validates, from 0', Number, 0)

@@ -18,8 +18,8 @@ interface Session {
   device: Device;
   /** Steps done when it began. */
   step: number;
-  /** SHA-256 of the weights that it began with. */
-  init: string | undefined;
+  /** SHA-256 of the weights file that the run began with; null for random weights, undefined where it is not known. */
+  init: string | null | undefined;
 }
 
 /** Adds a session, the time from a start or resumption to the next, to run.json. */

@@ -52,6 +52,9 @@ t.test('trains from a preset file, goes on, and says where the weights are', asy
   );
   const again = await run(args);
   tap.equal(again.code, 2, 'a finished run is not overwritten');
+  const none = ['--init', join(folder, 'none.safetensors')];
+  const idle = await run([...args, '--resume', '--steps', '25', ...none]);
+  tap.match(idle, { code: 3, stderr: /Cannot read the weights file .*none/ });
   const longer = await run([...args, '--resume', '--steps', '25', '--quiet']);
   tap.equal(longer.code, 0, longer.stderr);
   tap.equal(longer.stderr, '');
