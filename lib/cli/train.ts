@@ -20,6 +20,8 @@ interface Options {
   folds?: number;
   fold?: number;
   cache?: string;
+  /** Bytes. */
+  memory?: number;
   allowEmpty?: boolean;
   check?: boolean;
   preview?: boolean;
@@ -52,6 +54,11 @@ export function register(program: Command): void {
     .option('--folds <n>', 'patients in this many folds instead of 8:1:1', wholeNumber)
     .option('--fold <k>', 'which fold validates, from 0', Number, 0)
     .option('--cache <dir>', 'keeps preprocessed cases for later runs')
+    .option(
+      '--memory <GB>',
+      'of preprocessed cases that are held in memory, the rest is read from the cache (default: 1)',
+      gigabytes,
+    )
     .option('--allow-empty', 'cases without any label are no problem')
     .option('--check', 'reads and checks the data set, trains nothing')
     .option('--preview', 'writes a picture of augmented samples (preview.png), trains nothing')
@@ -117,6 +124,7 @@ async function samplerOf(
     ...{ device, signal, split, manifest: options.manifest, allowEmpty: options.allowEmpty },
     onCase: (name) => say(`read ${name}`),
     cache: options.cache === undefined ? undefined : { folder: options.cache },
+    memory: options.memory,
   };
   return folderSampler(preset, options.data, settings);
 }
@@ -255,6 +263,13 @@ function clock(seconds: number): string {
   const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
   const two = (n: number) => String(n).padStart(2, '0');
   return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}
+
+function gigabytes(text: string): number {
+  const value = Number(text);
+  if (text === '' || !(value >= 0 && value < 1e6))
+    throw new InvalidArgumentError('Expected a number of gigabytes.');
+  return value * 1e9;
 }
 
 function wholeNumber(text: string): number {

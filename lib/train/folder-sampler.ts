@@ -27,19 +27,24 @@ export interface FolderOptions {
   split?: Split | undefined;
   /** A folder that keeps preprocessed cases for later runs, and the most bytes it may hold (default 20 GB). */
   cache?: { folder: string; bytes?: number | undefined } | undefined;
-  /** Bytes of samples that are held in memory; what is beyond them is read from the cache, if there is one, whenever it is drawn. Default 4 GB. */
+  /**
+   * Bytes of preprocessed cases that are held in memory; what is beyond them is read from the cache whenever it is drawn, and without a cache is
+   * an error. Default 1 GB.
+   */
   memory?: number | undefined;
   /** Cases without any labelled voxel are samples, not problems. Default false. */
   allowEmpty?: boolean | undefined;
 }
 
-const MEMORY = 4e9;
+/** With a step of the study, 1.5 GB, and the validation samples a run stays below 4 GB. */
+const MEMORY = 1e9;
 
 /**
  * Reads a data set (nnU-Net's layout, KiTS's or that of `renvox phantom`, see docs/training.md) once, keeps what the preset's task needs of it in
  * memory, and draws augmented samples from it. Everything is read and checked before the first sample. Patients are parted 8:1:1 into training,
  * validation and test, by the preset's seed; with fewer than five, validation looks at those that are trained on, and `source` says so.
- * @throws RenvoxError FileNotFound; InvalidFile listing every problem of the data set; InvalidArgument where nothing in it serves the task
+ * @throws RenvoxError FileNotFound; InvalidFile listing every problem of the data set; InvalidArgument where nothing in it serves the task, or
+ *   where without a cache it needs more memory than it may have
  */
 export async function folderSampler(
   preset: Preset,
@@ -120,13 +125,16 @@ async function readItems(
     content[name] = createHash('sha256').update(facts).digest('hex');
   };
   const items: Item[] = [];
-  let held = 0;
+  const { memory = MEMORY } = options;
+  let [held, total] = [0, 0];
   const keepItems = (made: readonly Item[], key: string | undefined) => {
     for (const [k, item] of made.entries()) {
       const bytes = item.image.byteLength + item.labels.byteLength;
-      const fits = held + bytes <= (options.memory ?? MEMORY);
-      if (fits || !cache || !key) held += bytes;
-      items.push(fits || !cache || !key ? item : cache.lazy(key, k, item));
+      total += bytes;
+      if (held + bytes <= memory) {
+        held += bytes;
+        items.push(item);
+      } else if (cache && key) items.push(cache.lazy(key, k, item));
     }
   };
   const known = new Set<string>();
@@ -151,11 +159,19 @@ async function readItems(
     identify(one.name, one.hashes);
     options.onCase?.(one.name);
   });
+  if (total > memory && !cache)
+    throw new RenvoxError(
+      'InvalidArgument',
+      `The preprocessed cases take ${gigabytes(total)} of memory, more than ${gigabytes(memory)}: choose a cache, which keeps the rest on disk, or more memory`,
+      { bytes: total, memory },
+    );
   // Whether a case came from the cache must not matter.
   const order = new Map(data.cases.map(({ name }, i) => [name, i]));
   items.sort((a, b) => (order.get(a.case) as number) - (order.get(b.case) as number));
   return { items, content };
 }
+
+const gigabytes = (bytes: number) => `${(bytes / 1e9).toPrecision(3)} GB`;
 
 /** Goes through all cases before it complains, so that one run shows every fault of a data set. */
 async function eachCase(

@@ -188,6 +188,14 @@ t.test('the cache gives the same samples, mends itself and stays small', async (
   await writeFile(first, bytes);
   sameBits(tap, await drawn({ cache }), plain, 'a damaged file is made again');
   sameBits(tap, await drawn({ cache, memory: 0 }), plain, 'voxels that stay in the cache');
+  // Three cases of 24^2 x 32 voxels with their rims, five bytes each.
+  const bytes3 = 3 * 24 * 24 * 32 * 5;
+  await folderSampler(kidney, root, { device: d, memory: bytes3 });
+  await tap.rejects(folderSampler(kidney, root, { device: d, memory: bytes3 - 1 }), {
+    code: 'InvalidArgument',
+    message: /take 0.000276 GB of memory, more than 0.000276 GB: choose a cache/,
+    details: { bytes: bytes3 },
+  });
   const lazy = await folderSampler(kidney, root, { device: d, cache, memory: 0 });
   for (const name of files) await rename(join(cache.folder, name), join(root, name));
   tap.throws(() => lazy.training(d, 5), { code: 'InvalidFile', message: /lost/ });
