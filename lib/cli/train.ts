@@ -52,7 +52,7 @@ export function register(program: Command): void {
     )
     .option('--manifest <csv>', 'columns case, patient: all cases of a patient on one side')
     .option('--folds <n>', 'patients in this many folds instead of 8:1:1', wholeNumber)
-    .option('--fold <k>', 'which fold validates, from 0', Number, 0)
+    .option('--fold <k>', 'with --folds: which fold validates, from 0 (default: 0)', Number)
     .option('--cache <dir>', 'keeps preprocessed cases for later runs')
     .option(
       '--memory <GB>',
@@ -79,6 +79,7 @@ async function run(options: Options): Promise<void> {
   const say = (line: string) => {
     if (!options.quiet) process.stderr.write(`${line}\n`);
   };
+  refuseIdle(options);
   const named = await presetOf(options.preset);
   const preset = await forChannels({ ...named, steps: options.steps ?? named.steps }, options.data);
   if (options.check) return check(preset, options, signal);
@@ -107,6 +108,20 @@ async function run(options: Options): Promise<void> {
   } finally {
     d.dispose();
   }
+}
+
+/** Options that would change nothing are a slip of whoever gave them. */
+function refuseIdle(options: Options): void {
+  if (options.fold !== undefined && options.folds === undefined)
+    throw new RenvoxError('InvalidArgument', '--fold needs --folds', {});
+  if (options.data !== 'phantom') return;
+  for (const name of ['manifest', 'folds', 'cache', 'memory', 'allowEmpty'] as const)
+    if (options[name] !== undefined)
+      throw new RenvoxError(
+        'InvalidArgument',
+        `--${name === 'allowEmpty' ? 'allow-empty' : name} needs a folder as --data: phantoms are drawn`,
+        {},
+      );
 }
 
 async function samplerOf(

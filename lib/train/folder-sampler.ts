@@ -1,5 +1,6 @@
 /** Training on a folder of labelled CTs. */
 import { createHash } from 'node:crypto';
+import { basename } from 'node:path';
 import type { Device } from '../device.js';
 import { isRenvoxError, RenvoxError } from '../errors.js';
 import { maskEquals, maskOutside, raggedMask } from '../ops/index.js';
@@ -52,10 +53,8 @@ export async function folderSampler(
   options: FolderOptions,
 ): Promise<Sampler> {
   const data = await findDataSet(folder);
+  const patients = await patientsOf(data, options.manifest);
   const { items, content } = await readItems(preset, data, options);
-  const patients = options.manifest
-    ? await readPatients(options.manifest)
-    : new Map<string, string>();
   const patientOf = (name: string) => patients.get(name) ?? name;
   const names = data.cases.map(({ name }) => name);
   const parts = splitPatients(names.map(patientOf), options.split ?? usualSplit, preset.seed);
@@ -101,9 +100,23 @@ export async function checkFolder(
   options: Omit<FolderOptions, 'device' | 'cache' | 'split'>,
 ): Promise<DataSet> {
   const data = await findDataSet(folder);
-  if (options.manifest) await readPatients(options.manifest);
+  await patientsOf(data, options.manifest);
   await eachCase(preset, data, options, async () => undefined);
   return data;
+}
+
+/** Case to patient. A row that names no case may be a case's patient with a slip of the pen: a problem of the data set. */
+async function patientsOf(
+  { cases, problems }: DataSet,
+  manifest: string | undefined,
+): Promise<ReadonlyMap<string, string>> {
+  if (manifest === undefined) return new Map();
+  const patients = await readPatients(manifest);
+  const names = new Set(cases.map(({ name }) => name));
+  for (const name of patients.keys())
+    if (!names.has(name))
+      problems.push(`${basename(manifest)} names ${name}, which is no case of the folder`);
+  return patients;
 }
 
 /** The items of all cases, and what identifies each case's content: a hash over its files and what their labels mean. */
@@ -145,8 +158,9 @@ async function readItems(
       const key = cache.key(hashes);
       keys.set(files.name, key);
       const found = await cache.get(key, files.name);
-      if (!found) continue;
-      keepItems(found, key);
+      // An empty case that is no longer allowed is read again, so that it is told as it would be without a cache.
+      if (!found || (found.empty && !options.allowEmpty)) continue;
+      keepItems(found.items, key);
       identify(files.name, hashes);
       known.add(files.name);
       options.onCase?.(files.name);
@@ -154,7 +168,7 @@ async function readItems(
   await eachCase(preset, data, { ...options, known }, async (one) => {
     const made = await itemsOf(preset, one, options.device);
     const key = keys.get(one.name);
-    if (cache && key) await cache.put(key, made);
+    if (cache && key) await cache.put(key, made, one.empty);
     keepItems(made, key);
     identify(one.name, one.hashes);
     options.onCase?.(one.name);

@@ -147,6 +147,21 @@ t.test('bad usage is 2, bad input is 3', async (tap) => {
       /kidney, mass, class, demo, paper-kidney/,
       ['--preset', 'lung', '--data', 'phantom', '--out', out],
     ],
+    ...(
+      [
+        [/--fold needs --folds/, ['--fold', '3']],
+        [/--manifest needs a folder/, ['--manifest', join(folder, 'none.csv')]],
+        [/--folds needs a folder/, ['--folds', '5']],
+        [/--cache needs a folder/, ['--cache', join(folder, 'cache')]],
+        [/--memory needs a folder/, ['--memory', '0.5']],
+        [/number of gigabytes/, ['--memory', 'all']],
+        [/--allow-empty needs a folder/, ['--allow-empty']],
+      ] as [RegExp, string[]][]
+    ).map(([message, extra]): [number, RegExp, string[]] => [
+      2,
+      message,
+      ['--preset', 'kidney', '--data', 'phantom', '--out', out, ...extra],
+    ]),
     [3, /There is no folder/, ['--preset', 'kidney', '--data', join(folder, 'no'), '--out', out]],
   ];
   for (const [code, message, args] of cases) {

@@ -243,7 +243,7 @@ t.test('checks list every problem before the first sample', async (tap) => {
   const tiny = [...ct.affine].map((v) => v / 1000);
   await new Volume({ data: ct.data, shape, affine: tiny }).write(at('imagesTr', 'p3_0001'));
   await labels
-    .like(Uint8Array.from(labels.data, (v) => (v === 3 ? 9 : v)))
+    .like(Uint8Array.from(labels.data, (v, i) => (v === 0 ? 0 : 7 + (i % 3))))
     .write(at('labelsTr', 'p4'));
   const error = await checkFolder(withChannels(kidney, 1, 2), root, {}).then(
     () => ({ message: 'none' }),
@@ -259,11 +259,31 @@ t.test('checks list every problem before the first sample', async (tap) => {
     /p2: p2_0000.nii.gz spans 0.5 to 0.5/,
     /p3: p3_0001.nii.gz has voxels of 0.012/,
     /p3: p3_0000.nii.gz .* p3_0001.nii.gz .* same grid/,
-    /p4: p4.nii.gz holds 9/,
+    /p4: p4.nii.gz holds 7, 8, 9, expected/,
   ])
     tap.match(error.message, wanted);
   const sound = await kits(join(root, 'kits'), 2);
   await empty.write(join(sound, 'case_00000', 'segmentation.nii.gz'));
   await tap.rejects(checkFolder(kidney, sound, {}), { message: /^1 problems/ });
   tap.equal((await checkFolder(kidney, sound, { allowEmpty: true })).cases.length, 2);
+  // A cache that was filled while empty cases were allowed does not hide them.
+  const cache = { folder: join(root, 'cache') };
+  for (const preset of [kidney, { ...withChannels(presets.mass as Preset, 2, 3), grid }]) {
+    const options = { device: d, cache };
+    await folderSampler(preset, sound, { ...options, allowEmpty: true });
+    await tap.rejects(folderSampler(preset, sound, options), {
+      code: 'InvalidFile',
+      message: /^1 problems .*\n {2}case_00000: segmentation.nii.gz is empty/,
+    });
+    await folderSampler(preset, sound, { ...options, allowEmpty: true });
+  }
+  const manifest = join(root, 'cases.csv');
+  await writeFile(manifest, 'case,patient\ncase_00000,A\ncase_0001,A\ncase_00001x,B\n');
+  const listed = {
+    code: 'InvalidFile',
+    message: /^2 problems.*\n.*cases.csv names case_0001, .*\n.*cases.csv names case_00001x, which/,
+  };
+  const options = { manifest, allowEmpty: true };
+  await tap.rejects(checkFolder(kidney, sound, options), listed);
+  await tap.rejects(folderSampler(kidney, sound, { ...options, device: d }), listed);
 });
