@@ -17,6 +17,7 @@ import { readCase } from './data/read-case.js';
 import { maskChannels, type Preset } from './preset.js';
 import type { CaseLists, Sample, Sampler } from './sampler.js';
 import { outlineOf } from './samples/mass.js';
+import { coveringPatches } from './samples/patches.js';
 
 export interface FolderOptions {
   device: Device;
@@ -74,6 +75,12 @@ export async function folderSampler(
       `${names.length} cases hold ${trained.length} samples to train the task ${preset.task} on and ${seen.length} to validate; at least one of each is needed`,
       { folder, task: preset.task },
     );
+  // In patches a case has several; drawing one needs the item's voxels, which may stay in the cache.
+  const shown = seen.flatMap((item) =>
+    preset.sampling
+      ? coveringPatches(item, preset.grid.shape).map((start) => ({ item, start }))
+      : [{ item, start: middleOf(preset, item) }],
+  );
   const split = held
     ? `${cases.training.length} to train, ${cases.validation.length} to validate, ${cases.test.length} to test`
     : 'validated on the cases trained on';
@@ -83,10 +90,14 @@ export async function folderSampler(
     content,
     training(device, seed) {
       const r = new Random(seed, 'folder');
-      return draw(preset, device, r.pick(trained), r);
+      const item = r.pick(trained);
+      return draw(preset, device, item, place(preset, item, r), r);
     },
-    validation: (device, index) => draw(preset, device, seen[index % seen.length] as Item),
-    validationCount: seen.length,
+    validation(device, index) {
+      const { item, start } = shown[index % shown.length] as (typeof shown)[number];
+      return draw(preset, device, item, start);
+    },
+    validationCount: shown.length,
   };
 }
 
@@ -225,13 +236,19 @@ async function eachCase(
     );
 }
 
-/** One sample, augmented where there is a generator. */
-function draw(preset: Preset, device: Device, item: Item, r?: Random): Sample {
+/** One sample that begins at `start` in the item, augmented where there is a generator. */
+function draw(
+  preset: Preset,
+  device: Device,
+  item: Item,
+  start: View['start'],
+  r?: Random,
+): Sample {
   const { grid, task, window, contour } = preset;
   return scope(() => {
     const view: View = {
       ...{ size: grid.shape, spacing: grid.spacing, low: window.low, high: window.high },
-      start: place(preset, item, r),
+      start,
     };
     const settings = r ? (preset.augmentation ?? usualAugmentation(preset)) : {};
     const { image, labels } = augment(device, item, view, settings, r?.bits());
@@ -257,19 +274,24 @@ function usualAugmentation({ task }: Preset) {
     : augmentations.study;
 }
 
+/** Voxels along D, H, W that an item has more than the network's box. */
+function roomOf({ grid }: Preset, { shape }: Item): [number, number, number] {
+  return grid.shape.map((n, axis) => (shape[axis] as number) - n) as [number, number, number];
+}
+
+function middleOf(preset: Preset, item: Item): [number, number, number] {
+  return roomOf(preset, item).map((free) => free / 2) as [number, number, number];
+}
+
 /**
- * Where the network's box begins in the item: in its middle, in training anywhere along a body that is longer. Patches lie anywhere, a share of
- * them round a labelled voxel.
+ * Where the network's box begins in the item when it is trained on: in its middle, anywhere along a body that is longer. Patches lie anywhere, a
+ * share of them round a labelled voxel.
  */
-function place({ grid, task, sampling }: Preset, item: Item, r?: Random): View['start'] {
-  const room = grid.shape.map((n, axis) => (item.shape[axis] as number) - n) as [
-    number,
-    number,
-    number,
-  ];
-  const middle = room.map((free) => free / 2) as [number, number, number];
-  if (!r) return sampling ? (middle.map(Math.floor) as never) : middle;
+function place(preset: Preset, item: Item, r: Random): View['start'] {
+  const { grid, task, sampling } = preset;
+  const room = roomOf(preset, item);
   if (!sampling) {
+    const middle = middleOf(preset, item);
     const along = task === 'kidney' || task === 'one-stage';
     return [along ? r.integer(0, room[0]) : middle[0], middle[1], middle[2]];
   }

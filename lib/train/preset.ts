@@ -46,7 +46,8 @@ export interface Preset {
   contour?: Contour;
   /**
    * Of labelled CTs on disk, for the tasks `kidney` and `one-stage`: samples are patches of the grid's shape anywhere in the CT, this share of
-   * them round a labelled voxel. Without it a sample is the network's box round the body.
+   * them round a labelled voxel; validation looks at patches that cover all labelled voxels of a case. Without it a sample is the network's box
+   * round the body.
    */
   sampling?: { kind: 'patches'; foreground: number };
   /** Of labelled CTs on disk; default the study's. Phantoms are drawn anew each time, which is their augmentation. */

@@ -13,7 +13,8 @@ import {
 import t from 'tap';
 import { fileHashes } from '#lib/train/data/cache.js';
 import { readPatients } from '#lib/train/data/patients.js';
-import { sameBits } from '../ops/harness.js';
+import { coveringPatches } from '#lib/train/samples/patches.js';
+import { generator, sameBits } from '../ops/harness.js';
 import { kits, nnunet, patient, shape } from './tiny-cases.js';
 
 const d = device('cpu');
@@ -118,9 +119,54 @@ t.test('patches lie anywhere, a share of them round a label', async (tap) => {
       if ((await sampler.training(d, seed).target.data()).some((v) => v > 0)) labelled++;
     return labelled;
   };
+  // Validation looks at labels, and every time at the same.
+  const [sampler, again] = [
+    await folderSampler(preset, root, { device: d }),
+    await folderSampler(preset, root, { device: d }),
+  ];
+  const count = sampler.validationCount as number;
+  tap.ok(count > 4, `${count} patches`);
+  for (let k = 0; k < count; k++) {
+    const { image, target } = sampler.validation(d, k);
+    const labelled = (await target.data()).filter((v) => v > 0).length;
+    tap.ok(labelled > 0, `${labelled} labelled voxels in patch ${k}`);
+    sameBits(tap, await image.data(), await again.validation(d, k).image.data(), `patch ${k}`);
+  }
   const [always, never] = [await share(1), await share(0)];
   tap.equal(always, 30);
   tap.ok(never < 28, `${never} of 30 by chance`);
+});
+
+t.test('validation patches cover every label', (tap) => {
+  const next = generator(11);
+  const whole = (low: number, high: number) => low + Math.floor(next() * (high - low + 1));
+  for (let k = 0; k < 200; k++) {
+    const size = [whole(1, 6), whole(1, 6), whole(1, 6)] as [number, number, number];
+    const box = size.map((n) => n + whole(0, 12)) as [number, number, number];
+    const labels = new Uint8Array(box[0] * box[1] * box[2]);
+    for (let n = whole(0, 6); n > 0; n--) labels[whole(0, labels.length - 1)] = whole(1, 3);
+    const starts = coveringPatches({ labels, shape: box }, size);
+    const left = Uint8Array.from(labels);
+    for (const start of starts) {
+      if (start.some((n, a) => n < 0 || n + (size[a] as number) > (box[a] as number)))
+        tap.fail(`${start} of ${size} in ${box}`);
+      let labelled = 0;
+      left.forEach((_, i) => {
+        const at = [Math.floor(i / (box[1] * box[2])), Math.floor(i / box[2]) % box[1], i % box[2]];
+        const inside = at.every((n, a) => {
+          const from = n - (start[a] as number);
+          return from >= 0 && from < (size[a] as number);
+        });
+        if (!inside) return;
+        if (labels[i] !== 0) labelled++;
+        left[i] = 0;
+      });
+      if (labelled === 0 && labels.some((v) => v > 0)) tap.fail('a patch without a label');
+    }
+    if (left.some((v) => v > 0)) tap.fail(`round ${k}: labels that no patch shows`);
+    if (!labels.some((v) => v > 0)) tap.equal(starts.length, 1, 'one patch of an empty case');
+  }
+  tap.end();
 });
 
 t.test('splits are by patient, seeded, and whole', async (tap) => {
