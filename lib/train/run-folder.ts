@@ -55,8 +55,17 @@ export async function noteSession(
 
 async function sessionsOf(path: string): Promise<unknown[]> {
   try {
-    const { sessions } = JSON.parse(await readFile(path, 'utf8')) as { sessions?: unknown };
-    return Array.isArray(sessions) ? sessions : [];
+    const { sessions, source, cases } = JSON.parse(await readFile(path, 'utf8')) as {
+      sessions?: unknown;
+      source?: unknown;
+      cases?: unknown;
+    };
+    if (!Array.isArray(sessions)) return [];
+    // Earlier versions kept them beside the sessions: those of the last one.
+    const last = sessions.length - 1;
+    return sessions.map((session: object, k) =>
+      source && k === last ? { ...session, source, cases } : session,
+    );
   } catch {
     // A note for people: a run goes on without it.
     return [];

@@ -88,6 +88,12 @@ t.test('a checkpoint that does not say its data goes on', async (tap) => {
   state.step = 3;
   await state.save(out);
   state.dispose();
+  const old = {
+    source: 'other balls',
+    cases: null,
+    sessions: [{ from_step: 0 }, { from_step: 2 }],
+  };
+  await fs.writeFile(join(out, 'run.json'), JSON.stringify(old));
   const { steps } = await train(
     { ...toyPreset, steps: 5 },
     { out, sampler, device: d, resume: true },
@@ -95,6 +101,12 @@ t.test('a checkpoint that does not say its data goes on', async (tap) => {
   tap.equal(steps, 5);
   const { metadata } = parseSafetensors(await fs.readFile(join(out, 'checkpoint.safetensors')));
   tap.equal(metadata.data, '{"source":"toy balls"}', 'and says it from then on');
+  const { sessions } = (await read(join(out, 'run.json'))) as { sessions: object[] };
+  tap.same(sessions.slice(0, 2), [
+    { from_step: 0 },
+    { from_step: 2, source: 'other balls', cases: null },
+  ]);
+  tap.match(sessions[2], { from_step: 3, source: 'toy balls' });
 });
 
 t.test('a damaged checkpoint never takes the place of the sound one', async (tap) => {
