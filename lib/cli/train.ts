@@ -20,6 +20,8 @@ interface Options {
   folds?: number;
   fold?: number;
   cache?: string;
+  /** Bytes. */
+  memory?: number;
   allowEmpty?: boolean;
   check?: boolean;
   preview?: boolean;
@@ -44,11 +46,19 @@ export function register(program: Command): void {
     .option('--out <run>', 'folder for config, log, curves, checkpoints and weights')
     .option('--steps <n>', "steps to train for, instead of the preset's", wholeNumber)
     .option('--resume', 'go on from the checkpoint in the folder, if there is one')
-    .option('--init <weights>', 'weights of the same architecture to begin with')
+    .option(
+      '--init <weights>',
+      'weights of the same architecture to begin with; with --resume, that the run began with',
+    )
     .option('--manifest <csv>', 'columns case, patient: all cases of a patient on one side')
     .option('--folds <n>', 'patients in this many folds instead of 8:1:1', wholeNumber)
-    .option('--fold <k>', 'which fold validates, from 0', Number, 0)
+    .option('--fold <k>', 'with --folds: which fold validates, from 0 (default: 0)', Number)
     .option('--cache <dir>', 'keeps preprocessed cases for later runs')
+    .option(
+      '--memory <GB>',
+      'of preprocessed cases that are held in memory, the rest is read from the cache (default: 1)',
+      gigabytes,
+    )
     .option('--allow-empty', 'cases without any label are no problem')
     .option('--check', 'reads and checks the data set, trains nothing')
     .option('--preview', 'writes a picture of augmented samples (preview.png), trains nothing')
@@ -69,6 +79,7 @@ async function run(options: Options): Promise<void> {
   const say = (line: string) => {
     if (!options.quiet) process.stderr.write(`${line}\n`);
   };
+  refuseIdle(options);
   const named = await presetOf(options.preset);
   const preset = await forChannels({ ...named, steps: options.steps ?? named.steps }, options.data);
   if (options.check) return check(preset, options, signal);
@@ -99,6 +110,20 @@ async function run(options: Options): Promise<void> {
   }
 }
 
+/** Options that would change nothing are a slip of whoever gave them. */
+function refuseIdle(options: Options): void {
+  if (options.fold !== undefined && options.folds === undefined)
+    throw new RenvoxError('InvalidArgument', '--fold needs --folds', {});
+  if (options.data !== 'phantom') return;
+  for (const name of ['manifest', 'folds', 'cache', 'memory', 'allowEmpty'] as const)
+    if (options[name] !== undefined)
+      throw new RenvoxError(
+        'InvalidArgument',
+        `--${name === 'allowEmpty' ? 'allow-empty' : name} needs a folder as --data: phantoms are drawn`,
+        {},
+      );
+}
+
 async function samplerOf(
   preset: Preset,
   options: Options,
@@ -114,6 +139,7 @@ async function samplerOf(
     ...{ device, signal, split, manifest: options.manifest, allowEmpty: options.allowEmpty },
     onCase: (name) => say(`read ${name}`),
     cache: options.cache === undefined ? undefined : { folder: options.cache },
+    memory: options.memory,
   };
   return folderSampler(preset, options.data, settings);
 }
@@ -252,6 +278,13 @@ function clock(seconds: number): string {
   const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
   const two = (n: number) => String(n).padStart(2, '0');
   return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}
+
+function gigabytes(text: string): number {
+  const value = Number(text);
+  if (text === '' || !(value >= 0 && value < 1e6))
+    throw new InvalidArgumentError('Expected a number of gigabytes.');
+  return value * 1e9;
 }
 
 function wholeNumber(text: string): number {

@@ -240,6 +240,10 @@ export function checkAugmentation(value: unknown): void {
           `two numbers, the first ${Number.isFinite(least) ? `at least ${least} and ` : ''}not above the second`,
           range,
         );
+      const odd = Object.keys(setting as object).find(
+        (key) => !['range', 'probability'].includes(key),
+      );
+      if (odd !== undefined) throw invalidArgument(field, 'range and probability', odd);
       if (!(probability >= 0 && probability <= 1))
         throw invalidArgument(`${field}.probability`, 'a number from 0 to 1', probability);
     }

@@ -1,4 +1,6 @@
 /** Training on a folder of labelled CTs. */
+import { createHash } from 'node:crypto';
+import { basename } from 'node:path';
 import type { Device } from '../device.js';
 import { isRenvoxError, RenvoxError } from '../errors.js';
 import { maskEquals, maskOutside, raggedMask } from '../ops/index.js';
@@ -7,14 +9,15 @@ import { besideMask } from '../pipeline/mask-channel.js';
 import { scope } from '../scope.js';
 import type { Tensor } from '../tensor.js';
 import { augment, augmentations, type View } from './augmentation.js';
-import { ItemCache } from './data/cache.js';
+import { fileHashes, ItemCache } from './data/cache.js';
 import { type Item, itemsOf, RIM } from './data/items.js';
 import { type DataSet, findDataSet } from './data/layouts.js';
 import { readPatients, type Split, splitPatients, usualSplit } from './data/patients.js';
 import { readCase } from './data/read-case.js';
 import { maskChannels, type Preset } from './preset.js';
-import type { Sample, Sampler } from './sampler.js';
+import type { CaseLists, Sample, Sampler } from './sampler.js';
 import { outlineOf } from './samples/mass.js';
+import { coveringPatches } from './samples/patches.js';
 
 export interface FolderOptions {
   device: Device;
@@ -26,19 +29,24 @@ export interface FolderOptions {
   split?: Split | undefined;
   /** A folder that keeps preprocessed cases for later runs, and the most bytes it may hold (default 20 GB). */
   cache?: { folder: string; bytes?: number | undefined } | undefined;
-  /** Bytes of samples that are held in memory; what is beyond them is read from the cache, if there is one, whenever it is drawn. Default 4 GB. */
+  /**
+   * Bytes of preprocessed cases that are held in memory; what is beyond them is read from the cache whenever it is drawn, and without a cache is
+   * an error. Default 1 GB.
+   */
   memory?: number | undefined;
   /** Cases without any labelled voxel are samples, not problems. Default false. */
   allowEmpty?: boolean | undefined;
 }
 
-const MEMORY = 4e9;
+/** With a step of the study, 1.5 GB, and the validation samples a run stays below 4 GB. */
+const MEMORY = 1e9;
 
 /**
  * Reads a data set (nnU-Net's layout, KiTS's or that of `renvox phantom`, see docs/training.md) once, keeps what the preset's task needs of it in
  * memory, and draws augmented samples from it. Everything is read and checked before the first sample. Patients are parted 8:1:1 into training,
  * validation and test, by the preset's seed; with fewer than five, validation looks at those that are trained on, and `source` says so.
- * @throws RenvoxError FileNotFound; InvalidFile listing every problem of the data set; InvalidArgument where nothing in it serves the task
+ * @throws RenvoxError FileNotFound; InvalidFile listing every problem of the data set; InvalidArgument where nothing in it serves the task, or
+ *   where without a cache it needs more memory than it may have
  */
 export async function folderSampler(
   preset: Preset,
@@ -46,15 +54,13 @@ export async function folderSampler(
   options: FolderOptions,
 ): Promise<Sampler> {
   const data = await findDataSet(folder);
-  const items = await readItems(preset, data, options);
-  const patients = options.manifest
-    ? await readPatients(options.manifest)
-    : new Map<string, string>();
+  const patients = await patientsOf(data, options.manifest);
+  const { items, content } = await readItems(preset, data, options);
   const patientOf = (name: string) => patients.get(name) ?? name;
   const names = data.cases.map(({ name }) => name);
   const parts = splitPatients(names.map(patientOf), options.split ?? usualSplit, preset.seed);
   const within = (part: readonly string[]) => names.filter((n) => part.includes(patientOf(n)));
-  const cases = {
+  const cases: CaseLists = {
     training: within(parts.training),
     validation: within(parts.validation),
     test: within(parts.test),
@@ -69,18 +75,29 @@ export async function folderSampler(
       `${names.length} cases hold ${trained.length} samples to train the task ${preset.task} on and ${seen.length} to validate; at least one of each is needed`,
       { folder, task: preset.task },
     );
+  // In patches a case has several; drawing one needs the item's voxels, which may stay in the cache.
+  const shown = seen.flatMap((item) =>
+    preset.sampling
+      ? coveringPatches(item, preset.grid.shape).map((start) => ({ item, start }))
+      : [{ item, start: middleOf(preset, item) }],
+  );
   const split = held
     ? `${cases.training.length} to train, ${cases.validation.length} to validate, ${cases.test.length} to test`
     : 'validated on the cases trained on';
   return {
     source: `${names.length} labelled CTs (${split})`,
     cases,
+    content,
     training(device, seed) {
       const r = new Random(seed, 'folder');
-      return draw(preset, device, r.pick(trained), r);
+      const item = r.pick(trained);
+      return draw(preset, device, item, place(preset, item, r), r);
     },
-    validation: (device, index) => draw(preset, device, seen[index % seen.length] as Item),
-    validationCount: seen.length,
+    validation(device, index) {
+      const { item, start } = shown[index % shown.length] as (typeof shown)[number];
+      return draw(preset, device, item, start);
+    },
+    validationCount: shown.length,
   };
 }
 
@@ -94,12 +111,31 @@ export async function checkFolder(
   options: Omit<FolderOptions, 'device' | 'cache' | 'split'>,
 ): Promise<DataSet> {
   const data = await findDataSet(folder);
-  if (options.manifest) await readPatients(options.manifest);
+  await patientsOf(data, options.manifest);
   await eachCase(preset, data, options, async () => undefined);
   return data;
 }
 
-async function readItems(preset: Preset, data: DataSet, options: FolderOptions): Promise<Item[]> {
+/** Case to patient. A row that names no case may be a case's patient with a slip of the pen: a problem of the data set. */
+async function patientsOf(
+  { cases, problems }: DataSet,
+  manifest: string | undefined,
+): Promise<ReadonlyMap<string, string>> {
+  if (manifest === undefined) return new Map();
+  const patients = await readPatients(manifest);
+  const names = new Set(cases.map(({ name }) => name));
+  for (const name of patients.keys())
+    if (!names.has(name))
+      problems.push(`${basename(manifest)} names ${name}, which is no case of the folder`);
+  return patients;
+}
+
+/** The items of all cases, and what identifies each case's content: a hash over its files and what their labels mean. */
+async function readItems(
+  preset: Preset,
+  data: DataSet,
+  options: FolderOptions,
+): Promise<{ items: Item[]; content: Record<string, string> }> {
   const { task, grid, window, sampling } = preset;
   const { classes } = preset.architecture.config;
   const meanings = [...data.meanings];
@@ -107,39 +143,60 @@ async function readItems(preset: Preset, data: DataSet, options: FolderOptions):
   const { cache: kept } = options;
   const cache = kept && new ItemCache(kept.folder, recipe, kept.bytes);
   const keys = new Map<string, string>();
+  const content: Record<string, string> = {};
+  const identify = (name: string, files: readonly string[]) => {
+    const facts = JSON.stringify({ files, meanings });
+    content[name] = createHash('sha256').update(facts).digest('hex');
+  };
   const items: Item[] = [];
-  let held = 0;
+  const { memory = MEMORY } = options;
+  let [held, total] = [0, 0];
   const keepItems = (made: readonly Item[], key: string | undefined) => {
     for (const [k, item] of made.entries()) {
       const bytes = item.image.byteLength + item.labels.byteLength;
-      const fits = held + bytes <= (options.memory ?? MEMORY);
-      if (fits || !cache || !key) held += bytes;
-      items.push(fits || !cache || !key ? item : cache.lazy(key, k, item));
+      total += bytes;
+      if (held + bytes <= memory) {
+        held += bytes;
+        items.push(item);
+      } else if (cache && key) items.push(cache.lazy(key, k, item));
     }
   };
   const known = new Set<string>();
   if (cache)
     for (const files of data.cases) {
-      const key = await cache.key(files);
-      if (key === undefined) continue;
+      const hashes = await fileHashes(files);
+      if (!hashes) continue;
+      const key = cache.key(hashes);
       keys.set(files.name, key);
       const found = await cache.get(key, files.name);
-      if (!found) continue;
-      keepItems(found, key);
+      // An empty case that is no longer allowed is read again, so that it is told as it would be without a cache.
+      if (!found || (found.empty && !options.allowEmpty)) continue;
+      keepItems(found.items, key);
+      identify(files.name, hashes);
       known.add(files.name);
       options.onCase?.(files.name);
     }
   await eachCase(preset, data, { ...options, known }, async (one) => {
     const made = await itemsOf(preset, one, options.device);
     const key = keys.get(one.name);
-    if (cache && key) await cache.put(key, made);
+    if (cache && key) await cache.put(key, made, one.empty);
     keepItems(made, key);
+    identify(one.name, one.hashes);
     options.onCase?.(one.name);
   });
+  if (total > memory && !cache)
+    throw new RenvoxError(
+      'InvalidArgument',
+      `The preprocessed cases take ${gigabytes(total)} of memory, more than ${gigabytes(memory)}: choose a cache, which keeps the rest on disk, or more memory`,
+      { bytes: total, memory },
+    );
   // Whether a case came from the cache must not matter.
   const order = new Map(data.cases.map(({ name }, i) => [name, i]));
-  return items.sort((a, b) => (order.get(a.case) as number) - (order.get(b.case) as number));
+  items.sort((a, b) => (order.get(a.case) as number) - (order.get(b.case) as number));
+  return { items, content };
 }
+
+const gigabytes = (bytes: number) => `${(bytes / 1e9).toPrecision(3)} GB`;
 
 /** Goes through all cases before it complains, so that one run shows every fault of a data set. */
 async function eachCase(
@@ -179,13 +236,19 @@ async function eachCase(
     );
 }
 
-/** One sample, augmented where there is a generator. */
-function draw(preset: Preset, device: Device, item: Item, r?: Random): Sample {
+/** One sample that begins at `start` in the item, augmented where there is a generator. */
+function draw(
+  preset: Preset,
+  device: Device,
+  item: Item,
+  start: View['start'],
+  r?: Random,
+): Sample {
   const { grid, task, window, contour } = preset;
   return scope(() => {
     const view: View = {
       ...{ size: grid.shape, spacing: grid.spacing, low: window.low, high: window.high },
-      start: place(preset, item, r),
+      start,
     };
     const settings = r ? (preset.augmentation ?? usualAugmentation(preset)) : {};
     const { image, labels } = augment(device, item, view, settings, r?.bits());
@@ -211,19 +274,24 @@ function usualAugmentation({ task }: Preset) {
     : augmentations.study;
 }
 
+/** Voxels along D, H, W that an item has more than the network's box. */
+function roomOf({ grid }: Preset, { shape }: Item): [number, number, number] {
+  return grid.shape.map((n, axis) => (shape[axis] as number) - n) as [number, number, number];
+}
+
+function middleOf(preset: Preset, item: Item): [number, number, number] {
+  return roomOf(preset, item).map((free) => free / 2) as [number, number, number];
+}
+
 /**
- * Where the network's box begins in the item: in its middle, in training anywhere along a body that is longer. Patches lie anywhere, a share of
- * them round a labelled voxel.
+ * Where the network's box begins in the item when it is trained on: in its middle, anywhere along a body that is longer. Patches lie anywhere, a
+ * share of them round a labelled voxel.
  */
-function place({ grid, task, sampling }: Preset, item: Item, r?: Random): View['start'] {
-  const room = grid.shape.map((n, axis) => (item.shape[axis] as number) - n) as [
-    number,
-    number,
-    number,
-  ];
-  const middle = room.map((free) => free / 2) as [number, number, number];
-  if (!r) return sampling ? (middle.map(Math.floor) as never) : middle;
+function place(preset: Preset, item: Item, r: Random): View['start'] {
+  const { grid, task, sampling } = preset;
+  const room = roomOf(preset, item);
   if (!sampling) {
+    const middle = middleOf(preset, item);
     const along = task === 'kidney' || task === 'one-stage';
     return [along ? r.integer(0, room[0]) : middle[0], middle[1], middle[2]];
   }

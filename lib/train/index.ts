@@ -23,6 +23,12 @@ export {
 export { presets } from './presets.js';
 export { previewSamples } from './preview.js';
 export type { Software } from './run-folder.js';
-export { type Sample, type Sampler, trainingSeed, validationSeed } from './sampler.js';
+export {
+  type CaseLists,
+  type Sample,
+  type Sampler,
+  trainingSeed,
+  validationSeed,
+} from './sampler.js';
 export { type TrainOptions, type TrainProgress, type TrainResult, train } from './trainer.js';
 export type { ValidationResult } from './validation.js';

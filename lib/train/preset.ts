@@ -1,6 +1,6 @@
 /** Presets: everything that decides a training run, as plain data. They are written into every run and every weights file. */
 import { RenvoxError } from '../errors.js';
-import type { Precision, WeightsMetadata } from '../nn/index.js';
+import type { Precision, ResNet3DConfig, UNet3DConfig, WeightsMetadata } from '../nn/index.js';
 import type { Contour } from '../pipeline/networks.js';
 import { type AugmentationSettings, checkAugmentation } from './augmentation.js';
 
@@ -46,7 +46,8 @@ export interface Preset {
   contour?: Contour;
   /**
    * Of labelled CTs on disk, for the tasks `kidney` and `one-stage`: samples are patches of the grid's shape anywhere in the CT, this share of
-   * them round a labelled voxel. Without it a sample is the network's box round the body.
+   * them round a labelled voxel; validation looks at patches that cover all labelled voxels of a case. Without it a sample is the network's box
+   * round the body.
    */
   sampling?: { kind: 'patches'; foreground: number };
   /** Of labelled CTs on disk; default the study's. Phantoms are drawn anew each time, which is their augmentation. */
@@ -112,11 +113,12 @@ export function checkPreset(value: unknown): Preset {
         { field },
       );
   };
+  check(typeof value === 'object' && value !== null, 'the whole', 'an object', value);
+  checkFields(value as object);
   const count = (n: unknown) => Number.isSafeInteger(n) && (n as number) >= 1;
   const share = (n: unknown) => typeof n === 'number' && n >= 0 && n <= 1;
   const weights = (list: unknown, classes: number) =>
     Array.isArray(list) && list.length === classes && list.every((w) => w >= 0);
-  check(typeof value === 'object' && value !== null, 'the whole', 'an object', value);
   check(p.version === 1, 'version', '1', p.version);
   check(typeof p.name === 'string' && p.name !== '', 'name', 'a text', p.name);
   check(tasks.includes(p.task), 'task', `one of ${tasks.join(', ')}`, p.task);
@@ -180,6 +182,83 @@ export function classNames({ task, architecture }: Preset): string[] {
 }
 
 const tasks: readonly Task[] = ['kidney', 'mass', 'one-stage', 'class'];
+
+type Names<T> = Readonly<Record<keyof Required<T>, true>>;
+
+/** All fields that there are, by the object that holds them; the types see to it that none is forgotten. */
+const FIELDS = {
+  '': {
+    ...{ version: true, name: true, task: true, architecture: true, grid: true, window: true },
+    ...{ contour: true, sampling: true, augmentation: true, seed: true, steps: true, batch: true },
+    ...{ microBatch: true, precision: true, loss: true, optimiser: true, schedule: true },
+    ...{ clip: true, average: true, validation: true, stop: true, checkpoint: true },
+  } satisfies Names<Preset>,
+  architecture: { kind: true, config: true } satisfies Names<Preset['architecture']>,
+  grid: { shape: true, spacing: true, margin: true } satisfies Names<Preset['grid']>,
+  window: { level: true, width: true, low: true, high: true } satisfies Names<HounsfieldWindow>,
+  sampling: { kind: true, foreground: true } satisfies Names<NonNullable<Preset['sampling']>>,
+  loss: { classWeights: true, dice: true, focus: true } satisfies Names<Preset['loss']>,
+  'loss.classWeights': { first: true, last: true },
+  'loss.dice': { classWeights: true },
+  validation: { every: true, samples: true } satisfies Names<Preset['validation']>,
+  stop: { patience: true, least: true } satisfies Names<NonNullable<Preset['stop']>>,
+} as const;
+
+/** Of the objects whose kind decides. */
+const KINDS: Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, true>>>>>> = {
+  'architecture.config': {
+    unet3d: {
+      ...{ inputChannels: true, classes: true, channels: true, convolutions: true, norm: true },
+      ...{ slope: true, convolutionBias: true, deepSupervision: true },
+    } satisfies Names<UNet3DConfig>,
+    resnet3d: {
+      ...{ inputChannels: true, classes: true, widths: true, geometry: true },
+      ...{ hidden: true, dropout: true },
+    } satisfies Names<ResNet3DConfig>,
+  },
+  optimiser: {
+    adam: { kind: true, learningRate: true, weightDecay: true },
+    adamw: { kind: true, learningRate: true, weightDecay: true },
+    sgd: { kind: true, learningRate: true, momentum: true, weightDecay: true },
+  },
+};
+
+/**
+ * A field that nothing reads is a slip of the pen, which would leave a default in force.
+ * @throws RenvoxError InvalidArgument naming it
+ */
+function checkFields(preset: object): void {
+  const at = (path: string): unknown =>
+    path
+      .split('.')
+      .reduce<unknown>(
+        (v, key) => (v as Record<string, unknown> | null | undefined)?.[key],
+        preset,
+      );
+  const check = (path: string, object: unknown, known: Readonly<Record<string, true>>) => {
+    if (typeof object !== 'object' || object === null) return;
+    const odd = Object.keys(object).find((name) => !Object.hasOwn(known, name));
+    if (odd === undefined) return;
+    const field = path === '' ? odd : `${path}.${odd}`;
+    throw new RenvoxError(
+      'InvalidArgument',
+      `There is no field ${field} in a preset; ${path === '' ? 'it' : path} has ${Object.keys(known).join(', ')}`,
+      { field },
+    );
+  };
+  for (const [path, known] of Object.entries(FIELDS))
+    check(path, path === '' ? preset : at(path), known);
+  const { architecture, optimiser, schedule } = preset as Partial<Preset>;
+  for (const [path, kind] of [
+    ['architecture.config', architecture?.kind],
+    ['optimiser', optimiser?.kind],
+  ] as const) {
+    const known = kind === undefined ? undefined : KINDS[path]?.[kind];
+    if (known) check(path, at(path), known);
+  }
+  const poly = typeof schedule === 'object' && schedule !== null && 'poly' in schedule;
+  check('schedule', schedule, poly ? { poly: true } : { constant: true, end: true });
+}
 
 /** The fields that a preset need not have. */
 function checkOptional(

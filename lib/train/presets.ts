@@ -234,7 +234,8 @@ const nnunet: Preset = {
   schedule: { poly: 0.9 },
   clip: 12,
   average: 0.999,
-  validation: { every: 2500, samples: 50 },
+  // A patient's kidneys and masses take about two patches.
+  validation: { every: 2500, samples: 100 },
   checkpoint: 250,
 };
 

@@ -19,7 +19,8 @@ const GAP = 4;
 
 /**
  * Draws the first training samples of a run, augmented as the network gets them: of each the slice with the most labelled voxels, patient's
- * left on the right of the picture as in the network's grid, labels outlined. A classifier's samples have a frame in the colour of their class.
+ * left on the right of the picture as in the network's grid, labels outlined. A classifier's samples have their contour, a frame and the name in the
+ * colour of their class.
  * @param options.count - how many; default 12
  * @returns a PNG
  */
@@ -47,7 +48,10 @@ export async function previewSamples(
     });
     const channels = image.length / (depth * height * width);
     const segmented = target.length > 1;
-    const slice = segmented ? fullest(target, depth) : Math.floor(depth / 2);
+    const map = segmented
+      ? Uint8Array.from(target)
+      : contourOf(preset, image as Float32Array, channels, target[0] as number);
+    const slice = fullest(map, depth);
     const [left, top] = [GAP + (k % columns) * across, GAP + Math.floor(k / columns) * down];
     const at = (h: number, w: number) => (slice * height + h) * width + w;
     for (let h = 0; h < height; h++)
@@ -56,7 +60,7 @@ export async function previewSamples(
         const { low, high } = preset.window;
         const share = Math.min(1, Math.max(0, (value - low) / (high - low)));
         const grey = Math.round(255 * share);
-        const label = segmented ? (target[at(h, w)] as number) : 0;
+        const label = map[at(h, w)] as number;
         const rim =
           label > 0 &&
           [
@@ -70,7 +74,7 @@ export async function previewSamples(
               (y as number) < height &&
               (x as number) >= 0 &&
               (x as number) < width;
-            return inside && target[at(y as number, x as number)] !== label;
+            return inside && map[at(y as number, x as number)] !== label;
           });
         const box = [left + w * zoom, top + h * zoom, zoom, zoom] as const;
         canvas.rectangle(...box, [grey, grey, grey]);
@@ -80,20 +84,36 @@ export async function previewSamples(
             for (let x = 0; x < zoom; x++) canvas.blend(box[0] + x, box[1] + y, colour, 0.65);
         }
       }
-    if (!segmented)
-      canvas.frame(
-        left,
-        top,
-        width * zoom,
-        height * zoom,
-        COLOURS[(target[0] as number) % 3] as Colour,
-      );
+    if (!segmented) {
+      const index = target[0] as number;
+      const colour = COLOURS[index % COLOURS.length] as Colour;
+      canvas.frame(left, top, width * zoom, height * zoom, colour);
+      canvas.text(names[index] ?? `class ${index}`, left + GAP, top + 3 * GAP, { colour, size: 1 });
+    }
   }
   names.forEach((name, k) => {
     const colour = COLOURS[k % COLOURS.length] as Colour;
     canvas.text(name, GAP + k * 100, canvas.height - 5, { colour, size: 1 });
   });
   return encodePng(canvas.width, canvas.height, canvas.rgb);
+}
+
+/** Where a classifier's sample says that its mass is, as a map of class + 1: the mask beside the image, or what was not removed. */
+function contourOf(
+  { contour, window }: Preset,
+  image: Float32Array,
+  channels: number,
+  index: number,
+): Uint8Array {
+  const map = new Uint8Array(image.length / channels);
+  for (let i = 0; i < map.length; i++) {
+    const first = i * channels;
+    const values = image.subarray(first, first + channels);
+    const inside =
+      contour === 'channel' ? values[channels - 1] === 1 : values.some((v) => v !== window.low);
+    if (inside) map[i] = index + 1;
+  }
+  return map;
 }
 
 /** The slice with the most labelled voxels; the middle one where none has any. */

@@ -18,8 +18,8 @@ interface Session {
   device: Device;
   /** Steps done when it began. */
   step: number;
-  /** SHA-256 of the weights that it began with. */
-  init: string | undefined;
+  /** SHA-256 of the weights file that the run began with; null for random weights, undefined where it is not known. */
+  init: string | null | undefined;
 }
 
 /** Adds a session, the time from a start or resumption to the next, to run.json. */
@@ -29,6 +29,7 @@ export async function noteSession(
 ): Promise<void> {
   const path = join(out, 'run.json');
   const before = step > 0 ? await sessionsOf(path) : [];
+  const { source, cases = null } = sampler;
   const session = {
     started: new Date().toISOString(),
     from_step: step,
@@ -38,12 +39,12 @@ export async function noteSession(
     node: process.version,
     device: device.kind,
     device_name: device.info.name,
+    source,
+    cases,
   };
   const text = JSON.stringify(
     {
       disclaimer: 'Research software, not a medical device.',
-      source: sampler.source,
-      cases: sampler.cases ?? null,
       sessions: [...before, session],
     },
     null,
@@ -54,8 +55,17 @@ export async function noteSession(
 
 async function sessionsOf(path: string): Promise<unknown[]> {
   try {
-    const { sessions } = JSON.parse(await readFile(path, 'utf8')) as { sessions?: unknown };
-    return Array.isArray(sessions) ? sessions : [];
+    const { sessions, source, cases } = JSON.parse(await readFile(path, 'utf8')) as {
+      sessions?: unknown;
+      source?: unknown;
+      cases?: unknown;
+    };
+    if (!Array.isArray(sessions)) return [];
+    // Earlier versions kept them beside the sessions: those of the last one.
+    const last = sessions.length - 1;
+    return sessions.map((session: object, k) =>
+      source && k === last ? { ...session, source, cases } : session,
+    );
   } catch {
     // A note for people: a run goes on without it.
     return [];

@@ -9,6 +9,13 @@ export interface Sample {
   target: Tensor;
 }
 
+/** Names of a folder's cases by what they are for; those of `test` are never looked at. */
+export interface CaseLists {
+  training: string[];
+  validation: string[];
+  test: string[];
+}
+
 /**
  * A source of samples. A training sample depends on its seed alone, so that a run can stop and go on and any sample can be made again;
  * what validation sees is never trained on.
@@ -20,8 +27,12 @@ export interface Sampler {
   validation(device: Device, index: number): Sample;
   /** How many validation samples there are; without it, any number. */
   readonly validationCount?: number;
-  /** Names of the cases of a folder, by what they are for; `test` is never looked at. */
-  readonly cases?: { training: string[]; validation: string[]; test: string[] };
+  readonly cases?: CaseLists;
+  /**
+   * What identifies the content of each of `cases`, by name: of a folder a SHA-256 over the case's files and the meaning of their labels. A run
+   * that is resumed refuses other cases, parts and content.
+   */
+  readonly content?: Readonly<Record<string, string>>;
 }
 
 /** The seed of sample `index` of a step's batch: no two steps of a run share one. */

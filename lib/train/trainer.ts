@@ -11,6 +11,7 @@ import { curvesOf } from './curves.js';
 import { diagnose } from './diagnosis.js';
 import { rateOf } from './loss.js';
 import type { Preset } from './preset.js';
+import { provenanceOf } from './provenance.js';
 import { cutLog, noteSession, type Software } from './run-folder.js';
 import type { Sampler } from './sampler.js';
 import { TrainingState } from './state.js';
@@ -40,11 +41,14 @@ export interface TrainOptions {
   device?: Device;
   /** Go on from the folder's checkpoint, if there is one. */
   resume?: boolean;
-  /** A weights file of the same architecture that a fresh run begins with; a resumed one goes on from its checkpoint. */
+  /**
+   * A weights file of the same architecture that a fresh run begins with. A resumed one goes on from its checkpoint; that it began with another
+   * file is an error.
+   */
   init?: string | undefined;
   signal?: AbortSignal | undefined;
   onProgress?: (progress: TrainProgress) => void;
-  /** Version and commit for run.json. */
+  /** Version and commit for run.json and the weights files. */
   software?: Software | undefined;
 }
 
@@ -74,8 +78,8 @@ function reportEvery({ grid, batch }: Preset): number {
 /**
  * Trains a network as a preset says. Interrupted and resumed, at whatever moment, a run ends with the same bits as one that was not: a sample depends
  * on its seed alone, and a checkpoint holds all else. The folder belongs to one run at a time.
- * @throws RenvoxError Diverged with the step, the layer and the sample when the loss or the gradient is no longer finite (the last checkpoint
- *   stays); AbortError; WriteFailed
+ * @throws RenvoxError InvalidArgument where a checkpoint belongs to another preset or other data; Diverged with the step, the layer and the sample when the loss or the gradient is no longer finite (the last checkpoint
+ *   stays, if there is one); AbortError; WriteFailed
  */
 export async function train(preset: Preset, options: TrainOptions): Promise<TrainResult> {
   return withFolder(options.out, () => runIn(preset, options));
@@ -89,18 +93,24 @@ async function runIn(preset: Preset, options: TrainOptions): Promise<TrainResult
       `The folder ${out} holds a run; resume it or choose another folder`,
       { out },
     );
-  const resumed = options.resume ? await TrainingState.resume(preset, device, out) : undefined;
+  const data = provenanceOf(sampler);
+  const resumed = options.resume
+    ? await TrainingState.resume(preset, device, out, data)
+    : undefined;
   const state = resumed ?? TrainingState.fresh(preset, device);
   try {
+    state.data = data;
+    if (options.init !== undefined)
+      await (resumed ? state.checkBegun(options.init) : state.begin(options.init));
     await writeFileAtomic(join(out, 'preset.json'), [
       Buffer.from(`${JSON.stringify(preset, null, 2)}\n`),
     ]);
-    const init = resumed || !options.init ? undefined : await state.begin(options.init);
-    await noteSession(out, { software: options.software, sampler, device, step: state.step, init });
+    const { software } = options;
+    await noteSession(out, { software, sampler, device, step: state.step, init: state.init });
     const log = join(out, 'log.jsonl');
     if (resumed) await cutLog(log, state.step);
     else await writeFileAtomic(log, []);
-    return await run(state, { out, log, sampler, device, signal, onProgress });
+    return await run(state, { out, log, sampler, device, software, signal, onProgress });
   } finally {
     state.dispose();
   }
@@ -111,6 +121,7 @@ interface Run {
   log: string;
   sampler: Sampler;
   device: Device;
+  software: Software | undefined;
   signal: AbortSignal | undefined;
   onProgress: ((progress: TrainProgress) => void) | undefined;
 }
@@ -150,7 +161,7 @@ async function run(state: TrainingState, options: Run): Promise<TrainResult> {
         state.adjustScale(seen.overflows);
         validation = look ? await held.evaluate(state.averaged) : undefined;
         if (validation && state.judge(validation.score))
-          await save16(state, join(out, BEST), sampler, validation);
+          await save16(state, join(out, BEST), options, validation);
         const seconds = (performance.now() - begun) / 1000;
         const rate = rateOf(preset, state.step / preset.steps);
         const scale = preset.precision === 'fp16' ? { scale: state.scaling.scale } : {};
@@ -185,7 +196,7 @@ async function run(state: TrainingState, options: Run): Promise<TrainResult> {
     }
     validation ??= await held.evaluate(state.averaged);
     const weights = join(out, 'weights.safetensors');
-    await save16(state, weights, sampler, validation);
+    await save16(state, weights, options, validation);
     const stoppedEarly = state.step < preset.steps;
     return { weights, best: join(out, BEST), steps: state.step, loss, validation, stoppedEarly };
   } finally {
@@ -199,13 +210,21 @@ const BEST = 'best.safetensors';
 
 /** Writes the averaged weights as 16-bit floats. */
 async function save16(
-  { preset, averaged, step }: TrainingState,
+  { preset, averaged, step, init }: TrainingState,
   path: string,
-  sampler: Sampler,
+  { sampler, software }: Pick<Run, 'sampler' | 'software'>,
   validation: ValidationResult,
 ): Promise<void> {
   const { task, grid, window, contour } = preset;
-  const training = { preset, source: sampler.source, steps: step, validation };
+  const training = {
+    preset,
+    source: sampler.source,
+    software: software ?? null,
+    ...(init ? { init: { sha256: init } } : {}),
+    steps: step,
+    totalSteps: preset.steps,
+    validation,
+  };
   const preprocessing = { task, grid, window, ...(contour ? { contour } : {}) };
   await saveNetwork(path, averaged, { preprocessing, training }, { dtype: 'f16' });
 }
@@ -252,7 +271,7 @@ async function means(
     const what = Number.isFinite(loss) ? 'norm of the gradient' : 'loss';
     throw new RenvoxError(
       'Diverged',
-      `The ${what} became ${Number.isFinite(loss) ? norm : loss} in step ${at}${where}; the last checkpoint is intact`,
+      `The ${what} became ${Number.isFinite(loss) ? norm : loss} in step ${at}${where}; ${state.lastCheckpoint}`,
       { step: at, ...found },
     );
   }

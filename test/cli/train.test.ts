@@ -52,6 +52,9 @@ t.test('trains from a preset file, goes on, and says where the weights are', asy
   );
   const again = await run(args);
   tap.equal(again.code, 2, 'a finished run is not overwritten');
+  const none = ['--init', join(folder, 'none.safetensors')];
+  const idle = await run([...args, '--resume', '--steps', '25', ...none]);
+  tap.match(idle, { code: 3, stderr: /Cannot read the weights file .*none/ });
   const longer = await run([...args, '--resume', '--steps', '25', '--quiet']);
   tap.equal(longer.code, 0, longer.stderr);
   tap.equal(longer.stderr, '');
@@ -144,6 +147,21 @@ t.test('bad usage is 2, bad input is 3', async (tap) => {
       /kidney, mass, class, demo, paper-kidney/,
       ['--preset', 'lung', '--data', 'phantom', '--out', out],
     ],
+    ...(
+      [
+        [/--fold needs --folds/, ['--fold', '3']],
+        [/--manifest needs a folder/, ['--manifest', join(folder, 'none.csv')]],
+        [/--folds needs a folder/, ['--folds', '5']],
+        [/--cache needs a folder/, ['--cache', join(folder, 'cache')]],
+        [/--memory needs a folder/, ['--memory', '0.5']],
+        [/number of gigabytes/, ['--memory', 'all']],
+        [/--allow-empty needs a folder/, ['--allow-empty']],
+      ] as [RegExp, string[]][]
+    ).map(([message, extra]): [number, RegExp, string[]] => [
+      2,
+      message,
+      ['--preset', 'kidney', '--data', 'phantom', '--out', out, ...extra],
+    ]),
     [3, /There is no folder/, ['--preset', 'kidney', '--data', join(folder, 'no'), '--out', out]],
   ];
   for (const [code, message, args] of cases) {

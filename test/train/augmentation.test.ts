@@ -1,5 +1,4 @@
 // Augmentation: one resampling, seeds, sides, the picture of samples.
-import { inflateSync } from 'node:zlib';
 import { device, scope, threads } from 'renvox';
 import {
   type AugmentationSettings,
@@ -13,6 +12,7 @@ import {
 } from 'renvox/train';
 import t from 'tap';
 import { onEveryDevice, randomArray, sameBits } from '../ops/harness.js';
+import { decodePng } from '../pipeline/decode-png.js';
 
 const shape = [10, 12, 14] as const;
 const size = [8, 10, 12] as const;
@@ -108,11 +108,70 @@ t.test('the preview shows samples with their labels', async (tap) => {
     const png = await previewSamples(preset, phantomSampler(preset), d, { count: 4 });
     const [width, height] = [png.readUInt32BE(16), png.readUInt32BE(20)];
     tap.ok(width > 128 && height > 256, `${width} x ${height}`);
-    const start = png.indexOf('IDAT') + 4;
-    const pixels = inflateSync(png.subarray(start, start + png.readUInt32BE(start - 8)));
-    tap.equal(pixels.length, height * (3 * width + 1));
+    tap.equal(decodePng(png).rgb.length, 3 * height * width);
     if (name === 'class') continue;
     const again = await previewSamples(preset, phantomSampler(preset), d, { count: 4 });
     tap.ok(png.equals(again), 'seeded');
+  }
+});
+
+t.test("the preview of a classifier shows the mass's outline and its class", async (tap) => {
+  using d = device('cpu');
+  const side = 32;
+  // A cube of 16^3 voxels in the middle.
+  const inside = (i: number) =>
+    [Math.floor(i / side ** 2), Math.floor(i / side) % side, i % side].every(
+      (n) => n >= 8 && n < 24,
+    );
+  const pictures = async (contour: 'cut' | 'channel', label: number) => {
+    const channels = contour === 'channel' ? 2 : 1;
+    const values = new Float32Array(channels * side ** 3);
+    for (let i = 0; i < side ** 3; i++) {
+      values[channels * i] = inside(i) ? 0 : contour === 'cut' ? -1 : -0.5;
+      if (contour === 'channel') values[2 * i + 1] = inside(i) ? 1 : 0;
+    }
+    const sample = () => ({
+      image: d.tensor(values, { shape: [1, side, side, side, channels] }),
+      target: d.tensor(Int32Array.of(label)),
+    });
+    const sampler = { source: 'a cube', training: sample, validation: sample };
+    const preset: Preset = { ...(presets.class as Preset), contour };
+    return decodePng(await previewSamples(preset, sampler, d, { count: 1 }));
+  };
+  // Four pixels a voxel, behind a gap of four.
+  const colour = ({ rgb, width }: ReturnType<typeof decodePng>, h: number, w: number) =>
+    Array.from(rgb.subarray(3 * ((4 + 4 * h + 2) * width + 4 + 4 * w + 2)).subarray(0, 3));
+  const grey = ([r, g, b]: number[]) => r === g && g === b;
+  for (const contour of ['cut', 'channel'] as const) {
+    const [first, second] = [await pictures(contour, 0), await pictures(contour, 2)];
+    for (const picture of [first, second]) {
+      for (const [h, w] of [
+        [8, 15],
+        [23, 15],
+        [15, 8],
+        [15, 23],
+      ] as const)
+        tap.notOk(grey(colour(picture, h, w)), `${contour}: outline at ${h}, ${w}`);
+      for (const [h, w] of [
+        [15, 15],
+        [7, 15],
+        [24, 15],
+        [28, 15],
+      ] as const)
+        tap.ok(grey(colour(picture, h, w)), `${contour}: none at ${h}, ${w}`);
+    }
+    tap.notSame(colour(first, 8, 15), colour(second, 8, 15), 'in the colour of the class');
+    // The class's name, in the tile's corner.
+    const written = ({ rgb, width }: ReturnType<typeof decodePng>) => {
+      let n = 0;
+      for (let y = 6; y < 24; y++)
+        for (let x = 6; x < 60; x++) {
+          const at = 3 * (y * width + x);
+          if (!grey(Array.from(rgb.subarray(at, at + 3)))) n++;
+        }
+      return n;
+    };
+    tap.ok(written(first) > 20, `${written(first)} pixels of "aml"`);
+    tap.ok(written(second) > written(first), `${written(second)} pixels of "solid"`);
   }
 });

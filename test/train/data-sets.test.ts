@@ -1,15 +1,5 @@
 // Data sets on disk: layouts, splits, the cache, checks.
-import {
-  copyFile,
-  mkdir,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  stat,
-  utimes,
-  writeFile,
-} from 'node:fs/promises';
+import { copyFile, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { device, Volume } from 'renvox';
 import {
@@ -21,68 +11,17 @@ import {
   splitPatients,
 } from 'renvox/train';
 import t from 'tap';
-import { ItemCache } from '#lib/train/data/cache.js';
+import { fileHashes } from '#lib/train/data/cache.js';
 import { readPatients } from '#lib/train/data/patients.js';
-import { sameBits } from '../ops/harness.js';
+import { coveringPatches } from '#lib/train/samples/patches.js';
+import { generator, sameBits } from '../ops/harness.js';
+import { kits, nnunet, patient, shape } from './tiny-cases.js';
 
 const d = device('cpu');
 t.teardown(() => d.dispose());
 
-const shape = [12, 20, 24] as const;
-const spacing = 12;
 const grid = { shape: [16, 16, 24], spacing: [12, 12, 12] } as Preset['grid'];
 const kidney: Preset = { ...(presets.kidney as Preset), grid };
-
-/** A body with a kidney of the given label on each side, the left one brighter, a mass on the left one. */
-function patient(values: { left: number; right: number; mass: number }, shift = 0) {
-  const hu = new Int16Array(shape[0] * shape[1] * shape[2]).fill(-1000);
-  const map = new Uint8Array(hu.length);
-  for (let z = 0, i = 0; z < shape[0]; z++)
-    for (let y = 0; y < shape[1]; y++)
-      for (let x = 0; x < shape[2]; x++, i++) {
-        const near = (cx: number, r: number) => Math.hypot(x - cx, y - 10, z - 6) <= r;
-        if (Math.hypot((x - 12) / 11, (y - 10) / 9) <= 1) hu[i] = 40 + shift;
-        if (near(17, 3)) [hu[i], map[i]] = [200, values.left];
-        if (near(6, 3)) [hu[i], map[i]] = [120, values.right];
-        if (near(20, 1)) [hu[i], map[i]] = [0, values.mass];
-      }
-  // RAS: x falls with the file's index, so that a higher index is the patient's left.
-  const affine = [-spacing, 0, 0, 0, 0, -spacing, 0, 0, 0, 0, spacing, 0];
-  const volume = (data: Int16Array | Uint8Array) => new Volume({ data, shape, affine });
-  return { ct: volume(hu), labels: volume(map) };
-}
-
-async function kits(root: string, count: number): Promise<string> {
-  for (let k = 0; k < count; k++) {
-    const folder = join(root, `case_${String(k).padStart(5, '0')}`);
-    await mkdir(folder, { recursive: true });
-    const { ct, labels } = patient({ left: 1, right: 1, mass: 2 }, k);
-    await ct.write(join(folder, 'imaging.nii.gz'));
-    await labels.write(join(folder, 'segmentation.nii.gz'));
-  }
-  return root;
-}
-
-async function nnunet(root: string, count: number, description: object = {}): Promise<string> {
-  for (const folder of ['imagesTr', 'labelsTr'])
-    await mkdir(join(root, folder), { recursive: true });
-  for (let k = 0; k < count; k++) {
-    const { ct, labels } = patient({ left: 1, right: 1, mass: 3 }, k);
-    const late = patient({ left: 1, right: 1, mass: 3 }, 60 + k);
-    await ct.write(join(root, 'imagesTr', `p${k}_0000.nii.gz`));
-    await late.ct.write(join(root, 'imagesTr', `p${k}_0001.nii.gz`));
-    await labels.write(join(root, 'labelsTr', `p${k}.nii.gz`));
-  }
-  const json = {
-    channel_names: { 0: 'CMP', 1: 'NP' },
-    labels: { background: 0, kidney: 1, tumor: 2, cyst: 3 },
-    numTraining: count,
-    file_ending: '.nii.gz',
-    ...description,
-  };
-  await writeFile(join(root, 'dataset.json'), JSON.stringify(json));
-  return root;
-}
 
 const withChannels = (preset: Preset, inputChannels: number, classes: number): Preset => ({
   ...preset,
@@ -180,9 +119,54 @@ t.test('patches lie anywhere, a share of them round a label', async (tap) => {
       if ((await sampler.training(d, seed).target.data()).some((v) => v > 0)) labelled++;
     return labelled;
   };
+  // Validation looks at labels, and every time at the same.
+  const [sampler, again] = [
+    await folderSampler(preset, root, { device: d }),
+    await folderSampler(preset, root, { device: d }),
+  ];
+  const count = sampler.validationCount as number;
+  tap.ok(count > 4, `${count} patches`);
+  for (let k = 0; k < count; k++) {
+    const { image, target } = sampler.validation(d, k);
+    const labelled = (await target.data()).filter((v) => v > 0).length;
+    tap.ok(labelled > 0, `${labelled} labelled voxels in patch ${k}`);
+    sameBits(tap, await image.data(), await again.validation(d, k).image.data(), `patch ${k}`);
+  }
   const [always, never] = [await share(1), await share(0)];
   tap.equal(always, 30);
   tap.ok(never < 28, `${never} of 30 by chance`);
+});
+
+t.test('validation patches cover every label', (tap) => {
+  const next = generator(11);
+  const whole = (low: number, high: number) => low + Math.floor(next() * (high - low + 1));
+  for (let k = 0; k < 200; k++) {
+    const size = [whole(1, 6), whole(1, 6), whole(1, 6)] as [number, number, number];
+    const box = size.map((n) => n + whole(0, 12)) as [number, number, number];
+    const labels = new Uint8Array(box[0] * box[1] * box[2]);
+    for (let n = whole(0, 6); n > 0; n--) labels[whole(0, labels.length - 1)] = whole(1, 3);
+    const starts = coveringPatches({ labels, shape: box }, size);
+    const left = Uint8Array.from(labels);
+    for (const start of starts) {
+      if (start.some((n, a) => n < 0 || n + (size[a] as number) > (box[a] as number)))
+        tap.fail(`${start} of ${size} in ${box}`);
+      let labelled = 0;
+      left.forEach((_, i) => {
+        const at = [Math.floor(i / (box[1] * box[2])), Math.floor(i / box[2]) % box[1], i % box[2]];
+        const inside = at.every((n, a) => {
+          const from = n - (start[a] as number);
+          return from >= 0 && from < (size[a] as number);
+        });
+        if (!inside) return;
+        if (labels[i] !== 0) labelled++;
+        left[i] = 0;
+      });
+      if (labelled === 0 && labels.some((v) => v > 0)) tap.fail('a patch without a label');
+    }
+    if (left.some((v) => v > 0)) tap.fail(`round ${k}: labels that no patch shows`);
+    if (!labels.some((v) => v > 0)) tap.equal(starts.length, 1, 'one patch of an empty case');
+  }
+  tap.end();
 });
 
 t.test('splits are by patient, seeded, and whole', async (tap) => {
@@ -250,6 +234,14 @@ t.test('the cache gives the same samples, mends itself and stays small', async (
   await writeFile(first, bytes);
   sameBits(tap, await drawn({ cache }), plain, 'a damaged file is made again');
   sameBits(tap, await drawn({ cache, memory: 0 }), plain, 'voxels that stay in the cache');
+  // Three cases of 24^2 x 32 voxels with their rims, five bytes each.
+  const bytes3 = 3 * 24 * 24 * 32 * 5;
+  await folderSampler(kidney, root, { device: d, memory: bytes3 });
+  await tap.rejects(folderSampler(kidney, root, { device: d, memory: bytes3 - 1 }), {
+    code: 'InvalidArgument',
+    message: /take 0.000276 GB of memory, more than 0.000276 GB: choose a cache/,
+    details: { bytes: bytes3 },
+  });
   const lazy = await folderSampler(kidney, root, { device: d, cache, memory: 0 });
   for (const name of files) await rename(join(cache.folder, name), join(root, name));
   tap.throws(() => lazy.training(d, 5), { code: 'InvalidFile', message: /lost/ });
@@ -274,8 +266,8 @@ t.test('the cache gives the same samples, mends itself and stays small', async (
     ...{ device: d, cache: { ...cache, bytes: 2.5 * size } },
   });
   tap.equal((await readdir(cache.folder)).length, 2, 'the longest unused went');
-  const broken = new ItemCache(cache.folder, {});
-  tap.equal(await broken.key({ name: 'x', images: [join(root, 'none')], labels: from }), undefined);
+  const broken = { name: 'x', images: [join(root, 'none')], labels: from };
+  tap.equal(await fileHashes(broken), undefined);
 });
 
 t.test('checks list every problem before the first sample', async (tap) => {
@@ -297,7 +289,7 @@ t.test('checks list every problem before the first sample', async (tap) => {
   const tiny = [...ct.affine].map((v) => v / 1000);
   await new Volume({ data: ct.data, shape, affine: tiny }).write(at('imagesTr', 'p3_0001'));
   await labels
-    .like(Uint8Array.from(labels.data, (v) => (v === 3 ? 9 : v)))
+    .like(Uint8Array.from(labels.data, (v, i) => (v === 0 ? 0 : 7 + (i % 3))))
     .write(at('labelsTr', 'p4'));
   const error = await checkFolder(withChannels(kidney, 1, 2), root, {}).then(
     () => ({ message: 'none' }),
@@ -313,11 +305,31 @@ t.test('checks list every problem before the first sample', async (tap) => {
     /p2: p2_0000.nii.gz spans 0.5 to 0.5/,
     /p3: p3_0001.nii.gz has voxels of 0.012/,
     /p3: p3_0000.nii.gz .* p3_0001.nii.gz .* same grid/,
-    /p4: p4.nii.gz holds 9/,
+    /p4: p4.nii.gz holds 7, 8, 9, expected/,
   ])
     tap.match(error.message, wanted);
   const sound = await kits(join(root, 'kits'), 2);
   await empty.write(join(sound, 'case_00000', 'segmentation.nii.gz'));
   await tap.rejects(checkFolder(kidney, sound, {}), { message: /^1 problems/ });
   tap.equal((await checkFolder(kidney, sound, { allowEmpty: true })).cases.length, 2);
+  // A cache that was filled while empty cases were allowed does not hide them.
+  const cache = { folder: join(root, 'cache') };
+  for (const preset of [kidney, { ...withChannels(presets.mass as Preset, 2, 3), grid }]) {
+    const options = { device: d, cache };
+    await folderSampler(preset, sound, { ...options, allowEmpty: true });
+    await tap.rejects(folderSampler(preset, sound, options), {
+      code: 'InvalidFile',
+      message: /^1 problems .*\n {2}case_00000: segmentation.nii.gz is empty/,
+    });
+    await folderSampler(preset, sound, { ...options, allowEmpty: true });
+  }
+  const manifest = join(root, 'cases.csv');
+  await writeFile(manifest, 'case,patient\ncase_00000,A\ncase_0001,A\ncase_00001x,B\n');
+  const listed = {
+    code: 'InvalidFile',
+    message: /^2 problems.*\n.*cases.csv names case_0001, .*\n.*cases.csv names case_00001x, which/,
+  };
+  const options = { manifest, allowEmpty: true };
+  await tap.rejects(checkFolder(kidney, sound, options), listed);
+  await tap.rejects(folderSampler(kidney, sound, { ...options, device: d }), listed);
 });

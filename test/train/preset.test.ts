@@ -60,6 +60,32 @@ t.test('every wrong field is named', async (tap) => {
     [{ contour: 'channel' }, /for contour/],
     [{ task: 'class', contour: 'rim' }, /for contour/],
     [{ average: 1 }, /for average/],
+    [{ microbatch: 2 }, /no field microbatch in a preset; it has version, name, /],
+    [
+      { grid: { ...kidney.grid, margins: 1 } },
+      /no field grid.margins in .*; grid has shape, spacing, margin/,
+    ],
+    [{ window: { ...kidney.window, los: -1 } }, /no field window.los /],
+    [{ loss: { Dice: {} } }, /no field loss.Dice /],
+    [{ loss: { dice: { weights: [1, 1] } } }, /no field loss.dice.weights /],
+    [
+      { loss: { classWeights: { first: [1, 1], last: [1, 1], middle: 1 } } },
+      /loss.classWeights.middle /,
+    ],
+    [
+      { optimiser: { kind: 'adam', learningRate: 1, momentum: 0.9 } },
+      /no field optimiser.momentum /,
+    ],
+    [{ schedule: { poly: 0.9, end: 0 } }, /no field schedule.end /],
+    [{ schedule: { constant: 0.9, end: 0, power: 1 } }, /no field schedule.power /],
+    [{ stop: { patience: 1, minimum: 1 } }, /no field stop.minimum /],
+    [{ validation: { every: 1, samples: 1, count: 1 } }, /no field validation.count /],
+    [{ sampling: { kind: 'patches', foreground: 1, share: 1 } }, /no field sampling.share /],
+    [{ augmentation: { noise: { range: [0, 1], chance: 1 } } }, /augmentation.noise.*chance/],
+    [
+      { architecture: { kind: 'unet3d', config: { ...kidney.architecture.config, dropout: 0.1 } } },
+      /no field architecture.config.dropout /,
+    ],
     [{ validation: { every: 0, samples: 1 } }, /for validation/],
   ];
   for (const [change, message] of wrong)

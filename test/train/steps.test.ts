@@ -1,8 +1,8 @@
 // What a step can do besides: parts of a batch, fp16, deep supervision, focal loss, schedules, early stopping, the rate finder, divergence.
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Device, device, gradients, isRenvoxError, ops, scope, type Tensor } from 'renvox';
-import { parseSafetensors, UNet3D } from 'renvox/nn';
+import { formatSafetensors, loadNetwork, parseSafetensors, UNet3D } from 'renvox/nn';
 import { findRate, type Preset, presets, type Sampler, train } from 'renvox/train';
 import t from 'tap';
 import { rateOf } from '#lib/train/loss.js';
@@ -168,8 +168,10 @@ t.test('a run without improvement ends early, and stays ended', async (tap) => {
   tap.equal((await train(preset, { ...options, resume: true })).steps, 12);
   const note = JSON.parse(await readFile(join(out, 'run.json'), 'utf8')) as { sessions: object[] };
   tap.match(note, {
-    source: 'toy balls',
-    sessions: [{ from_step: 0, device: 'cpu' }, { from_step: 12 }],
+    sessions: [
+      { from_step: 0, device: 'cpu', source: 'toy balls', cases: null },
+      { from_step: 12, source: 'toy balls' },
+    ],
   });
   const curves = await readFile(join(out, 'curves.svg'), 'utf8');
   tap.match(curves, /^<svg xmlns[\s\S]*kidney[\s\S]*<\/svg>\s*$/);
@@ -195,6 +197,55 @@ t.test('a run may begin with the weights of another', async (tap) => {
   await tap.rejects(train(toyClasses, { ...wrong, init: weights }), { code: 'InvalidWeights' });
   const none = { ...wrong, out: join(root, 'fourth'), init: join(root, 'none') };
   await tap.rejects(train(toyClasses, none), { code: 'FileNotFound' });
+  // Each weights file says what it began with, after a resumption too.
+  const { sha256 } = await loaded(weights);
+  const longer: Preset = { ...still, steps: 2 };
+  const software = { version: '1.2.3', commit: 'abc' };
+  const resumed = { sampler, device: d, out, software, resume: true };
+  for (const file of [out, join(out, 'none')])
+    await tap.rejects(train(longer, { ...resumed, init: join(file, 'weights.safetensors') }), {
+      code: file === out ? 'InvalidArgument' : 'FileNotFound',
+    });
+  const third = await train(longer, { ...resumed, init: weights });
+  for (const file of [third.weights, third.best]) {
+    const { training } = (await loaded(file)).metadata;
+    tap.match(training, { init: { sha256 }, source: 'toy balls', validation: {} });
+    if (file === third.weights) tap.match(training, { software, steps: 2, totalSteps: 2 });
+  }
+  tap.equal((await loaded(weights)).metadata.training.init, undefined, 'random weights');
+  const random = { sampler, device: d, out: join(root, 'first'), resume: true, init: weights };
+  await tap.rejects(train(toyPreset, random), { message: /began with random weights, not with / });
+});
+
+async function loaded(file: string) {
+  const { network, metadata, sha256 } = await loadNetwork(file, { device: d });
+  network.dispose();
+  return { metadata, sha256 };
+}
+
+t.test('weights of another function are refused, though their tensors fit', async (tap) => {
+  const root = tap.testdir();
+  const { config } = toyClasses.architecture;
+  const of = (change: object, steps = 1): Preset => ({
+    ...toyClasses,
+    ...{ steps, validation: { every: 1, samples: 1 } },
+    architecture: { kind: 'resnet3d', config: { ...config, ...change } as never },
+  });
+  const run = (preset: Preset, name: string, init?: string) =>
+    train(preset, { sampler: toySampler(preset), device: d, out: join(root, name), init });
+  const { weights } = await run(of({}), 'strided');
+  await tap.rejects(run(of({ geometry: 'dilated' }), 'dilated', weights), {
+    code: 'InvalidWeights',
+    message: /another architecture: geometry is "strided", expected "dilated"/,
+  });
+  tap.equal((await run(of({ dropout: 0.5 }), 'dropout', weights)).steps, 1);
+  const bare = join(root, 'bare.safetensors');
+  const { tensors } = parseSafetensors(await readFile(weights));
+  await writeFile(bare, Buffer.concat([...formatSafetensors(tensors, {})]));
+  await tap.rejects(run(of({}), 'bare', bare), {
+    code: 'InvalidWeights',
+    message: /does not say its architecture/,
+  });
 });
 
 t.test('the rate finder', async (tap) => {

@@ -153,7 +153,22 @@ t.test('what would lose a run is refused', async (tap) => {
   await tap.rejects(run(out, {}, 3), { code: 'InvalidArgument', message: /resume/ });
   const other = { ...toyPreset, seed: 99 };
   const resumed = train(other, { out, sampler, device: d, resume: true });
-  await tap.rejects(resumed, { code: 'InvalidArgument', message: /another preset/ });
+  await tap.rejects(resumed, {
+    code: 'InvalidArgument',
+    message: /another preset \(toy\): seed differs/,
+  });
+  // The same values in another order, as an editor or a tool may leave them, are the same preset.
+  const turned = (value: unknown): unknown =>
+    value && typeof value === 'object' && !Array.isArray(value)
+      ? Object.fromEntries(
+          Object.entries(value)
+            .reverse()
+            .map(([k, v]) => [k, turned(v)]),
+        )
+      : value;
+  const same = turned({ ...toyPreset, steps: 5 }) as typeof toyPreset;
+  const { steps } = await train(same, { out, sampler, device: d, resume: true });
+  tap.equal(steps, 5);
 });
 
 t.test('divergence names the step and keeps the checkpoint', async (tap) => {
@@ -169,7 +184,7 @@ t.test('divergence names the step and keeps the checkpoint', async (tap) => {
   tap.ok(isRenvoxError(error, 'Diverged'));
   tap.match(error, {
     message:
-      /became NaN in step 8: first in the image, sample 1 of 2 \(seed 1000000014\); the last checkpoint is intact/,
+      /became NaN in step 8: first in the image, sample 1 of 2 \(seed 1000000014\); the last checkpoint is intact \(step 6\)$/,
     details: { step: 8, layer: 'the image', sample: 0, seed: bad },
   });
   await d.drain();
@@ -178,6 +193,17 @@ t.test('divergence names the step and keeps the checkpoint', async (tap) => {
   tap.equal(metadata.step, '6');
   const { steps } = await run(out, { resume: true });
   tap.equal(steps, 12, 'with sound samples it goes on');
+});
+
+t.test('a divergence before the first checkpoint does not speak of one', async (tap) => {
+  const out = tap.testdir();
+  const seed = toyPreset.seed * 1e9 + toyPreset.batch;
+  const spoiled = toySampler(toyPreset, (s) => s === seed);
+  await tap.rejects(run(out, { sampler: spoiled }), {
+    code: 'Diverged',
+    message: /in step 2: .*; no checkpoint was written yet$/,
+  });
+  tap.notOk((await readdir(out)).some((name) => name.startsWith('checkpoint')));
 });
 
 t.test('a stop between two checkpoints keeps what was done', async (tap) => {

@@ -10,17 +10,25 @@ import type { Item } from './items.js';
 import type { CaseFiles } from './layouts.js';
 
 /** Counts up when what is stored, or how it is made, changes. */
-const FORMAT = 1;
+const FORMAT = 2;
 const ENDING = '.item.safetensors';
 
 /** Bytes that a cache holds at most unless it is told otherwise: 20 GB. */
 export const CACHE_BYTES = 20e9;
 
-/** SHA-256 of a file's bytes. */
-async function sha256(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const piece of createReadStream(path)) hash.update(piece as Buffer);
-  return hash.digest('hex');
+/** SHA-256 of the bytes of a case's files, labels last; undefined where one cannot be read: reading the case will say why. */
+export async function fileHashes({ images, labels }: CaseFiles): Promise<string[] | undefined> {
+  const hashes: string[] = [];
+  try {
+    for (const file of [...images, labels]) {
+      const hash = createHash('sha256');
+      for await (const piece of createReadStream(file)) hash.update(piece as Buffer);
+      hashes.push(hash.digest('hex'));
+    }
+    return hashes;
+  } catch {
+    return undefined;
+  }
 }
 
 /**
@@ -35,20 +43,14 @@ export class ItemCache {
     readonly bytes = CACHE_BYTES,
   ) {}
 
-  /** Undefined where a file of the case cannot be read: reading the case will say why. */
-  async key({ images, labels }: CaseFiles): Promise<string | undefined> {
-    try {
-      const files: string[] = [];
-      for (const file of [...images, labels]) files.push(await sha256(file));
-      const facts = JSON.stringify({ format: FORMAT, recipe: this.recipe, files });
-      return createHash('sha256').update(facts).digest('hex');
-    } catch {
-      return undefined;
-    }
+  /** @param files - their hashes */
+  key(files: readonly string[]): string {
+    const facts = JSON.stringify({ format: FORMAT, recipe: this.recipe, files });
+    return createHash('sha256').update(facts).digest('hex');
   }
 
-  /** What is stored under a key; undefined where nothing is, or where it is damaged. */
-  async get(key: string, name: string): Promise<Item[] | undefined> {
+  /** What is stored under a key; undefined where nothing is, or where it is damaged. `empty`: the case's label map is. */
+  async get(key: string, name: string): Promise<{ items: Item[]; empty: boolean } | undefined> {
     const path = join(this.folder, key + ENDING);
     try {
       const bytes = await readFile(path);
@@ -57,7 +59,7 @@ export class ItemCache {
       const now = new Date();
       await utimes(path, now, now);
       const facts = JSON.parse(metadata.items ?? '[]') as { class?: number }[];
-      return facts.map((fact, k) => {
+      const items = facts.map((fact, k) => {
         const image = tensors.get(`${k}.image`) as StoredTensor;
         const labels = tensors.get(`${k}.labels`) as StoredTensor;
         return {
@@ -68,13 +70,14 @@ export class ItemCache {
           channels: image.shape[3] as number,
         };
       });
+      return { items, empty: metadata.empty === 'true' };
     } catch {
       // Not there, or not what it should be: it is made again.
       return undefined;
     }
   }
 
-  async put(key: string, items: readonly Item[]): Promise<void> {
+  async put(key: string, items: readonly Item[], empty: boolean): Promise<void> {
     await makeFolder(this.folder);
     const tensors = new Map<string, StoredTensor>();
     items.forEach(({ image, labels, shape, channels }, k) => {
@@ -83,7 +86,11 @@ export class ItemCache {
       tensors.set(`${k}.labels`, { dtype: 'u8', shape: [...shape], bytes: labels });
     });
     const facts = items.map((item) => (item.class === undefined ? {} : { class: item.class }));
-    const metadata = { items: JSON.stringify(facts), sha256: hashOf(tensors) };
+    const metadata = {
+      items: JSON.stringify(facts),
+      empty: String(empty),
+      sha256: hashOf(tensors),
+    };
     await writeFileAtomic(join(this.folder, key + ENDING), formatSafetensors(tensors, metadata));
     await this.#shrink(key + ENDING);
   }

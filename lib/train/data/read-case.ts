@@ -12,6 +12,10 @@ export interface Case {
   images: Volume[];
   /** uint8, values of LABELS. */
   labels: Volume;
+  /** Whether nothing is labelled. */
+  empty: boolean;
+  /** SHA-256 of the bytes of its files, labels last. */
+  hashes: string[];
 }
 
 /** mm between which a voxel's edges can be believed. */
@@ -55,14 +59,17 @@ export async function readCase(
   });
   if (stored) against(stored, labelFile);
   const map = stored && meant(stored, meanings, basename(labelFile), problem);
-  if (map && !options.allowEmpty && !map.some((label) => label > 0))
+  const empty = map !== undefined && !map.some((label) => label > 0);
+  if (empty && !options.allowEmpty)
     problem(`${basename(labelFile)} is empty: no kidney and no mass`);
   if (!stored || !map || problems.length > before) return undefined;
   const { shape, affine } = stored;
   return {
     name,
+    empty,
     images: volumes.map((volume) => reorient(volume as Volume, 'LPS')),
     labels: reorient(new Volume({ data: map, shape, affine }), 'LPS'),
+    hashes: [...volumes, stored].map((volume) => (volume as Volume).sha256 as string),
   };
 }
 
@@ -96,7 +103,10 @@ function checkValues(volume: Volume, file: string, problem: (text: string) => vo
     );
 }
 
-/** The label map in the numbering of LABELS; undefined, with a problem, where a value has no meaning. */
+/** How many values without a meaning a problem names. */
+const NAMED = 10;
+
+/** The label map in the numbering of LABELS; undefined, with a problem, where values have no meaning. */
 function meant(
   stored: Volume,
   meanings: LabelMeanings,
@@ -106,15 +116,18 @@ function meant(
   const { data, slope, inter } = stored;
   const map = new Uint8Array(data.length);
   const known = [...meanings.keys()].sort((a, b) => a - b);
+  const odd = new Set<number>();
   for (let i = 0; i < data.length; i++) {
     const value = (data[i] as number) * slope + inter;
     if (value === 0) continue;
     const meaning = meanings.get(value);
-    if (meaning === undefined) {
-      problem(`${file} holds ${value}, expected integers from 0 to ${known.at(-1)}`);
-      return undefined;
-    }
-    map[i] = meaning;
+    if (meaning !== undefined) map[i] = meaning;
+    // A CT in the place of labels has thousands.
+    else if (odd.size <= NAMED) odd.add(value);
   }
-  return map;
+  if (odd.size === 0) return map;
+  const values = [...odd].slice(0, NAMED).sort((a, b) => a - b);
+  const more = odd.size > NAMED ? ' and more' : '';
+  problem(`${file} holds ${values.join(', ')}${more}, expected integers from 0 to ${known.at(-1)}`);
+  return undefined;
 }
