@@ -75,6 +75,7 @@ export async function folderSampler(
   return {
     source: `${names.length} labelled CTs (${split})`,
     cases,
+    ...(data.channels.length > 1 ? { channels: data.channels } : {}),
     training(device, seed) {
       const r = new Random(seed, 'folder');
       return draw(preset, device, r.pick(trained), r);

@@ -20,6 +20,8 @@ export interface Sampler {
   validation(device: Device, index: number): Sample;
   /** How many validation samples there are; without it, any number. */
   readonly validationCount?: number;
+  /** Names of the images' channels, such as CMP and NP, where there are several. */
+  readonly channels?: readonly string[];
   /** Names of the cases of a folder, by what they are for; `test` is never looked at. */
   readonly cases?: { training: string[]; validation: string[]; test: string[] };
 }

@@ -206,7 +206,12 @@ async function save16(
 ): Promise<void> {
   const { task, grid, window, contour } = preset;
   const training = { preset, source: sampler.source, steps: step, validation };
-  const preprocessing = { task, grid, window, ...(contour ? { contour } : {}) };
+  const { channels } = sampler;
+  const preprocessing = {
+    ...{ task, grid, window },
+    ...(contour ? { contour } : {}),
+    ...(channels ? { channels } : {}),
+  };
   await saveNetwork(path, averaged, { preprocessing, training }, { dtype: 'f16' });
 }
 
