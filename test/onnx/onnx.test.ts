@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { linkSync, readFileSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { type Device, device, isRenvoxError, ops, scope, type Tensor } from 'renvox';
 import { loadNetwork, type Network, ResNet3D, saveNetwork, UNet3D } from 'renvox/nn';
 import { describeOnnx, formatOnnx, saveOnnx } from 'renvox/onnx';
@@ -266,6 +266,31 @@ t.test('the network of every preset can be exported, with its labels', async (ta
       'background',
       'left kidney',
     ]);
+  }
+});
+
+t.test('neither export nor import writes over what it reads', async (tap) => {
+  const folder = tap.testdir();
+  using d = device('cpu');
+  using network = new UNet3D({ inputChannels: 1, classes: 2, channels: [1, 1] }, { device: d });
+  const at = (name: string) => join(folder, name);
+  await saveNetwork(at('ns.safetensors'), network, unknown);
+  writeFileSync(at('r.pth'), 'whatever it is');
+  for (const [command, file] of [
+    ['export', 'ns.safetensors'],
+    ['import', 'r.pth'],
+  ] as const) {
+    const before = readFileSync(at(file));
+    symlinkSync(at(file), at('soft'));
+    linkSync(at(file), at('hard'));
+    for (const out of [at(file), relative(root, at(file)), at('soft'), at('hard')]) {
+      const done = renvox(['weights', command, at(file), '--out', out]);
+      tap.equal(done.status, 2, `${command} ${out}: ${done.stderr}`);
+      tap.match(done.stderr, /InvalidArgument: Expected another file than the one that is read/);
+      tap.ok(readFileSync(at(file)).equals(before), 'the file is as it was');
+      tap.ok(readFileSync(out).equals(before));
+    }
+    for (const name of ['soft', 'hard']) unlinkSync(at(name));
   }
 });
 
