@@ -19,7 +19,7 @@ export {
 } from './finding.js';
 export type { Enhancement, Intensities, Spread } from './intensities.js';
 export { type CascadeNetworks, loadCascade, type Stage, shippedWeights } from './networks.js';
-export { loadOneStage } from './one-stage.js';
+export { loadOneStage, loadSystem } from './one-stage.js';
 export { filesOf, OUTPUT_FILES, writeFinding } from './output.js';
 export { PHASES, type PhaseName, type SecondPhase } from './phase.js';
 export { type AnalysisPlan, planAnalysis } from './plan.js';
