@@ -12,6 +12,7 @@ interface Options {
   device: 'auto' | 'cpu' | 'cuda';
   precision?: 'fp32' | 'bf16' | 'fp16';
   phase?: { name: PhaseName; path: string };
+  ownPhase?: PhaseName;
   gradCam?: boolean | GradCamMethod;
   gradCamLayer?: string;
   dryRun?: boolean;
@@ -30,7 +31,7 @@ export function register(program: Command): void {
     .option('--out <dir>', 'folder for labels.nii.gz, report.json, preview.png')
     .option(
       '--weights <dir>',
-      'folder with kidney, mass and class.safetensors (default: the shipped ones)',
+      'folder with kidney, mass and class.safetensors, or with one-stage and class.safetensors alone (default: the shipped ones)',
     )
     .addOption(
       new Option('--device <kind>', 'where to compute')
@@ -47,6 +48,11 @@ export function register(program: Command): void {
       '--phase <name=file>',
       'a second phase of the same patient, for enhancement: unenhanced, cmp, np or excretory',
       phaseOf,
+    )
+    .addOption(
+      new Option('--own-phase <name>', 'the phase of the CT itself (default: not known)').choices(
+        phases,
+      ),
     )
     .addOption(
       new Option('--grad-cam [method]', 'also write gradcam.nii.gz: where the classifier looked')
@@ -94,6 +100,7 @@ async function run(input: string, options: Options, command: Command): Promise<v
     };
     const finding = await pipeline.analyze(ct, {
       phase: second,
+      ownPhase: options.ownPhase,
       gradCam: requestOf(options),
       device: gpu,
       signal,
@@ -103,6 +110,7 @@ async function run(input: string, options: Options, command: Command): Promise<v
     });
     const report = pipeline.makeReport(ct, finding, softwareVersion());
     await pipeline.writeFinding(out, ct, finding, report, { signal });
+    for (const warning of report.warnings) console.error(`warning: ${warning}`);
     if (options.json) console.log(JSON.stringify(report, null, 2));
     else console.log(pipeline.reportText(report));
     say(
@@ -115,7 +123,9 @@ async function run(input: string, options: Options, command: Command): Promise<v
 
 const phases: readonly PhaseName[] = ['unenhanced', 'cmp', 'np', 'excretory'];
 
-function phaseOf(text: string): NonNullable<Options['phase']> {
+function phaseOf(text: string, before: Options['phase']): NonNullable<Options['phase']> {
+  if (before !== undefined)
+    throw new InvalidArgumentError('One second phase is compared; it was given twice.');
   const at = text.indexOf('=');
   const name = phases.find((p) => p === text.slice(0, at));
   const path = text.slice(at + 1);

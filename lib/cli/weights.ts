@@ -1,5 +1,7 @@
 /** `renvox weights`: import, export and show weights files. */
+import { stat } from 'node:fs/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { unfitArgument } from '../errors.js';
 import type { ImportReport, WeightsDescription } from '../nn/index.js';
 
 interface ImportCommand {
@@ -44,7 +46,20 @@ export function register(program: Command): void {
     .action(runShow);
 }
 
+/**
+ * Refuses to write over the file that is read, by whatever name.
+ * @throws RenvoxError InvalidArgument
+ */
+async function checkOther(path: string, out: string): Promise<void> {
+  const [from, to] = await Promise.all(
+    [path, out].map((name) => stat(name, { bigint: true }).catch(() => undefined)),
+  );
+  if (from && to && from.dev === to.dev && from.ino === to.ino)
+    throw unfitArgument('--out', 'another file than the one that is read', out);
+}
+
 async function runImport(path: string, options: ImportCommand): Promise<void> {
+  await checkOther(path, options.out);
   const { importWeights, saveNetwork } = await import('../nn/index.js');
   const { device } = await import('../device.js');
   const { geometry, classes, hidden, seed } = options;
@@ -57,6 +72,7 @@ async function runImport(path: string, options: ImportCommand): Promise<void> {
 }
 
 async function runExport(path: string, { out }: { out: string }): Promise<void> {
+  await checkOther(path, out);
   const { loadNetwork } = await import('../nn/index.js');
   const { saveOnnx } = await import('../onnx/index.js');
   const { device } = await import('../device.js');

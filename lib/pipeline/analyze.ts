@@ -24,8 +24,16 @@ import {
   type Timings,
 } from './finding.js';
 import { enhancement, Histogram, HU_RANGE, intensities } from './intensities.js';
-import { type CascadeNetworks, loadCascade } from './networks.js';
-import { checkPhase, covers, isEarlier, loadPhase, type SecondPhase } from './phase.js';
+import { type CascadeNetworks, weightsOf } from './networks.js';
+import { loadSystem } from './one-stage.js';
+import {
+  checkPhases,
+  covers,
+  isEarlier,
+  loadPhase,
+  type PhaseName,
+  type SecondPhase,
+} from './phase.js';
 import { secondOpinion } from './second-opinion.js';
 import {
   CAPACITY,
@@ -47,7 +55,10 @@ export interface AnalyzeProgress {
 export interface AnalyzeOptions {
   /** Default: CUDA when one works, else the CPU. */
   device?: Device;
-  /** A folder with kidney, mass and class.safetensors, or networks that are loaded already. Default: the shipped ones. */
+  /**
+   * A folder with kidney, mass and class.safetensors, or with one-stage and class.safetensors alone, or networks that are loaded already. Default: the
+   * shipped ones.
+   */
   weights?: string | CascadeNetworks;
   /** Of the networks that are loaded here. Default: fp32 on the CPU, bf16 on a GPU. */
   precision?: Precision | undefined;
@@ -55,6 +66,8 @@ export interface AnalyzeOptions {
   signal?: AbortSignal | undefined;
   /** A second contrast phase, for enhancement. */
   phase?: SecondPhase | undefined;
+  /** Which phase the CT itself is: then the two are in order whatever they are, and an unenhanced CT is known as one. */
+  ownPhase?: PhaseName | undefined;
   /** Also says where the classifier looked; true for the defaults. */
   gradCam?: boolean | GradCamRequest | undefined;
   onProgress?: (progress: AnalyzeProgress) => void;
@@ -67,12 +80,12 @@ const INSTANCES = 2 + 2 * CAPACITY;
 /** @internal What the function of this name does that users call; deferred.ts tells it. */
 export async function analyze(ct: Volume, options: AnalyzeOptions = {}): Promise<Finding> {
   if (!(ct instanceof Volume)) throw invalidArgument('ct', 'a Volume', ct);
-  if (options.phase !== undefined) checkPhase(options.phase);
+  checkPhases(options.ownPhase, options.phase);
   const device = options.device ?? defaultDevice();
   const given = options.weights;
   const own = given === undefined || typeof given === 'string';
   checkAborted(options.signal);
-  const networks = own ? await loadCascade(device, given, { precision: options.precision }) : given;
+  const networks = own ? await loadSystem(device, given, { precision: options.precision }) : given;
   try {
     return await scope(() => cascade(ct, device, networks, options));
   } catch (error) {
@@ -89,7 +102,7 @@ async function cascade(
   networks: CascadeNetworks,
   options: AnalyzeOptions,
 ): Promise<Finding> {
-  const { signal, onProgress, phase } = options;
+  const { signal, onProgress, phase, ownPhase } = options;
   const request = options.gradCam === true ? {} : options.gradCam || undefined;
   if (request) checkRequest(networks.classifier.network, request);
   const stages = STAGES.filter((name) => name !== 'explain' || request);
@@ -125,7 +138,12 @@ async function cascade(
     const instances = composeFindings(left, right, { size: [...ct.shape], capacity: CAPACITY });
     const measures = measureLabels(instances, { spacing: ct.spacing, labels: INSTANCES });
     const labels = instanceClasses(instances, reshape(argmax(probabilities), [2 * CAPACITY]), 3);
-    return [labels, measures, probabilities, ...countHu(loaded, instances, phase)] as const;
+    return [
+      labels,
+      measures,
+      probabilities,
+      ...countHu(loaded, instances, { phase, ownPhase }),
+    ] as const;
   });
   checkAborted(signal);
   const [labels, measures, named, ...counts] = await download(result);
@@ -133,7 +151,7 @@ async function cascade(
     ct,
     Float64Array.from(measures as ArrayLike<number>),
     Float32Array.from(named as ArrayLike<number>),
-    { counts: counts as Int32Array[], phase },
+    { counts: counts as Int32Array[], phase, ownPhase },
   );
   const { masses, places, ...rest } = figures;
   let gradCam: Finding['gradCam'];
@@ -161,16 +179,14 @@ async function cascade(
     ...rest,
     masses,
     ...(gradCam ? { gradCam } : {}),
+    ownPhase: ownPhase ?? null,
     phase: phase ? { name: phase.name, sha256: phase.ct.sha256 ?? null } : null,
     labels: ct.like(labels as Uint8Array),
     timings: timings as unknown as Timings,
     provenance: {
       device: device.kind,
       precision: networks.kidney.network.precision,
-      weights: [networks.kidney, networks.mass, networks.classifier].map(({ name, sha256 }) => ({
-        name,
-        sha256,
-      })),
+      weights: weightsOf(networks),
     },
   };
 }
@@ -179,7 +195,7 @@ async function cascade(
  * Counts of whole HU of every instance, of all of it and of its interior; with a second phase also of the later phase less the earlier
  * one, and of the second phase.
  */
-function countHu(ct: LoadedCt, instances: Tensor, phase: SecondPhase | undefined): Tensor[] {
+function countHu(ct: LoadedCt, instances: Tensor, { phase, ownPhase }: Phases): Tensor[] {
   return scope(() => {
     const both = (image: Tensor, minus?: Tensor) =>
       [false, true].map((interior) =>
@@ -188,19 +204,21 @@ function countHu(ct: LoadedCt, instances: Tensor, phase: SecondPhase | undefined
     const counts = both(ct.image);
     if (!phase) return counts;
     const other = loadPhase(ct, phase);
-    const change = isEarlier(phase.name) ? both(ct.image, other) : both(other, ct.image);
+    const change = isEarlier(phase.name, ownPhase) ? both(ct.image, other) : both(other, ct.image);
     return [...counts, ...change, ...both(other)];
   });
 }
 
+/** What is known of the phases. */
+type Phases = Record<'phase', SecondPhase | undefined> & Record<'ownPhase', PhaseName | undefined>;
+
 /** What {@link countHu} counted, and what of. */
-interface Counted {
+interface Counted extends Phases {
   counts: readonly Int32Array[];
-  phase: SecondPhase | undefined;
 }
 
 /** What the HU of an instance say; `covered`: whether all of it lies in the second phase's field of view. */
-function readHu({ counts, phase }: Counted, label: number, covered: boolean) {
+function readHu({ counts, phase, ownPhase }: Counted, label: number, covered: boolean) {
   const { low, bins } = HU_RANGE;
   const [whole, core, change, coreChange, inPhase, coreInPhase] = counts.map(
     (all) => new Histogram(all.subarray((label - 1) * bins, label * bins), low),
@@ -217,7 +235,7 @@ function readHu({ counts, phase }: Counted, label: number, covered: boolean) {
     ...{ intensities: hu.whole, coreIntensities: hu.core },
     ...{ phaseIntensities: second?.whole ?? null, corePhaseIntensities: second?.core ?? null },
     ...{ enhancement: enhanced?.whole ?? null, coreEnhancement: enhanced?.core ?? null },
-    secondOpinion: secondOpinion(hu, enhanced),
+    secondOpinion: secondOpinion(hu, enhanced, ownPhase),
   };
 }
 

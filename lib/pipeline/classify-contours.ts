@@ -19,7 +19,8 @@ import {
 } from '../volume/index.js';
 import { LABELS, MASS_CLASSES, type MassClass } from './finding.js';
 import { besideMask } from './mask-channel.js';
-import { type CascadeNetworks, loadCascade } from './networks.js';
+import type { CascadeNetworks } from './networks.js';
+import { loadSystem } from './one-stage.js';
 import { massMargin, probabilitiesOf } from './stages.js';
 
 export interface ClassifyOptions {
@@ -27,7 +28,7 @@ export interface ClassifyOptions {
   labels?: readonly number[];
   /** Default: {@link defaultDevice}. */
   device?: Device | undefined;
-  /** A folder with the three networks, or networks that are loaded already. Default: the shipped ones. */
+  /** A folder as `analyze` takes it, or networks that are loaded already. Default: the shipped ones. */
   weights?: string | CascadeNetworks | undefined;
   /** Of the networks that are loaded here. Default: fp32 on the CPU, bf16 on a GPU. */
   precision?: Precision | undefined;
@@ -75,7 +76,7 @@ export async function classifyContours(
     ...{ device, signal, perLabel: true, connectivity: 26, volume: contours },
   });
   const own = given === undefined || typeof given === 'string';
-  const networks = own ? await loadCascade(device, given, { precision }) : given;
+  const networks = own ? await loadSystem(device, given, { precision }) : given;
   try {
     const named = await probabilitiesOfAll(ct, { ...box, map, list }, networks.classifier, {
       device,

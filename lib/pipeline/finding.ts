@@ -82,6 +82,8 @@ export interface Finding {
   labels: Volume;
   /** Where Grad-CAM was asked for. */
   gradCam?: GradCamFinding;
+  /** Which phase the CT itself is, where that was said. */
+  ownPhase: PhaseName | null;
   /** The second phase, where there was one. */
   phase: { name: PhaseName; sha256: string | null } | null;
   timings: Timings;

@@ -27,7 +27,7 @@ export {
   type Stage,
   shippedWeights,
 } from './networks.js';
-export { loadOneStage } from './one-stage.js';
+export { loadOneStage, loadSystem } from './one-stage.js';
 export { filesOf, OUTPUT_FILES, writeFinding } from './output.js';
 export { PHASES, type PhaseName, type SecondPhase } from './phase.js';
 export { type AnalysisPlan, planAnalysis } from './plan.js';

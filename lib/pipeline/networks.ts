@@ -40,6 +40,8 @@ export interface Stage<N> {
   /** Undefined where the file does not say: every component is believed. */
   belief: Belief | undefined;
   sha256: string;
+  /** Whether it was trained on patches, and would have to be led over all of a CT. */
+  patches: boolean;
 }
 
 export interface CascadeNetworks {
@@ -47,6 +49,15 @@ export interface CascadeNetworks {
   mass: Stage<UNet3D>;
   classifier: Stage<ResNet3D>;
   dispose(): void;
+}
+
+/** Which files a system's networks are of, as findings and reports say it. */
+export function weightsOf({
+  kidney,
+  mass,
+  classifier,
+}: CascadeNetworks): { name: string; sha256: string }[] {
+  return [kidney, mass, classifier].map(({ name, sha256 }) => ({ name, sha256 }));
 }
 
 /** The folder of the weights that come with the package. */
@@ -106,8 +117,11 @@ function loader<N extends { dispose(): void }>(
           `${name}.safetensors is a ${network.kind} for the task ${String(metadata.preprocessing.task)}, expected the task ${task}`,
           { file: name },
         );
-      const stage = { name, network, ...gridAndWindow(metadata.preprocessing, name), sha256 };
-      checkContour(stage, task);
+      const { preset } = metadata.training as { preset?: { sampling?: unknown } | null };
+      const patches = preset?.sampling !== undefined;
+      const own = gridAndWindow(metadata.preprocessing, name);
+      const stage = { name, network, ...own, sha256, patches };
+      checkFit(stage, task);
       return stage;
     } catch (error) {
       network.dispose();
@@ -171,15 +185,28 @@ function soundBelief(belief: unknown): boolean {
   return within(below, 1e4) && within(thinLead, 1e3) && within(thinShare, 1);
 }
 
-/** A CT is one channel; a classifier that is told its mass by a channel has one more. */
-function checkContour({ network, contour, name }: Stage<unknown>, task: string): void {
-  if (task !== 'class') return;
-  const { inputChannels } = (network as ResNet3D).config;
-  const expected = contour === 'channel' ? 2 : 1;
-  if (inputChannels !== expected)
+/** Outputs of the network of each task; a one-stage network's are told by one-stage.ts. */
+const CLASSES: Readonly<Record<string, number>> = { kidney: 2, mass: 3, class: 3 };
+
+/**
+ * A system reads one CT, one channel; the mass network's kidney, and the mass of a classifier that is told it by a channel, are one more. Networks of
+ * several phases can be trained and exported, but nothing here would give them their phases.
+ */
+function checkFit({ network, contour, name }: Stage<unknown>, task: string): void {
+  const { inputChannels, classes } = (network as UNet3D | ResNet3D).config;
+  const mask = task === 'mass' ? 'kidney' : task === 'class' && contour === 'channel' ? 'mass' : '';
+  const channels = mask ? 2 : 1;
+  if (inputChannels !== channels)
     throw new RenvoxError(
       'InvalidWeights',
-      `${name}.safetensors has ${inputChannels} input channels; with contour ${contour} a CT makes ${expected}`,
-      { file: name, inputChannels, contour },
+      `${name}.safetensors has ${inputChannels} input channels, expected ${channels}${task === 'class' ? ` with contour ${contour}` : ''}: analyze reads one CT${mask ? ` and the ${mask}'s mask` : ''}; networks of several phases can be exported only`,
+      { file: name, inputChannels, expected: channels, contour },
+    );
+  const expected = CLASSES[task];
+  if (expected !== undefined && classes !== expected)
+    throw new RenvoxError(
+      'InvalidWeights',
+      `${name}.safetensors has ${classes} classes, expected ${expected}`,
+      { file: name, classes, expected },
     );
 }

@@ -1,31 +1,42 @@
 /** The one-stage system: one network for kidneys and masses on the whole CT, then the same classifier as the cascade's. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Device } from '../device.js';
 import { RenvoxError } from '../errors.js';
+import type { Precision } from '../nn/index.js';
 import { maskEquals, maskOutside, resample } from '../ops/index.js';
 import type { Tensor } from '../tensor.js';
-import { type CascadeNetworks, loadStage } from './networks.js';
+import { type CascadeNetworks, loadCascade, loadStage } from './networks.js';
 
 /** Voxels and mm of the crop round a kidney in which the one network's logits are interpolated. */
 const CROP = { shape: [64, 64, 64], spacing: [2.5, 2.5, 2.5] } as const;
 
 /**
  * Loads one-stage.safetensors (classes background, kidney, mass) and class.safetensors of a folder, for {@link analyze}'s `weights`.
- * @throws RenvoxError FileNotFound, InvalidWeights
+ * @param options.precision - of the networks; default: fp32 on the CPU, bf16 on a GPU
+ * @throws RenvoxError FileNotFound; InvalidWeights, also for a network of four classes, as the preset `nnunet` has, and for one trained on patches:
+ * nothing here leads a network over a CT patch by patch
  */
-export async function loadOneStage(device: Device, folder: string): Promise<CascadeNetworks> {
+export async function loadOneStage(
+  device: Device,
+  folder: string,
+  options: { precision?: Precision | undefined } = {},
+): Promise<CascadeNetworks> {
   const path = (name: string) => join(folder, `${name}.safetensors`);
-  const loaded = await loadStage.unet(device, path('one-stage'), 'one-stage', 'one-stage');
+  const loaded = await loadStage.unet(device, path('one-stage'), 'one-stage', 'one-stage', options);
   // Of a network that does both, a kidney's logit need not lead a mass's.
   const kidney = { ...loaded, belief: undefined };
   try {
-    if (kidney.network.config.classes !== 3)
+    const { classes } = kidney.network.config;
+    if (classes !== 3 || kidney.patches)
       throw new RenvoxError(
         'InvalidWeights',
-        `one-stage.safetensors has ${kidney.network.config.classes} classes, expected background, kidney, mass`,
-        { classes: kidney.network.config.classes },
+        `one-stage.safetensors has ${classes} classes${kidney.patches ? ' and was trained on patches' : ''}, expected background, kidney, mass, trained on boxes round the body; others can be exported only (docs/training.md)`,
+        { classes, patches: kidney.patches },
       );
-    const classifier = await loadStage.resnet(device, path('class'), 'class', 'class');
+    const classifier = await loadStage.resnet(
+      ...([device, path('class'), 'class', 'class', options] as const),
+    );
     return {
       kidney,
       mass: { ...kidney, shape: [...CROP.shape], spacing: [...CROP.spacing] },
@@ -39,6 +50,22 @@ export async function loadOneStage(device: Device, folder: string): Promise<Casc
     kidney.network.dispose();
     throw error;
   }
+}
+
+/**
+ * Loads the system that a folder holds: the one-stage one where one-stage.safetensors is there and kidney.safetensors is not, else the cascade.
+ * @throws RenvoxError FileNotFound, InvalidWeights
+ */
+export async function loadSystem(
+  device: Device,
+  folder: string | undefined,
+  options: { precision?: Precision | undefined } = {},
+): Promise<CascadeNetworks> {
+  const has = (name: string) =>
+    folder !== undefined && existsSync(join(folder, `${name}.safetensors`));
+  return !has('kidney') && has('one-stage')
+    ? loadOneStage(device, folder as string, options)
+    : loadCascade(device, folder, options);
 }
 
 /** Whether one network does both. */

@@ -1,5 +1,5 @@
 /** A second contrast phase of the same patient, brought onto the grid of the CT that is analysed. */
-import { invalidArgument } from '../errors.js';
+import { invalidArgument, unfitArgument } from '../errors.js';
 import { resample } from '../ops/index.js';
 import type { Tensor } from '../tensor.js';
 import { apply } from '../volume/affine.js';
@@ -11,23 +11,56 @@ export const PHASES = ['unenhanced', 'cmp', 'np', 'excretory'] as const;
 export type PhaseName = (typeof PHASES)[number];
 
 export interface SecondPhase {
-  /** Which phase the second CT is. `unenhanced` and `cmp` are earlier than the CT that is analysed, `np` and `excretory` later. */
+  /**
+   * Which phase the second CT is. Where that of the CT that is analysed is not said, `unenhanced` and `cmp` count as earlier than it, `np` and
+   * `excretory` as later.
+   */
   name: PhaseName;
   /** In HU, of the same patient in the same position; on another grid it is resampled by the affines. Nothing is registered. */
   ct: Volume;
 }
 
-/** @throws RenvoxError InvalidArgument */
-export function checkPhase(phase: unknown): asserts phase is SecondPhase {
+/** HU that a CT spans at least, air and tissue: what spans less is a label map or an empty field. */
+const LEAST_SPAN = 100;
+
+/**
+ * @param own - the phase of the CT that is analysed, where it is said
+ * @throws RenvoxError InvalidArgument
+ */
+export function checkPhases(own: unknown, phase: unknown): void {
+  if (own !== undefined && !PHASES.includes(own as PhaseName))
+    throw invalidArgument('ownPhase', PHASES.join(' or '), own);
+  if (phase === undefined) return;
   const { name, ct } = (phase ?? {}) as Partial<SecondPhase>;
   if (!PHASES.includes(name as PhaseName))
     throw invalidArgument('phase.name', PHASES.join(' or '), name);
+  if (name === own) throw invalidArgument('phase.name', `another phase than ownPhase`, name);
   if (!(ct instanceof Volume)) throw invalidArgument('phase.ct', 'a Volume', ct);
+  const span = spanOf(ct);
+  if (!(span >= LEAST_SPAN))
+    throw unfitArgument(
+      'phase.ct',
+      `a CT in HU, of values at least ${LEAST_SPAN} apart`,
+      `values ${span} apart, as of a label map`,
+    );
+}
+
+/** From the least to the greatest value; what is no number aside. */
+function spanOf({ data, slope }: Volume): number {
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < data.length; i++) {
+    const value = data[i] as number;
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  return Math.abs(slope) * (high - low);
 }
 
 /** Whether the second phase comes before the one that is analysed. */
-export function isEarlier(name: PhaseName): boolean {
-  return name === 'unenhanced' || name === 'cmp';
+export function isEarlier(name: PhaseName, own: PhaseName | undefined): boolean {
+  if (own === undefined) return name === 'unenhanced' || name === 'cmp';
+  return PHASES.indexOf(name) < PHASES.indexOf(own);
 }
 
 /** A phase on the device, on the CT's grid: the file's own voxels where that is its grid, else trilinear. */

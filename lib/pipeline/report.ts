@@ -47,6 +47,8 @@ export interface Report {
     spacing_mm: number[];
     /** The letters toward which each axis of the file increases. */
     orientation: string;
+    /** Its contrast phase; null where it was not said. */
+    phase: string | null;
   };
   device: string;
   precision: string;
@@ -85,6 +87,8 @@ export interface Report {
   masses_truncated: boolean;
   /** The second phase; null without one. */
   phase: { name: string; sha256: string | null } | null;
+  /** What a reader should know before the figures: a second phase that shows none of the masses. */
+  warnings: string[];
   /** How gradcam.nii.gz was made; only where Grad-CAM was asked for. */
   grad_cam?: { method: string; layer: string; layer_shape: number[] };
   timings_s: Timings;
@@ -106,6 +110,7 @@ export function makeReport(
       shape: ct.fileShape,
       spacing_mm: ct.fileSpacing,
       orientation: ct.orientation,
+      phase: finding.ownPhase,
     },
     device: finding.provenance.device,
     precision: finding.provenance.precision,
@@ -132,6 +137,7 @@ export function makeReport(
     })),
     masses_truncated: finding.truncated,
     phase: finding.phase,
+    warnings: warningsOf(finding),
     ...(finding.gradCam
       ? {
           grad_cam: {
@@ -144,6 +150,13 @@ export function makeReport(
     timings_s: finding.timings,
     disclaimer: DISCLAIMER,
   };
+}
+
+function warningsOf({ phase, masses }: Finding): string[] {
+  if (!phase || masses.length === 0 || masses.some((m) => m.phaseIntensities)) return [];
+  return [
+    `no mass lies in the field of view of the second phase (${phase.name}), so nothing is said of enhancement: is it the same patient in the same position?`,
+  ];
 }
 
 function kidney(k: KidneyFinding): KidneyReport {

@@ -6,6 +6,7 @@
  */
 import type { MassClass } from './finding.js';
 import type { Enhancement, Intensities } from './intensities.js';
+import type { PhaseName } from './phase.js';
 
 /** The line of Bosniak 2019 between cystic and solid: share of enhancing tissue. */
 export const BOSNIAK_ENHANCING_FRACTION = 0.25;
@@ -42,11 +43,20 @@ export interface MassEnhancement {
   unenhanced: MassIntensities | null;
 }
 
-export function secondOpinion(hu: MassIntensities, change?: MassEnhancement | null): SecondOpinion {
+/**
+ * @param change - how a second phase differs
+ * @param own - the phase that `hu` are of, where it is known: `unenhanced` tells calcification from vessels and enhancement from a dense cyst
+ */
+export function secondOpinion(
+  hu: MassIntensities,
+  change?: MassEnhancement | null,
+  own?: PhaseName,
+): SecondOpinion {
   const judged = hu.core.voxels >= LEAST_CORE_VOXELS ? 'core' : 'whole';
   const { fatFraction, median } = hu[judged];
   // With contrast, what is above 130 HU may be vessels: calcification is told on an unenhanced scan.
-  const native = change?.unenhanced?.[judged].calcifiedFraction ?? null;
+  const unenhanced = own === 'unenhanced' ? hu : change?.unenhanced;
+  const native = unenhanced?.[judged].calcifiedFraction ?? null;
   const dense = native ?? hu[judged].calcifiedFraction;
   const say = (name: MassClass | null, because: string) =>
     ({ class: name, because, judged }) as const;
@@ -83,8 +93,7 @@ export function secondOpinion(hu: MassIntensities, change?: MassEnhancement | nu
   const shares = `${percent(net)} of it changes by more than 20 HU (${percent(figures.enhancingFraction)} less ${percent(figures.oppositeFraction)} the other way)`;
   if (net > BOSNIAK_ENHANCING_FRACTION)
     return say('solid', `${shares}: above the 25 % line of Bosniak 2019`);
-  if (change.unenhanced || fluid)
-    return say('cystic', `${shares}: below the 25 % line of Bosniak 2019`);
+  if (unenhanced || fluid) return say('cystic', `${shares}: below the 25 % line of Bosniak 2019`);
   return say(
     null,
     `${shares}, between two enhanced phases, yet ${middle}: an unenhanced scan would tell`,

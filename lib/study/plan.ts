@@ -1,4 +1,5 @@
 /** What the study on phantoms is made of, at three sizes: cohorts and presets, as plain data. */
+import { invalidArgument } from '../errors.js';
 import type { MassPlan } from '../phantom/index.js';
 import { type Preset, presets } from '../train/index.js';
 
@@ -70,8 +71,15 @@ const SEEDS = { internal: 41_000_000, external: 42_000_000 };
 
 const counted = { tiny: [6, 2], default: [120, 20], full: [490, 81] } as const;
 
-/** The plan of a size; `steps` overrides the presets' (for trials). */
+/**
+ * The plan of a size; `steps` overrides the presets' (for trials).
+ * @throws RenvoxError InvalidArgument for an unknown size, and for steps that are no integer of at least 1
+ */
 export function studyPlan(size: StudySize, steps?: number): StudyPlan {
+  if (!STUDY_SIZES.includes(size))
+    throw invalidArgument('size', `one of ${STUDY_SIZES.join(', ')}`, size);
+  if (steps !== undefined && !(Number.isSafeInteger(steps) && steps >= 1))
+    throw invalidArgument('steps', 'an integer of at least 1', steps);
   const [internal, external] = counted[size];
   const coarse = size === 'tiny' ? { voxel: 10 } : {};
   const chosen = presetsOf(size);

@@ -14,11 +14,18 @@ import {
   makeReport,
   writeFinding,
 } from '../pipeline/index.js';
-import { folderSampler, type Preset, type Sampler, train } from '../train/index.js';
+import { checkPreset, folderSampler, type Preset, type Sampler, train } from '../train/index.js';
 import { readVolume } from '../volume/index.js';
 import { seriesOf, writeCohort } from './cohort.js';
 import type { StudyPlan, StudyPresets } from './plan.js';
 import type { CohortName } from './published.js';
+import {
+  checkTrained,
+  claimFolder,
+  folderOfClassifier,
+  isPredicted,
+  nameOf,
+} from './study-folder.js';
 import {
   COHORTS,
   type StudyResults,
@@ -35,7 +42,10 @@ export interface StudyOptions {
   signal?: AbortSignal | undefined;
   /** A line for people. */
   say?: ((line: string) => void) | undefined;
+  /** Version and commit: kept in OUT/plan.json. */
   software?: Software | undefined;
+  /** Goes on with a folder that another version or commit began; the tables then name them all. Default false: refused. */
+  otherCode?: boolean | undefined;
 }
 
 export interface StudyResult {
@@ -52,13 +62,17 @@ interface Study {
   signal: AbortSignal | undefined;
   say: (line: string) => void;
   software: Software;
+  /** Each renvox that worked on it, for people. */
+  makers: readonly string[];
 }
 
 /**
  * Draws the cohorts, trains the kidney, mass and one-stage networks and the classifier, analyses the held-out and the shifted phantoms with both
- * systems, evaluates and compares them. Everything is in OUT: cohorts/, runs/, weights/, predictions/, evaluations/, comparisons/, tables.md. What is there is not done again,
- * so a study that was stopped, or killed, goes on; networks in training go on bit for bit.
- * @throws RenvoxError AbortError; InvalidArgument where OUT holds a study of another plan; Diverged; WriteFailed
+ * systems, evaluates and compares them. Everything is in OUT: plan.json, cohorts/, runs/, weights/, predictions/, on-truth/, evaluations/, comparisons/, tables.md. What is
+ * there is not done again, so a study that was stopped, or killed, goes on; networks in training go on bit for bit. Weights are used again where their file says
+ * the plan's preset, predictions where their report says these weights and this CT.
+ * @throws RenvoxError InvalidArgument for an impossible preset, and where OUT holds a study of another plan or, without `otherCode`, of another version or
+ *   commit; AbortError; Diverged; WriteFailed
  */
 export async function runStudy(
   out: string,
@@ -67,8 +81,12 @@ export async function runStudy(
 ): Promise<StudyResult> {
   const { device = defaultDevice(), signal, say = () => undefined } = options;
   const software = options.software ?? { version: 'unknown', commit: null };
-  const study: Study = { out, plan, device, signal, say, software };
-  await makeFolder(out);
+  for (const preset of Object.values(plan.presets)) checkPreset(preset);
+  const makers = await claimFolder(out, plan, software, options.otherCode ?? false);
+  const study: Study = {
+    ...{ out, plan, device, signal, say, software },
+    makers: makers.map(nameOf),
+  };
   await makeFolder(join(out, 'cohorts'));
   for (const cohort of COHORTS)
     await writeCohort(cohortOf(study, cohort), plan.cohorts[cohort], {
@@ -95,6 +113,7 @@ export async function runStudy(
 }
 
 const cohortOf = ({ out }: Study, cohort: CohortName) => join(out, 'cohorts', cohort);
+const onTruthOf = ({ out }: Study, cohort: CohortName) => join(out, 'on-truth', cohort);
 
 /** Trains what is not trained yet; returns the names of the cases that no network has seen. */
 async function trainAll(study: Study): Promise<string[]> {
@@ -107,7 +126,10 @@ async function trainAll(study: Study): Promise<string[]> {
     const sampler = await samplerOf(study, preset);
     test = sampler.cases?.test ?? [];
     const weights = join(out, 'weights', `${name}.safetensors`);
-    if (await exists(weights)) continue;
+    if (await exists(weights)) {
+      await checkTrained(weights, preset);
+      continue;
+    }
     say(`training ${preset.name} on ${sampler.source}`);
     const { best } = await train(preset, {
       ...{ out: join(out, 'runs', name), sampler, device, signal, software, resume: true },
@@ -163,11 +185,12 @@ async function predictAll(study: Study, cases: Record<CohortName, string[]>): Pr
       for (const cohort of COHORTS) {
         const folder = join(out, 'predictions', system, cohort);
         await makeFolder(folder);
+        if (system === 'two-stage') await folderOfClassifier(onTruthOf(study, cohort), networks);
         for (const name of cases[cohort]) {
           checkAborted(signal);
           const ct = join(cohortOf(study, cohort), name, 'ct.nii.gz');
           const target = join(folder, name);
-          if (!(await exists(join(target, 'report.json')))) {
+          if (!(await isPredicted(target, ct, networks))) {
             const volume = await readVolume(ct);
             const finding = await analyze(volume, { device, weights: networks, signal });
             await writeFinding(target, volume, finding, makeReport(volume, finding, software));
@@ -189,10 +212,8 @@ async function onTruth(
   networks: CascadeNetworks,
 ): Promise<void> {
   const { out } = study;
-  const folder = join(out, 'on-truth', cohort);
-  const path = join(folder, `${name}.nii.gz`);
+  const path = join(onTruthOf(study, cohort), `${name}.nii.gz`);
   if (await exists(path)) return;
-  await makeFolder(folder);
   const [ct, truth] = await Promise.all([
     readVolume(join(out, 'cohorts', cohort, name, 'ct.nii.gz')),
     readVolume(join(out, 'truth', cohort, name, 'labels.nii.gz')),
@@ -219,7 +240,7 @@ async function measureAll(
       const { summary, failed } = await evaluateCohort(folder, {
         truth: join(out, 'truth', cohort),
         prediction: join(out, 'predictions', system, cohort),
-        onTruth: join(out, 'on-truth', cohort),
+        onTruth: onTruthOf(study, cohort),
         manifest: await manifestOf(study, cohort, cases[cohort]),
         images: cohortOf(study, cohort),
         ...{ resume: true, device, signal, replicates, software },
@@ -254,6 +275,7 @@ async function measureAll(
     summaries: made as StudyResults['summaries'],
     comparisons: comparisons as StudyResults['comparisons'],
     facts: [
+      `made by ${study.makers.join(', then ')}`,
       `training cohort: ${internal.patients} drawn patients, ${seriesOf(internal).length} series, masses AML : cystic : solid = ${internal.masses.classes.join(' : ')}, from ${internal.masses.diameters[0]} mm up; patients parted 8:1:1`,
       `held out: ${cases.internal.length} series; shifted: ${cases.external.length} series of ${external.patients} patients, ${external.masses.classes.join(' : ')}`,
       ...(Object.values(plan.presets) as Preset[]).map(

@@ -88,6 +88,7 @@ export async function folderSampler(
     source: `${names.length} labelled CTs (${split})`,
     cases,
     content,
+    ...(data.channels.length > 1 ? { channels: data.channels } : {}),
     training(device, seed) {
       const r = new Random(seed, 'folder');
       const item = r.pick(trained);

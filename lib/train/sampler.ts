@@ -27,6 +27,8 @@ export interface Sampler {
   validation(device: Device, index: number): Sample;
   /** How many validation samples there are; without it, any number. */
   readonly validationCount?: number;
+  /** Names of the images' channels, such as CMP and NP, where there are several. */
+  readonly channels?: readonly string[];
   readonly cases?: CaseLists;
   /**
    * What identifies the content of each of `cases`, by name: of a folder a SHA-256 over the case's files and the meaning of their labels. A run

@@ -225,7 +225,12 @@ async function save16(
     totalSteps: preset.steps,
     validation,
   };
-  const preprocessing = { task, grid, window, ...(contour ? { contour } : {}) };
+  const { channels } = sampler;
+  const preprocessing = {
+    ...{ task, grid, window },
+    ...(contour ? { contour } : {}),
+    ...(channels ? { channels } : {}),
+  };
   await saveNetwork(path, averaged, { preprocessing, training }, { dtype: 'f16' });
 }
 

@@ -16,8 +16,9 @@ t.test('analyze --json: the report on stdout, the folder whole', async (t) => {
   await ct.write(input);
   const out = join(folder, 'result');
   const more = ['--phase', `unenhanced=${input}`, '--grad-cam', 'grad-cam++'];
+  const own = ['--own-phase', 'np'];
   const args = ['analyze', input, '--out', out, '--json', ...more];
-  const { status, stdout, stderr } = renvox([...args, '--grad-cam-layer', 'layer1']);
+  const { status, stdout, stderr } = renvox([...args, ...own, '--grad-cam-layer', 'layer1']);
   t.equal(status, 0, stderr);
   t.match(stderr, /\[\d\/\d\] kidneys/, 'progress goes to stderr');
   const report = JSON.parse(stdout);
@@ -25,9 +26,13 @@ t.test('analyze --json: the report on stdout, the folder whole', async (t) => {
   t.match(report, {
     schema_version: 1,
     package_version: /^\d+\.\d+\.\d+/,
-    input: { sha256: /^[0-9a-f]{64}$/, shape: [128, 96, 70], spacing_mm: [3, 3, 4] },
+    input: {
+      ...{ sha256: /^[0-9a-f]{64}$/, shape: [128, 96, 70], spacing_mm: [3, 3, 4] },
+      phase: 'np',
+    },
     device: /^(cpu|cuda)$/,
     phase: { name: 'unenhanced', sha256: /^[0-9a-f]{64}$/ },
+    warnings: [],
     grad_cam: { method: 'grad-cam++', layer: 'layer1', layer_shape: [8, 8, 8] },
     timings_s: { total: Number },
     disclaimer: /not a medical device/i,
@@ -75,6 +80,17 @@ t.test('analyze --json: the report on stdout, the folder whole', async (t) => {
   const png = readFileSync(join(out, 'preview.png'));
   t.same(png.subarray(0, 8), Buffer.from('89504e470d0a1a0a', 'hex'), 'preview.png is a PNG');
 
+  t.ok(report.masses.length > 0);
+  const affine = [...ct.affine];
+  // Two metres to the side.
+  affine[3] = (affine[3] as number) + 2000;
+  const elsewhere = join(folder, 'other.nii.gz');
+  await new Volume({ data: ct.data, shape: ct.shape, affine }).write(elsewhere);
+  const beside = ['analyze', input, '--phase', `np=${elsewhere}`, '--quiet', '--json'];
+  const warned = renvox([...beside, '--out', join(folder, 'beside')]);
+  t.match(warned.stderr, /^warning: no mass lies in the field of view of the second phase \(np\)/);
+  t.equal(JSON.parse(warned.stdout).warnings.length, 1);
+
   const plan = ['analyze', input, '--dry-run', '--json', '--out', join(folder, 'dry'), ...more];
   const dry = renvox(plan);
   t.equal(dry.status, 0, dry.stderr);
@@ -114,6 +130,9 @@ t.test('analyze: exit codes 2, 3 and 4, and no output folder', async (t) => {
     [2, ['analyze', sound]],
     [2, ['analyze', sound, '--out', out, '--device', 'abacus']],
     [2, ['analyze', sound, '--out', out, '--phase', `late=${sound}`]],
+    [2, ['analyze', sound, '--out', out, '--phase', `np=${sound}`, '--phase', `cmp=${sound}`]],
+    [2, ['analyze', sound, '--out', out, '--own-phase', 'late']],
+    [2, ['analyze', sound, '--out', out, '--phase', `np=${sound}`]],
     [3, ['analyze', sound, '--out', out, '--phase', `np=${broken}`]],
     [3, ['analyze', join(folder, 'missing.nii.gz'), '--out', out]],
     [3, ['analyze', broken, '--out', out, '--json']],

@@ -87,7 +87,7 @@ t.test('a cascade needs the task, grid and window of each network', async (t) =>
         t.match(cascade.classifier, { contour, margin: 3 }, what);
         cascade.dispose();
       } else {
-        const message = /input channels; with contour/;
+        const message = /input channels, expected [12] with contour (cut|channel): /;
         await t.rejects(loadCascade(d, folder), { code: 'InvalidWeights', message }, what);
       }
     }

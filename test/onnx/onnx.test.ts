@@ -1,9 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { linkSync, readFileSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { type Device, device, isRenvoxError, ops, scope, type Tensor } from 'renvox';
-import { loadNetwork, type Network, ResNet3D, UNet3D } from 'renvox/nn';
+import { loadNetwork, type Network, ResNet3D, saveNetwork, UNet3D } from 'renvox/nn';
 import { describeOnnx, formatOnnx, saveOnnx } from 'renvox/onnx';
+import { presets } from 'renvox/train';
 import t, { type Test } from 'tap';
 import { renvox } from '../cli/command.js';
 import { root } from '../core/child.js';
@@ -55,6 +56,11 @@ function networks(
         { device: d },
       ),
       ...{ size: [2, 6, 4], n: 1 },
+    },
+    {
+      name: 'U-Net, deep supervision',
+      network: new UNet3D({ ...unet, channels: [3, 4, 5, 6], deepSupervision: 2 }, { device: d }),
+      ...{ size: [8, 8, 16], n: 1 },
     },
     {
       name: 'ResNet-10, dilated',
@@ -117,7 +123,8 @@ t.test('every network, written and computed again by plain loops', async (tap) =
     tap.ok(new Set(expected).size > 2, 'the outputs are not all alike');
     const blank = { ...image, data: image.data.map(() => 0) };
     tap.notSame(evaluate(model, blank).data, result.data, 'the outputs depend on the image');
-    tap.same([...model.weights.keys()], [...network.tensors.keys()], 'weights keep their names');
+    const read = [...network.tensors.keys()].filter((key) => !key.startsWith('deep.'));
+    tap.same([...model.weights.keys()], read, 'weights keep their names; training’s heads stay');
     network.dispose();
   }
 });
@@ -171,6 +178,120 @@ t.test('metadata say what to do before and what comes out', async (tap) => {
   }
   const failed = renvox(['weights', 'export', 'README.md', '--out', join(folder, 'x.onnx')]);
   tap.equal(failed.status, 3, failed.stderr);
+});
+
+t.test('channels and labels of every task, and of several phases', async (tap) => {
+  using d = device('cpu');
+  const sides = ['background', 'left kidney', 'right kidney', 'mass'];
+  const three = ['background', 'kidney', 'mass'];
+  const types = ['aml', 'cystic', 'solid'];
+  const kidneys = 'mask of the kidney with its masses, 0 or 1';
+  const phases = ['phase 1, windowed', 'phase 2, windowed'];
+  const cut = '; outside of the mass the bottom of the window';
+  for (const [preprocessing, inputs, classes, channels, labels] of [
+    [{ task: 'kidney' }, 1, 2, ['CT, windowed'], ['background', 'kidney (with its masses)']],
+    [{ task: 'kidney' }, 2, 2, phases, ['background', 'kidney (with its masses)']],
+    [{ task: 'mass' }, 2, 3, ['CT, windowed', kidneys], three],
+    [{ task: 'mass' }, 3, 3, [...phases, kidneys], three],
+    [
+      { task: 'mass', channels: ['CMP', 'NP'] },
+      ...([3, 3, ['CMP, windowed', 'NP, windowed', kidneys], three] as const),
+    ],
+    [{ task: 'mass', channels: ['CMP'] }, 3, 3, [...phases, kidneys], three],
+    [{ task: 'one-stage' }, 1, 3, ['CT, windowed'], three],
+    [{ task: 'one-stage' }, 1, 4, ['CT, windowed'], sides],
+    [{ task: 'one-stage' }, 2, 4, phases, sides],
+    [{ task: 'class' }, 1, 3, [`CT, windowed${cut}`], types],
+    [{ task: 'class', contour: 'cut' }, 2, 3, phases.map((name) => name + cut), types],
+    [
+      { task: 'class', contour: 'channel' },
+      ...([3, 3, [...phases, 'mask of the mass, 0 or 1'], types] as const),
+    ],
+    [{ task: 'pretrained' }, 1, 3, undefined, undefined],
+    [{}, 1, 3, undefined, undefined],
+  ] as const) {
+    const size = { inputChannels: inputs, classes };
+    using network =
+      preprocessing.task === 'class'
+        ? new ResNet3D({ ...size, widths: [1, 1, 1, 1], hidden: 1 }, { device: d })
+        : new UNet3D({ ...size, channels: [1, 1] }, { device: d });
+    const bytes = await formatOnnx(network, { preprocessing, training: {} });
+    const { metadata } = decode(Buffer.concat(bytes));
+    const part = (key: string) =>
+      key in metadata ? JSON.parse(metadata[key] as string) : undefined;
+    const what = JSON.stringify([preprocessing, inputs, classes]);
+    tap.same([part('channels'), part('labels')], [channels, labels], what);
+    tap.equal('orientation' in metadata, labels !== undefined, what);
+  }
+  for (const [task, inputChannels, classes] of [
+    ['kidney', 1, 3],
+    ['mass', 1, 3],
+    ['one-stage', 1, 5],
+  ] as const) {
+    using odd = new UNet3D({ inputChannels, classes, channels: [1, 1] }, { device: d });
+    await tap.rejects(formatOnnx(odd, { preprocessing: { task }, training: {} }), {
+      code: 'InvalidWeights',
+      message: new RegExp(`${task} has no network of ${inputChannels} input .* ${classes} classes`),
+    });
+  }
+});
+
+t.test('the network of every preset can be exported, with its labels', async (tap) => {
+  const folder = tap.testdir();
+  using d = device('cpu');
+  for (const [name, preset] of Object.entries(presets)) {
+    const { kind, config } = preset.architecture;
+    // As deep, but narrow.
+    using network =
+      kind === 'unet3d'
+        ? new UNet3D({ ...config, channels: config.channels.map(() => 1) }, { device: d })
+        : new ResNet3D({ ...config, widths: [1, 1, 1, 1], hidden: 1 }, { device: d });
+    const { task, grid, window, contour } = preset;
+    const preprocessing = { task, grid, window, ...(contour ? { contour } : {}) };
+    const { metadata } = decode(
+      Buffer.concat(await formatOnnx(network, { preprocessing, training: { preset } })),
+    );
+    tap.equal(JSON.parse(metadata.labels as string).length, config.classes, name);
+    tap.equal(JSON.parse(metadata.channels as string).length, config.inputChannels ?? 1, name);
+    if (name !== 'nnunet') continue;
+    tap.ok([...network.tensors.keys()].some((key) => key.startsWith('deep.')));
+    const [file, out] = ['nn.safetensors', 'nn.onnx'].map((f) => join(folder, f)) as [
+      string,
+      string,
+    ];
+    await saveNetwork(file, network, { preprocessing, training: { preset } });
+    const done = renvox(['weights', 'export', file, '--out', out]);
+    tap.equal(done.status, 0, done.stderr);
+    tap.match(JSON.parse(decode(readFileSync(out)).metadata.labels as string), [
+      'background',
+      'left kidney',
+    ]);
+  }
+});
+
+t.test('neither export nor import writes over what it reads', async (tap) => {
+  const folder = tap.testdir();
+  using d = device('cpu');
+  using network = new UNet3D({ inputChannels: 1, classes: 2, channels: [1, 1] }, { device: d });
+  const at = (name: string) => join(folder, name);
+  await saveNetwork(at('ns.safetensors'), network, unknown);
+  writeFileSync(at('r.pth'), 'whatever it is');
+  for (const [command, file] of [
+    ['export', 'ns.safetensors'],
+    ['import', 'r.pth'],
+  ] as const) {
+    const before = readFileSync(at(file));
+    symlinkSync(at(file), at('soft'));
+    linkSync(at(file), at('hard'));
+    for (const out of [at(file), relative(root, at(file)), at('soft'), at('hard')]) {
+      const done = renvox(['weights', command, at(file), '--out', out]);
+      tap.equal(done.status, 2, `${command} ${out}: ${done.stderr}`);
+      tap.match(done.stderr, /InvalidArgument: Expected another file than the one that is read/);
+      tap.ok(readFileSync(at(file)).equals(before), 'the file is as it was');
+      tap.ok(readFileSync(out).equals(before));
+    }
+    for (const name of ['soft', 'hard']) unlinkSync(at(name));
+  }
 });
 
 t.test('damaged ONNX files and other networks are refused', async (tap) => {

@@ -167,6 +167,40 @@ t.test('nothing to find: kidneys of 0 voxels, no masses', async (t) => {
   await rm(folder, { recursive: true });
 });
 
+t.test('a chest, a pelvis, water: nothing is invented', async (t) => {
+  // 160 mm along the body, 300 mm above the middle of the kidneys and 200 mm below.
+  for (const [where, z] of [
+    ['chest', 300],
+    ['pelvis', -200],
+  ] as const)
+    for (const seed of [31000031, 31000032, 31000033]) {
+      const grid = fixedGrid({ shape: [32, 80, 100], spacing: [5, 4, 4], centre: [0, 0, z] });
+      const p = await phantom(seed, { device: cpu, grid });
+      t.ok(
+        p.labels.data.every((v) => v === 0),
+        `${where}, ${seed}: no kidney is drawn here`,
+      );
+      const tissue = p.ct.data.filter((v) => v > -200).length / p.ct.data.length;
+      t.ok(tissue > 0.1, `${(100 * tissue).toFixed(0)} % of it is tissue`);
+      const { labels, masses } = await analyze(p.ct, { device: cpu, weights: networks });
+      t.ok(
+        labels.data.every((v) => v === 0) && masses.length === 0,
+        `${where}, ${seed}: none found`,
+      );
+    }
+  const data = new Int16Array(40 * 64 * 64).fill(-1000);
+  // A bottle of 20 cm.
+  for (let v = 0; v < data.length; v++)
+    if (Math.hypot((v % 64) - 32, (Math.floor(v / 64) % 64) - 32) < 20) data[v] = 0;
+  const affine = [-5, 0, 0, 160, 0, -5, 0, 160, 0, 0, 5, 0];
+  const water = new Volume({ data, shape: [40, 64, 64], affine });
+  const { labels } = await analyze(water, { device: cpu, weights: networks });
+  t.ok(
+    labels.data.every((v) => v === 0),
+    'water: none found',
+  );
+});
+
 t.test('floats, NaN outside the scan, one slice, a long scan of several tiles', async (t) => {
   const p = await small(31000003);
   const plain = await analyze(p.ct, { device: cpu, weights: networks });
@@ -264,6 +298,20 @@ t.test('real CTs with labels beside them, never trained on', async (t) => {
         (v) => v === own,
       );
       t.ok(value >= 0.7, `${name}: ${side} kidney, Dice ${value.toFixed(3)}`);
+    }
+    if (truth.data.includes(3)) {
+      // LIDC's one known mass, cyst-like: found, and called cystic.
+      const isMass = (v: number) => v >= 3;
+      const value = dice(truth.data, labels.data, isMass, isMass);
+      t.ok(value > 0.3, `${name}: the known mass, Dice ${value.toFixed(3)}`);
+      const called = [3, 4, 5].map(
+        (label) => labels.data.filter((v, i) => v === label && truth.data[i] === 3).length,
+      );
+      t.equal(
+        called.indexOf(Math.max(...called)),
+        1,
+        `${name}: called cystic (${called.join(', ')} voxels)`,
+      );
     }
     t.comment(
       `${name}: ${masses.map((m) => `${m.side} ${m.class} ${m.averageDiameterMm.toFixed(0)} mm`).join(', ')}`,

@@ -258,7 +258,9 @@ t.test('channels that do not fit the contour are refused', async (t) => {
     const folder = await folderOf(t, passing(0, inputChannels), contour);
     const error = {
       code: 'InvalidWeights',
-      message: `class.safetensors has ${inputChannels} input channels; with contour ${contour ?? 'cut'} a CT makes ${3 - inputChannels}`,
+      message: new RegExp(
+        `class.safetensors has ${inputChannels} input channels, expected ${3 - inputChannels} with contour ${contour ?? 'cut'}: `,
+      ),
     };
     for (const load of [loadCascade, loadOneStage]) await t.rejects(load(cpu, folder), error);
     const options = { device: cpu, weights: folder };

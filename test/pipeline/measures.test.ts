@@ -3,7 +3,15 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { analyze, type Device, device, type Finding, readVolume, Volume } from 'renvox';
+import {
+  type AnalyzeOptions,
+  analyze,
+  type Device,
+  device,
+  type Finding,
+  readVolume,
+  Volume,
+} from 'renvox';
 import { ResNet3D } from 'renvox/nn';
 import { type Phantom, phantom } from 'renvox/phantom';
 import {
@@ -106,6 +114,54 @@ t.test('a second phase: same grid, another one, and one that does not reach', as
   await t.rejects(analyze(p.ct, { device: cpu, weights: networks, phase: { name, ct: later } }), {
     code: 'InvalidArgument',
   });
+});
+
+t.test('the phase of the CT itself, a patient elsewhere, a label map as phase', async (t) => {
+  const shifted = (by: number) => {
+    const data = Int16Array.from(p.ct.data as Int16Array, (v) => v + by);
+    return new Volume({ data, shape: p.ct.shape, affine: p.ct.affine });
+  };
+  // Lifted above fluid, so that one phase cannot tell.
+  const ct = shifted(12);
+  const other = shifted(17);
+  const run = (options: AnalyzeOptions) =>
+    analyze(ct, { device: cpu, weights: networks, ...options });
+  const opinion = ({ masses: [mass] }: Finding) => mass?.secondOpinion.class;
+  const np = { name: 'np', ct: other } as const;
+  const blind = await run({ phase: np });
+  const told = await run({ phase: np, ownPhase: 'unenhanced' });
+  t.equal(blind.ownPhase, null);
+  t.match(told.masses[0]?.enhancement, { mean: 5, enhancingFraction: 0 });
+  const dense = (told.masses[0]?.coreIntensities.median ?? 0) > 20;
+  t.ok(dense, 'the mass is above 20 HU');
+  t.same([opinion(blind), opinion(told)], [null, 'cystic'], 'no enhancement over a native scan');
+  const report = makeReport(ct, told, { version: '0', commit: null });
+  t.match(report, { input: { phase: 'unenhanced' }, phase: { name: 'np' }, warnings: [] });
+  // Whatever the two are, the later less the earlier.
+  for (const [ownPhase, name, sign] of [
+    ['excretory', 'np', -1],
+    ['cmp', 'np', 1],
+    ['np', 'cmp', -1],
+    ['unenhanced', 'cmp', 1],
+  ] as const) {
+    const { masses } = await run({ phase: { name, ct: other }, ownPhase });
+    t.equal(masses[0]?.enhancement?.mean, 5 * sign, `${name} beside ${ownPhase}`);
+  }
+  await t.rejects(run({ phase: np, ownPhase: 'np' }), { code: 'InvalidArgument' });
+  await t.rejects(run({ ownPhase: 'late' as 'np' }), { code: 'InvalidArgument' });
+  await t.rejects(run({ phase: { name: 'np', ct: plain.labels } }), {
+    code: 'InvalidArgument',
+    message: /a CT in HU, of values at least 100 apart for parameter phase\.ct/,
+  });
+
+  const affine = [...ct.affine];
+  affine[3] = (affine[3] as number) + 2000;
+  const elsewhere = await run({
+    phase: { name: 'np', ct: new Volume({ data: other.data, shape: ct.shape, affine }) },
+  });
+  const { warnings } = makeReport(ct, elsewhere, { version: '0', commit: null });
+  t.equal(warnings.length, 1);
+  t.match(warnings[0], /no mass lies in the field of view of the second phase \(np\)/);
 });
 
 const sum = (values: Float32Array | Uint8Array) => {

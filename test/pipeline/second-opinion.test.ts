@@ -86,10 +86,11 @@ t.test('the rule, line by line', async (t) => {
     enhanced?: Enhancement | null,
     native: Intensities | null = of,
     core = of,
+    own?: 'unenhanced' | 'np',
   ): string | null => {
     const unenhanced = native && { whole: native, core: native };
     const phase = enhanced && { whole: enhanced, core: enhanced, unenhanced };
-    const opinion = secondOpinion({ whole: of, core }, phase);
+    const opinion = secondOpinion({ whole: of, core }, phase, own);
     t.ok(opinion.because.length > 0);
     return opinion.class;
   };
@@ -112,6 +113,13 @@ t.test('the rule, line by line', async (t) => {
   t.equal(said(hu(60), null), null, 'outside of the second phase');
   t.equal(said(hu(0, 0.3), null, null, hu(40, 0)), null, 'fat in the border alone is no fat');
   t.equal(said(hu(0, 0.3), null, null, hu(40, 0, 0, 19)), 'aml', 'too small a core: the whole');
+  const onNative = (of: Intensities, enhanced?: Enhancement) =>
+    said(of, enhanced, null, of, 'unenhanced');
+  t.equal(onNative(hu(60), change(0.1)), 'cystic', 'unenhanced itself: a dense cyst');
+  t.equal(onNative(hu(60), change(0.3)), 'solid');
+  t.equal(onNative(hu(20, 0.3, 0.02)), null, 'unenhanced itself: calcification, no vessels');
+  t.equal(onNative(hu(60)), null, 'one phase');
+  t.equal(said(hu(60), change(0.1), null, hu(60), 'np'), null, 'two enhanced phases');
   const empty: Intensities = { ...hu(0), voxels: 0, median: null, fatFraction: null };
   t.equal(said(empty), null, 'nothing to judge');
   const { because } = secondOpinion(

@@ -235,7 +235,8 @@ t.test('class: two phases, the mask as last channel, in training too', async (ta
     const later = check(await values, `training ${k}`);
     tap.ok(later > 0.15 && later < 0.6, `${later} from phase to phase`);
   }
-  const { network } = await loadNetwork(weights, { device: d });
+  const { network, metadata } = await loadNetwork(weights, { device: d });
+  tap.same(metadata.preprocessing.channels, ['CMP', 'NP'], 'the file names the phases');
   using before = makeNetwork(preset.architecture, { device: d, seed: preset.seed });
   const [was, is] = await Promise.all(
     [before, network].map((net) => net.tensor('conv1.weight').data()),

@@ -83,6 +83,7 @@ function weighted(r: Random, weights: readonly number[]): number {
 }
 
 function kindOf(r: Random, massClass: MassClass): MassKind {
+  // One in twenty is without macroscopic fat, as in patients: the one kind that its class's definition does not tell.
   if (massClass === 'aml') return r.chance(0.05) ? 'fat-poor aml' : 'aml';
   if (massClass === 'cystic')
     return (['simple cyst', 'hyperdense cyst', 'septated cyst'] as const)[
