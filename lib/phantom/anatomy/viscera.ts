@@ -142,10 +142,7 @@ function spleen(body: Body): void {
     );
   if (r.chance(0.5)) besideSpine(body, r, 1, paint);
   if (r.chance(0.12))
-    scene.ellipsoid(
-      { centre: [x - 40, middle + 15, r.uniform(20, 60)], radii: [7, 7, 7] },
-      paint,
-    );
+    scene.ellipsoid({ centre: [x - 40, middle + 15, r.uniform(20, 60)], radii: [7, 7, 7] }, paint);
 }
 
 /**
