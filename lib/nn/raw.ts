@@ -64,6 +64,14 @@ export interface RawLayer {
   products: Products;
 }
 
+/** A transposed convolution with kernel and stride 2 before a convolution, as one operation with it. */
+export interface RawUp {
+  weight: Tensor;
+  bias?: Tensor | undefined;
+}
+
+export const upOptions = (up: RawUp | undefined) => ({ upWeight: up?.weight, upBias: up?.bias });
+
 export interface RawNorm {
   gamma: Tensor;
   beta: Tensor;
@@ -75,15 +83,16 @@ const NONE = [0, 0, 0] as [number, number, number];
 
 /**
  * 3x3x3 convolution of what `from`, followed by `second` along the channels, is loaded as; its instance norm becomes coefficients for the
- * next load.
+ * next load. With `up` it is of what {@link rawUp} makes of `from`; not while a tape records.
  */
 export function rawConvolution(
   from: Raw,
-  layer: RawLayer & { second?: Raw | undefined; norm: RawNorm },
+  layer: RawLayer & { second?: Raw | undefined; up?: RawUp | undefined; norm: RawNorm },
 ): Raw {
   const { gamma, beta, eps } = layer.norm;
   const conv = layerOf(from, layer, ONE, layer.second);
-  const [tensor, sums] = convolve(conv, { statistics: true, out: '' }) as [Tensor, Tensor];
+  const result = { statistics: true, out: '' } as const;
+  const [tensor, sums] = convolve(conv, { ...result, ...upOptions(layer.up) }) as [Tensor, Tensor];
   const { device } = tensor;
   const [, d, h, w] = tensor.shape as [number, number, number, number];
   const fields = { sums, gamma, beta, count: d * h * w, eps, wantStatistics: recording() };
@@ -166,7 +175,10 @@ function layerOf(
   };
 }
 
-function convolve(conv: Conv3dLayer, result: { statistics: boolean; out: 'f32' | '' }) {
+function convolve(
+  conv: Conv3dLayer,
+  result: { statistics: boolean; out: 'f32' | '' } & Partial<ReturnType<typeof upOptions>>,
+) {
   const { load, geometry, ...rest } = conv;
   return conv.x.device.run('conv3d', { ...rest, ...load, ...geometry, ...result });
 }

@@ -13,7 +13,16 @@ import {
   type NetworkOptions,
   type Products,
 } from './network.js';
-import { convolutionBeforeNorm, type Raw, rawConvolution, rawHead, rawPool, rawUp } from './raw.js';
+import {
+  convolutionBeforeNorm,
+  type Raw,
+  type RawUp,
+  rawConvolution,
+  rawHead,
+  rawPool,
+  rawUp,
+  upOptions,
+} from './raw.js';
 
 /** What a {@link UNet3D} is made of: plain data. */
 export interface UNet3DConfig {
@@ -81,7 +90,8 @@ export class UNet3D extends Network<Complete> {
 
   /**
    * Norm and activation are applied when the next operation loads a raw convolution output, skips stay raw too, the concatenation is two
-   * sources of one convolution, and every tensor is freed after its last use. What is held at most: three tensors of the finest level.
+   * sources of one convolution (on a GPU in 16 bits with the up-sampling in it), and every tensor is freed after its last use. What is held
+   * at most: three tensors of the finest level.
    */
   override infer(x: Tensor, options: InferOptions = {}): Tensor {
     const products = { precision: this.precisionOf(options), algorithm: options.algorithm };
@@ -103,8 +113,8 @@ export class UNet3D extends Network<Complete> {
     const skips: Raw[] = [];
     let raw: Raw = { tensor: x };
     const free = ({ tensor }: Raw) => frees && tensor !== x && tensor.dispose();
-    const next = (name: string, from: Raw, second?: Raw): Raw => {
-      const to = this.#rawBlock(name, from, products, second);
+    const next = (name: string, from: Raw, second?: Raw, up?: RawUp): Raw => {
+      const to = this.#rawBlock(name, from, products, second, up);
       free(from);
       if (second) free(second);
       return to;
@@ -116,10 +126,16 @@ export class UNet3D extends Network<Complete> {
       raw = { tensor: rawPool(raw, slope) };
     }
     const deep: Tensor[] = [];
+    // Elsewhere the up-sampled tensor is stored in any case, and as an operation of its own it lets go of what it is made of.
+    const tensorCores = x.device.kind !== 'cpu' && (products.precision ?? 'fp32') !== 'fp32';
     for (let k = 0; k < channels.length - 1; k++) {
-      const up = rawUp(raw, layer(`up.${k}`));
-      free(raw);
-      raw = next(`decoder.${k}.0`, { tensor: up }, skips.pop());
+      if (tensorCores && !recording()) {
+        raw = next(`decoder.${k}.0`, raw, skips.pop(), layer(`up.${k}`));
+      } else {
+        const up = rawUp(raw, layer(`up.${k}`));
+        free(raw);
+        raw = next(`decoder.${k}.0`, { tensor: up }, skips.pop());
+      }
       for (let i = 1; i < convolutions.decoder; i++) raw = next(`decoder.${k}.${i}`, raw);
       const level = channels.length - 3 - k;
       if (level >= 0 && level < heads) deep.unshift(rawHead(raw, layer(`deep.${level}`)));
@@ -160,7 +176,7 @@ export class UNet3D extends Network<Complete> {
   }
 
   /** The convolution alone, with the norm and activation of its input on load and the coefficients of its own norm beside it. */
-  #rawBlock(name: string, from: Raw, products: Products, second?: Raw): Raw {
+  #rawBlock(name: string, from: Raw, products: Products, second?: Raw, up?: RawUp): Raw {
     const { slope, norm } = this.config;
     const weight = this.tensor(`${name}.conv.weight`);
     const { gamma, beta } = this.#norm(name);
@@ -168,14 +184,14 @@ export class UNet3D extends Network<Complete> {
       // The norm takes a bias away again; until then it would take the place of digits in 16 bits. Only its gradient, zeros, asks for it.
       const bias = recording() ? this.#bias(name) : {};
       return rawConvolution(from, {
-        ...{ weight, ...bias, slope, products, second },
+        ...{ weight, ...bias, slope, products, second, up },
         norm: { gamma, beta, eps: EPSILON },
       });
     }
     const { mean: runningMean, variance: runningVar } = this.#running(name);
     const options = {
       ...{ ...products, ...this.#bias(name), padding: 1, slope },
-      ...{ scale: from.scale, shift: from.shift },
+      ...{ scale: from.scale, shift: from.shift, ...upOptions(up) },
       ...{ second: second?.tensor, secondScale: second?.scale, secondShift: second?.shift },
     };
     const fixed = { gamma, beta, runningMean, runningVar, eps: EPSILON };

@@ -2,6 +2,7 @@
 //
 // FLOPs 2 * N * outputs * taps * Cin * Cout; least bytes: one read of x and w, one write of y.
 // Brought into the gather of convolution.h, by the algorithm of convolution_algorithm.cpp; other types than f32 as rounded.h says.
+// An up-sampled source is made first, as a tensor of its own.
 #include "cpu/convolution.h"
 #include "cpu/rounded.h"
 #include "ops/ops.h"
@@ -10,6 +11,8 @@ namespace rvx::cpu {
 
 template <>
 void run(const Conv3d& op, Context& cx) {
+  if (op.upWeight)
+    return runUpApart(op, cx, [](const auto& part, Context& own) { run(part, own); });
   const Shape &s = op.x.shape(), &w = op.weight.shape(), &out = op.y.shape;
   Gather g;
   g.samples = s[0];
