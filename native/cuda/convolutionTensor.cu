@@ -78,7 +78,7 @@ void convolveTensor(const TensorConvolution& c, Context& cx) {
   const Dim3 grid{static_cast<unsigned>(tile.blocks),
                   static_cast<unsigned>(p.weightRows / tile.blockN()),
                   static_cast<unsigned>(tile.splits)};
-  const TensorKernel kernel = up                          ? upKernel(c.operand, tile)
+  const TensorKernel kernel = up                         ? upKernel(c.operand, tile)
                               : c.operand == DType::bf16 ? bf16Kernel(tile)
                                                          : f16Kernel(tile);
   const auto threads = static_cast<unsigned>(tile.threads());

@@ -285,12 +285,13 @@ bool paysUp(const TensorConvolution& c, const TensorTile& t) {
   const double stored = c.sourceType == DType::f32 ? 4 : 2;
   const double x = voxels / 8 * c.up.source.channels * stored;
   const double made = voxels * c.source[0].channels * stored;
-  const double rest = voxels * c.source[1].channels * stored +
-                      voxels * c.cout * (c.y->dtype == DType::f32 ? 4 : 2);
+  const double rest =
+      voxels * c.source[1].channels * stored + voxels * c.cout * (c.y->dtype == DType::f32 ? 4 : 2);
   const double columns = divideUp(c.cout, t.blockN());
   const double main = voxels * columns * t.blockN() * t.items * t.channels8 * 8;
   // Each tap's voxels in the halo, in warps of 32 rows.
-  const double rows = divideUp(divideUp(t.haloD, 2) * divideUp(t.haloH, 2) * divideUp(t.haloW, 2), 32) * 32;
+  const double rows =
+      divideUp(divideUp(t.haloD, 2) * divideUp(t.haloH, 2) * divideUp(t.haloW, 2), 32) * 32;
   const double up = 8.0 * t.up.chunks * 32 * t.firstChannels8 * 8;
   const double fused = time(x + rest, main + columns * rows * up);
   return fused <= 0.9 * (time(x + made, voxels / 8 * up) + time(made + rest, main));
@@ -303,7 +304,7 @@ std::optional<TensorTile> planUp(const TensorConvolution& c, const Chip& chip) {
   bool dense = t.rowsShared && t.splits == 1 && t.columns <= 4;
   for (const TensorAxis& a : c.axis)
     dense = dense && a.classes == 1 && a.step == 1 && a.in > 0 && a.in % 2 == 0;
-  if (!dense || c.up.source.channels == 0) return std::nullopt;
+  if (!dense || c.up.source.channels == 0 || c.source[0].channels == 0) return std::nullopt;
   const int blocks = blocksAtOnce(t);
   t.up.haloD = t.haloD / 2 + 1, t.up.haloH = t.haloH / 2 + 1, t.up.haloW = t.haloW / 2 + 1;
   t.up.chunks = divideUp(c.up.source.channels, 32);

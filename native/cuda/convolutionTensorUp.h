@@ -21,7 +21,8 @@ RVX_DEVICE void stageCoarse(const TensorPass& p, const TensorPlace& at, uint4* c
   const int inD = p.axisD.in / 2, inH = p.axisH.in / 2, inW = p.axisW.in / 2;
   const auto voxel = [&](int slot) {
     const int row = slot / u.haloW, plane = row / u.haloH;
-    const int d = fromD + plane, h = fromH + row - plane * u.haloH, w = fromW + slot - row * u.haloW;
+    const int d = fromD + plane, h = fromH + row - plane * u.haloH,
+              w = fromW + slot - row * u.haloW;
     const bool inside = d >= 0 && d < inD && h >= 0 && h < inH && w >= 0 && w < inW;
     return inside ? (d * inH + h) * inW + w : -1;
   };

@@ -4,7 +4,7 @@ import { type Device, gradients, ops, type Tensor } from 'renvox';
 import t, { type Test } from 'tap';
 import { native } from '#lib/native.js';
 import { concatenated, convolve, moments, transposed } from './convolution-naive.js';
-import { agrees, generator, onEveryDevice, randomArray, sameBits } from './harness.js';
+import { agrees, generator, onEveryDevice, randomArray, sameBits, simulated } from './harness.js';
 import {
   codeOf,
   image,
@@ -89,7 +89,11 @@ function prepared(device: Device, c: Case, precision: Precision, seed: number) {
     },
     truth: () => {
       const a = loaded(roundedImage(x, stored), type, normed ? load : undefined);
-      const data = transposed(a, roundedImage(upWeight, type), biases ? upBias : randomless(c.up));
+      const data = transposed(
+        a,
+        roundedImage(upWeight, type),
+        biases ? upBias : new Float32Array(c.up),
+      );
       const up = roundedImage({ shape: [...fine, c.up], data }, type);
       const b = second && loaded(roundedImage(second, stored), type, normed2 ? load2 : undefined);
       return convolve(
@@ -105,7 +109,6 @@ function prepared(device: Device, c: Case, precision: Precision, seed: number) {
     },
   };
 }
-const randomless = (n: number) => new Float32Array(n);
 
 /** What sums add up to in another order, and what that turns over when the up-sampled source is rounded. */
 const tolerances = { fp32: 3e-6, bf16: 3e-4, fp16: 3e-5 };
@@ -121,7 +124,7 @@ async function check(
 ): Promise<boolean> {
   const what = `${precision} ${title(c)}`;
   const { one, two, truth } = prepared(device, c, precision, seed);
-  const simulator = (device.kind as string) === 'cuda-sim' ? native().simulator : undefined;
+  const simulator = simulated(device) ? native().simulator : undefined;
   await device.drain();
   simulator?.count(1);
   const { y, sums } = one();
@@ -142,8 +145,7 @@ async function check(
 }
 
 /** A simulated GPU with the shared memory of a large one. */
-const large = (device: Device): boolean =>
-  (device.kind as string) === 'cuda-sim' && device.info.capability === 90;
+const large = (device: Device): boolean => simulated(device) && device.info.capability === 90;
 
 const flat = { kernel: [1, 3, 1] as [number, number, number] };
 
