@@ -34,6 +34,8 @@ interface Convolution {
   cin: number;
   cout: number;
   second?: number;
+  /** Channels of the tensor of half the size that the first source is made of, in the same operation. */
+  up?: number;
   kernel?: number;
   stride?: number;
   dilation?: number;
@@ -55,14 +57,17 @@ function convolution(c: Convolution): Layer {
   const inBytes = c.input === 'f32' ? 4 : HALF;
   const outBytes = c.output === 'f32' ? 4 : HALF;
   const weights = kernel ** 3 * (cin + second) * cout;
+  const coarse = scaled(c.size, 1 / 2);
+  const upWeights = c.up ? 8 * c.up * cin : 0;
+  const first = c.up ? voxels(coarse) * c.up : voxels(kernel === 1 ? out : c.size) * cin;
   return {
     name: c.name,
     // Of one tap a stride skips voxels.
     leastBytes:
-      voxels(kernel === 1 ? out : c.size) * (cin + second) * inBytes +
+      (first + voxels(kernel === 1 ? out : c.size) * second) * inBytes +
       voxels(out) * cout * outBytes * (c.pool ? 9 / 8 : 1) +
-      weights * HALF,
-    usefulFlops: 2 * weights * voxels(out),
+      (weights + upWeights) * HALF,
+    usefulFlops: 2 * (weights * voxels(out) + upWeights * voxels(coarse)),
     prepare(device) {
       const shape = [cout, cin + second, kernel, kernel, kernel];
       const weight = device.full(shape, 0.1);
@@ -70,8 +75,12 @@ function convolution(c: Convolution): Layer {
         scale: device.full([1, channels], 1.1),
         shift: device.full([1, channels], 0.1),
       });
-      const x = image(device, c.size, cin, c.input ?? 'bf16');
-      const loads = c.load ? { ...load(cin), slope: c.slope ?? 0.01 } : {};
+      const x = image(device, c.up ? coarse : c.size, c.up ?? cin, c.input ?? 'bf16');
+      const up = c.up && {
+        upWeight: device.full([c.up, cin, 2, 2, 2], 0.1),
+        upBias: device.full([cin], 0.1),
+      };
+      const loads = c.load || c.up ? { ...load(c.up ?? cin), slope: c.slope ?? 0.01 } : {};
       const skip = second
         ? {
             second: image(device, c.size, second, 'bf16'),
@@ -85,6 +94,7 @@ function convolution(c: Convolution): Layer {
         ...{ precision: 'bf16' as const, out: c.output ?? ('bf16' as const) },
         ...loads,
         ...skip,
+        ...up,
         ...(second ? { slope: c.slope ?? 0.01 } : {}),
       };
       const poolSign = device.full([cout], 1);
@@ -141,7 +151,10 @@ function up(name: string, size: Size, cin: number, cout: number): Layer {
   };
 }
 
-/** A U-Net of 16..256 channels on 128^3 with instance norm, as UNet3D.infer runs it. */
+/**
+ * A U-Net of 16..256 channels on 128^3 with instance norm, as UNet3D.infer runs it. The up-sampling of the finest level is made in the
+ * convolution's tiles, that of the others by a kernel of its own (`planUp` of native/cuda/convolutionTensorPlan.cpp): one row, and two.
+ */
 export function unetLayers(): Layer[] {
   const channels = [16, 32, 64, 128, 256];
   const layers: Layer[] = [];
@@ -175,16 +188,15 @@ export function unetLayers(): Layer[] {
   for (let level = channels.length - 2; level >= 0; level--) {
     const c = channels[level] as number;
     const size = scaled(cube(128), 1 / 2 ** level);
+    const below = channels[level + 1] as number;
+    const first = { size, cin: c, second: c, cout: c, statistics: true };
     layers.push(
-      up(`unet/up${level}/convTranspose3d`, scaled(size, 1 / 2), channels[level + 1] as number, c),
-      convolution({
-        name: `unet/d${level}a/conv3d`,
-        size,
-        cin: c,
-        second: c,
-        cout: c,
-        statistics: true,
-      }),
+      ...(level > 0
+        ? [
+            up(`unet/up${level}/convTranspose3d`, scaled(size, 1 / 2), below, c),
+            convolution({ name: `unet/d${level}a/conv3d`, ...first }),
+          ]
+        : [convolution({ name: 'unet/up0+d0a/conv3d', ...first, up: below })]),
       convolution({
         name: `unet/d${level}b/conv3d`,
         size,

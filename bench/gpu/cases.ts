@@ -164,6 +164,20 @@ export function cases(d: Device, size: Size): Case[] {
         };
       });
   for (const precision of ['fp32', 'bf16', 'fp16'] as const)
+    add(`conv3d up 32->16+16->16 ${precision}`, () => {
+      const out = ({ fp32: 'f32', bf16: 'bf16', fp16: 'f16' } as const)[precision];
+      const x = ops.cast(random([2, ...half, 32], 1), out);
+      const second = ops.cast(random([2, ...half.map((n) => 2 * n), 16], 2), out);
+      const [weight, upWeight] = [random([16, 32, 3, 3, 3], 3), random([32, 16, 2, 2, 2], 4)];
+      const [scale, shift] = [random([2, 32], 5), random([2, 32], 6)];
+      const fused = { upWeight, upBias: random([16], 7), second, scale, shift, slope: 0.01 };
+      return () => {
+        const options = { ...fused, padding: 1, precision, out, statistics: true } as const;
+        const { y, sums } = ops.conv3d(x, weight, options);
+        return [y, sums];
+      };
+    });
+  for (const precision of ['fp32', 'bf16', 'fp16'] as const)
     add(`convTranspose3d 32->16 ${precision}`, () => {
       const x = random([2, ...half, 32], 1);
       const weight = random([32, 16, 2, 2, 2], 2);

@@ -73,6 +73,14 @@ export interface RawLayer {
   products: Products;
 }
 
+/** A transposed convolution with kernel and stride 2 before a convolution, as one operation with it. */
+export interface RawUp {
+  weight: Tensor;
+  bias?: Tensor | undefined;
+}
+
+export const upOptions = (up: RawUp | undefined) => ({ upWeight: up?.weight, upBias: up?.bias });
+
 export interface RawNorm {
   gamma: Tensor;
   beta: Tensor;
@@ -84,17 +92,23 @@ const NONE = [0, 0, 0] as [number, number, number];
 
 /**
  * 3x3x3 convolution of what `from`, followed by `second` along the channels, is loaded as; its instance norm becomes coefficients for the
- * next load. With `pool` the output is pooled too; training pools by {@link rawPool}, whose indices its gradient needs.
+ * next load. With `pool` the output is pooled too; training pools by {@link rawPool}, whose indices its gradient needs. With `up` it is of what
+ * {@link rawUp} makes of `from`; not while a tape records.
  */
 export function rawConvolution(
   from: Raw,
-  layer: RawLayer & { second?: Raw | undefined; norm: RawNorm; pool?: boolean },
+  layer: RawLayer & {
+    second?: Raw | undefined;
+    up?: RawUp | undefined;
+    norm: RawNorm;
+    pool?: boolean;
+  },
 ): RawAndPooled {
   const { gamma, beta, eps } = layer.norm;
   const conv = layerOf(from, layer, ONE, layer.second);
   const poolSign = layer.pool ? gamma : undefined;
-  const results = convolve(conv, { statistics: true, out: '', poolSign });
-  const [tensor, sums, pooled] = results as [Tensor, Tensor, Tensor | null];
+  const result = { statistics: true, out: '', poolSign, ...upOptions(layer.up) } as const;
+  const [tensor, sums, pooled] = convolve(conv, result) as [Tensor, Tensor, Tensor | null];
   const { device } = tensor;
   const [, d, h, w] = tensor.shape as [number, number, number, number];
   const fields = { sums, gamma, beta, count: d * h * w, eps, wantStatistics: recording() };
@@ -176,7 +190,7 @@ function layerOf(
   };
 }
 
-interface Results {
+interface Results extends Partial<ReturnType<typeof upOptions>> {
   statistics: boolean;
   out: 'f32' | '';
   poolSign?: Tensor | undefined;

@@ -17,10 +17,12 @@ import {
   convolutionBeforeNorm,
   type Raw,
   type RawAndPooled,
+  type RawUp,
   rawConvolution,
   rawHead,
   rawPool,
   rawUp,
+  upOptions,
 } from './raw.js';
 
 /** What a {@link UNet3D} is made of: plain data. */
@@ -51,6 +53,8 @@ const EPSILON = 1e-5;
 
 interface BlockOptions {
   second?: Raw | undefined;
+  /** Up-sampling of what it is of, in one operation with it. */
+  up?: RawUp | undefined;
   /** Whether the output is pooled too. */
   pool?: boolean;
 }
@@ -95,7 +99,8 @@ export class UNet3D extends Network<Complete> {
 
   /**
    * Norm and activation are applied when the next operation loads a raw convolution output, skips stay raw too and are pooled as they are made,
-   * the concatenation is two sources of one convolution, and every tensor is freed after its last use. What is held at most: three tensors of the finest level.
+   * the concatenation is two sources of one convolution (on a GPU in 16 bits with the up-sampling in it), and every tensor is freed after its
+   * last use. What is held at most: three tensors of the finest level.
    */
   override infer(x: Tensor, options: InferOptions = {}): Tensor {
     const products = { precision: this.precisionOf(options), algorithm: options.algorithm };
@@ -134,10 +139,17 @@ export class UNet3D extends Network<Complete> {
     for (let i = 0; i < convolutions.encoder; i++)
       raw = next(`encoder.${channels.length - 1}.${i}`, raw);
     const deep: Tensor[] = [];
+    // Elsewhere the up-sampled tensor is stored in any case, and as an operation of its own it lets go of what it is made of.
+    const tensorCores = x.device.kind !== 'cpu' && (products.precision ?? 'fp32') !== 'fp32';
     for (let k = 0; k < channels.length - 1; k++) {
-      const up = rawUp(raw, layer(`up.${k}`));
-      free(raw);
-      raw = next(`decoder.${k}.0`, { tensor: up }, { second: skips.pop() });
+      const second = skips.pop();
+      if (tensorCores && !recording()) {
+        raw = next(`decoder.${k}.0`, raw, { second, up: layer(`up.${k}`) });
+      } else {
+        const up = rawUp(raw, layer(`up.${k}`));
+        free(raw);
+        raw = next(`decoder.${k}.0`, { tensor: up }, { second });
+      }
       for (let i = 1; i < convolutions.decoder; i++) raw = next(`decoder.${k}.${i}`, raw);
       const level = channels.length - 3 - k;
       if (level >= 0 && level < heads) deep.unshift(rawHead(raw, layer(`deep.${level}`)));
@@ -179,7 +191,7 @@ export class UNet3D extends Network<Complete> {
 
   /** The convolution alone, with the norm and activation of its input on load and the coefficients of its own norm beside it. */
   #rawBlock(name: string, from: Raw, products: Products, also: BlockOptions): RawAndPooled {
-    const { second, pool = false } = also;
+    const { second, up, pool = false } = also;
     const { slope, norm } = this.config;
     const weight = this.tensor(`${name}.conv.weight`);
     const { gamma, beta } = this.#norm(name);
@@ -187,14 +199,14 @@ export class UNet3D extends Network<Complete> {
       // The norm takes a bias away again; until then it would take the place of digits in 16 bits. Only its gradient, zeros, asks for it.
       const bias = recording() ? this.#bias(name) : {};
       return rawConvolution(from, {
-        ...{ weight, ...bias, slope, products, second, pool },
+        ...{ weight, ...bias, slope, products, second, up, pool },
         norm: { gamma, beta, eps: EPSILON },
       });
     }
     const { mean: runningMean, variance: runningVar } = this.#running(name);
     const options = {
       ...{ ...products, ...this.#bias(name), padding: 1, slope, pool },
-      ...{ scale: from.scale, shift: from.shift },
+      ...{ scale: from.scale, shift: from.shift, ...upOptions(up) },
       ...{ second: second?.tensor, secondScale: second?.scale, secondShift: second?.shift },
     };
     const fixed = { gamma, beta, runningMean, runningVar, eps: EPSILON };

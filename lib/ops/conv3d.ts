@@ -31,6 +31,15 @@ export interface Conv3dOptions {
   secondShift?: Tensor | undefined;
   /** Slope for negative values of a source with a scale. Default 1: none. */
   slope?: number | undefined;
+  /**
+   * f32 [C, Cup, 2, 2, 2]: the first source is not x but its transposed convolution with kernel and stride 2 ({@link convTranspose3d}), of Cup
+   * channels and twice x's size, rounded to the precision; `scale`, `shift` and `slope` apply to x. `second` has the size [N, 2D, 2H, 2W] too.
+   * The result has the bits of the two operations; on a GPU's tensor cores that source is not stored where that pays. x is f32 or of the type
+   * of the precision.
+   */
+  upWeight?: Tensor | undefined;
+  /** With `upWeight`, f32 [Cup]: outside of the volume the source is 0 all the same. */
+  upBias?: Tensor | undefined;
   /** Also returns mean and sum of squared deviations of every channel of the result. */
   statistics?: boolean | undefined;
   /**
@@ -79,10 +88,10 @@ export interface Conv3dWithPool {
  * weight[co,ci,k] * x[n, o*stride - padding + k*dilation, ci], with x = 0 outside.
  *
  * Differentiable with respect to x, second, weight and bias, with products of the same precision and f32 gradients; not together with
- * a scale or a poolSign, nor where x is stored in 16 bits.
+ * a scale, a poolSign or `upWeight`, nor where x is stored in 16 bits.
  *
  * @param x - f32, bf16 or f16 [N, D, H, W, C]
- * @param weight - f32 [Cout, Cin, kD, kH, kW]; Cin counts the channels of `second` too
+ * @param weight - f32 [Cout, Cin, kD, kH, kW]; Cin counts the channels of `second` too, and those of `upWeight` instead of x's
  * @returns [N, D', H', W', Cout] with D' = floor((D + 2*padding - dilation*(kD - 1) - 1) / stride) + 1
  * @throws RenvoxError ShapeMismatch (of a pool too, whose window does not fit into a result that is one voxel wide), DtypeMismatch,
  * DeviceMismatch, InvalidArgument
@@ -110,10 +119,11 @@ export function conv3d(
 ): Tensor | { y: Tensor; sums?: Tensor; pooled?: Tensor } {
   const geometry = check(x, weight, options);
   const { bias, second, scale, shift, secondScale, secondShift, slope, statistics } = options;
-  const { precision = 'fp32', out, algorithm = 'auto', poolSign } = options;
+  const { upWeight, upBias, precision = 'fp32', out, algorithm = 'auto', poolSign } = options;
   const device = x.device;
   const [y, sums, pooled] = device.run('conv3d', {
-    ...{ x, weight, bias, second, scale, shift, secondScale, secondShift, poolSign },
+    ...{ x, weight, bias, second, scale, shift, secondScale, secondShift },
+    ...{ upWeight, upBias, poolSign },
     ...geometry,
     slope: slope ?? 1,
     statistics: statistics ?? false,
@@ -131,6 +141,11 @@ export function conv3d(
       throw new RenvoxError(
         'InvalidArgument',
         'conv3d has no gradient together with a poolSign; pool by maxPool3d',
+      );
+    if (upWeight)
+      throw new RenvoxError(
+        'InvalidArgument',
+        'conv3d has no gradient together with upWeight; apply convTranspose3d as an operation of its own',
       );
     if (x.dtype !== 'f32')
       throw new RenvoxError(
@@ -152,7 +167,8 @@ function check(x: Tensor, weight: Tensor, options: Partial<Conv3dPoolOptions>) {
   const { bias, second, scale, shift, secondScale, secondShift, slope, poolSign } = options;
   checkTensor('conv3d', 'x', x, { rank: 5, dtype: ['f32', 'bf16', 'f16'] });
   checkTensor('conv3d', 'weight', weight, { rank: 5, dtype: 'f32' });
-  const [n, d, h, w, c] = x.shape as [number, number, number, number, number];
+  checkLoad('scale', scale, 'shift', shift, [x.shape[0] as number, x.shape[4] as number]);
+  const [n, d, h, w, c] = sourceShape(x, options);
   let channels = c;
   if (second) {
     checkTensor('conv3d', 'second', second, { rank: 5, dtype: x.dtype });
@@ -165,7 +181,6 @@ function check(x: Tensor, weight: Tensor, options: Partial<Conv3dPoolOptions>) {
       'InvalidArgument',
       'Expected parameter second of conv3d together with secondScale and secondShift',
     );
-  checkLoad('scale', scale, 'shift', shift, [n, c]);
   if (slope !== undefined) checkNumber('conv3d', 'slope', slope);
   checkChoice('conv3d', 'precision', options.precision, ['fp32', 'bf16', 'fp16']);
   checkChoice('conv3d', 'out', options.out, ['f32', 'bf16', 'f16']);
@@ -187,8 +202,8 @@ function check(x: Tensor, weight: Tensor, options: Partial<Conv3dPoolOptions>) {
     if (!(reach >= 1 && s + 2 * (padding[i] as number) >= reach))
       throw new RenvoxError(
         'ShapeMismatch',
-        `Expected a kernel that fits into x of conv3d but received weight ${text(weight.shape)} with dilation ${text(dilation)} and padding ${text(padding)} for x ${text(x.shape)}`,
-        { shape: x.shape, weight: weight.shape, padding, dilation },
+        `Expected a kernel that fits into x of conv3d but received weight ${text(weight.shape)} with dilation ${text(dilation)} and padding ${text(padding)} for x ${text([n, d, h, w, c])}`,
+        { shape: [n, d, h, w, c], weight: weight.shape, padding, dilation },
       );
     if (poolSign && s + 2 * (padding[i] as number) < reach + (stride[i] as number))
       throw new RenvoxError(
@@ -208,6 +223,29 @@ function check(x: Tensor, weight: Tensor, options: Partial<Conv3dPoolOptions>) {
       { weight: weight.shape, stride, precision: options.precision },
     );
   return { stride, padding, dilation };
+}
+
+/** Of the first source: x, or what `upWeight` makes of it. */
+function sourceShape(x: Tensor, { upWeight, upBias, precision = 'fp32' }: Conv3dOptions) {
+  const [n, d, h, w, c] = x.shape as [number, number, number, number, number];
+  if (!upWeight) {
+    if (upBias)
+      throw new RenvoxError(
+        'InvalidArgument',
+        'Expected parameter upWeight of conv3d together with upBias',
+      );
+    return [n, d, h, w, c] as const;
+  }
+  checkTensor('conv3d', 'upWeight', upWeight, { rank: 5, dtype: 'f32' });
+  const cup = upWeight.shape[1] as number;
+  checkShape('conv3d', 'upWeight', upWeight, [c, cup, 2, 2, 2]);
+  if (upBias) {
+    checkTensor('conv3d', 'upBias', upBias, { rank: 1, dtype: 'f32' });
+    checkShape('conv3d', 'upBias', upBias, [cup]);
+  }
+  const products = ({ fp32: 'f32', bf16: 'bf16', fp16: 'f16' } as const)[precision];
+  checkTensor('conv3d', 'x', x, { dtype: ['f32', ...(products === 'f32' ? [] : [products])] });
+  return [n, 2 * d, 2 * h, 2 * w, cup] as const;
 }
 
 function checkLoad(

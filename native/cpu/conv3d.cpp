@@ -3,6 +3,7 @@
 // FLOPs 2 * N * outputs * taps * Cin * Cout; least bytes: one read of x and w, one write of y.
 // Brought into the gather of convolution.h, by the algorithm of convolution_algorithm.cpp; other types than f32 as rounded.h says.
 // Windows are pooled once the result is whole, which is 1.5 % of a U-Net's time (docs/cpu-convolution.md).
+// An up-sampled source is made first, as a tensor of its own.
 #include "core/pool.h"
 #include "cpu/convolution.h"
 #include "cpu/pool_windows.h"
@@ -34,6 +35,8 @@ void poolWindows(const Conv3d& op, const float* y, Context& cx) {
 
 template <>
 void run(const Conv3d& op, Context& cx) {
+  if (op.upWeight)
+    return runUpApart(op, cx, [](const auto& part, Context& own) { run(part, own); });
   const Shape &s = op.x.shape(), &w = op.weight.shape(), &out = op.y.shape;
   Gather g;
   g.samples = s[0];

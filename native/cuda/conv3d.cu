@@ -1,7 +1,8 @@
 // conv3d: y[n,o,co] = bias[co] + sum over taps k and channels ci of w[co,ci,k] * X[n, o*s-p+k*d, ci].
 //
 // FLOPs 2 * N * outputs * taps * Cin * Cout; least bytes: one read of x and w, one write of y. Products of bf16 or fp16 on tensor
-// cores (convolutionTensor.h), of f32 as convolutionExact.h says. Windows are pooled by the store of a tensor-core tile where it can,
+// cores (convolutionTensor.h), of f32 as convolutionExact.h says. An up-sampled source is made in the tiles where that pays
+// (convolutionTensorUp.h), else before, as a tensor of its own. Windows are pooled by the store of a tensor-core tile where it can,
 // else by a kernel behind it (convolutionPool.h).
 #include "cuda/convolutionExact.h"
 #include "cuda/convolutionPool.h"
@@ -15,15 +16,28 @@ namespace {
 // Returns whether the windows are pooled.
 bool convolve(const Conv3d& op, Context& cx) {
   const DType operand = op.type.operand();
+  // Also pools, as an operation of its own does.
+  const apart = [&] {
+    runUpApart(op, cx, [](const auto& part, Context& own) { run(part, own); });
+    return true;
+  };
   if (operand == DType::f32) {
+    if (op.upWeight) return apart();
     convolveExact(op, cx);
     return false;
   }
-  const Shape &s = op.x.shape(), &w = op.weight.shape(), &out = op.y.shape;
+  const Shape s = op.sourceShape(), &w = op.weight.shape(), &out = op.y.shape;
   TensorConvolution c;
   c.name = "conv3d";
   c.samples = tensorSize(s[0]);
-  c.source[0] = {op.x.data<void>(), tensorSize(s[4]), op.scale.data(), op.shift.data()};
+  const TensorSource x{op.x.data<void>(), tensorSize(op.x.shape()[4]), op.scale.data(),
+                       op.shift.data()};
+  if (op.upWeight) {
+    c.up = {x, &op.upWeight, op.upBias.data()};
+    c.source[0].channels = tensorSize(s[4]);
+  } else {
+    c.source[0] = x;
+  }
   if (op.second)
     c.source[1] = {op.second.data<void>(), tensorSize(op.second.shape()[4]), op.secondScale.data(),
                    op.secondShift.data()};
@@ -42,6 +56,7 @@ bool convolve(const Conv3d& op, Context& cx) {
   c.cout = tensorSize(w[0]);
   c.sums = op.sums.data();
   if (op.pooled) c.poolSign = op.poolSign.data(), c.pooled = &op.pooled;
+  if (op.upWeight && !makesUp(c, cx)) return apart();
   return convolveTensor(c, cx);
 }
 

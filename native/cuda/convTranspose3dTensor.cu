@@ -264,6 +264,26 @@ multiplyTransposed(Pass p) {
 
 }  // namespace
 
+TransposedWeights packedTransposed(const Input& weight, DType operand, Context& cx) {
+  const int64_t cin = weight.shape()[0], cout = weight.shape()[1];
+  const bool bf16 = operand == DType::bf16;
+  TransposedWeights w;
+  w.coutUnits = static_cast<int>((cout + 7) / 8);
+  w.chunks = std::max(1, static_cast<int>((cin + 31) / 32));
+  const int64_t units = int64_t{w.coutUnits} * kGroups * w.chunks * 32;
+  Buffer& buffer = *weight.tensor.buffer;
+  Companion& packed = buffer.companion({2, bf16, cin, cout}, static_cast<size_t>(units) * 16);
+  if (packed.made != buffer.written) {
+    launch(cx, "convTranspose3d/pack", blocksFor(units, kThreads), kThreads, 0,
+           bf16 ? &packTransposed<Bf16> : &packTransposed<F16>, weight.data(),
+           static_cast<uint4*>(packed.data), static_cast<int>(cin), static_cast<int>(cout),
+           w.coutUnits, w.chunks, units);
+    packed.made = buffer.written;
+  }
+  w.data = packed.data;
+  return w;
+}
+
 void convTranspose3dTensor(const ConvTranspose3d& op, Context& cx) {
   const DType operand = op.type.operand();
   requireTensorCores(cx, operand);
@@ -286,21 +306,11 @@ void convTranspose3dTensor(const ConvTranspose3d& op, Context& cx) {
   p.sizeW = static_cast<int>(s[3]);
   p.voxels = p.sizeD * p.sizeH * p.sizeW;
   p.tiles = (p.voxels + kRows - 1) / kRows;
-  p.cout = static_cast<int>(out[4]), p.coutUnits = (p.cout + 7) / 8;
+  const TransposedWeights weights = packedTransposed(op.weight, operand, cx);
+  p.cout = static_cast<int>(out[4]), p.coutUnits = weights.coutUnits;
   p.columnTiles = p.coutUnits;  // of 8 groups, as there are 8 parts
-  p.chunks = std::max(1, (p.source.channels + 31) / 32);
-
-  const int64_t units = int64_t{p.columnTiles} * kGroups * p.chunks * 32;
-  Buffer& buffer = *op.weight.tensor.buffer;
-  Companion& packed = buffer.companion({2, bf16, s[4], out[4]}, static_cast<size_t>(units) * 16);
-  if (packed.made != buffer.written) {
-    launch(cx, "convTranspose3d/pack", blocksFor(units, kThreads), kThreads, 0,
-           bf16 ? &packTransposed<Bf16> : &packTransposed<F16>, op.weight.data(),
-           static_cast<uint4*>(packed.data), p.source.channels, p.cout, p.coutUnits, p.chunks,
-           units);
-    packed.made = buffer.written;
-  }
-  p.weight = static_cast<const uint4*>(packed.data);
+  p.chunks = weights.chunks;
+  p.weight = static_cast<const uint4*>(weights.data);
 
   const unsigned rowBlocks = blocksFor(s[0] * p.tiles, 1);
   const auto shares = static_cast<int>(

@@ -12,6 +12,7 @@
 // Many tiles: as many blocks as the chip holds make a run of them each, and keep the weights where they fit. Few tiles: the steps
 // are shared by `splits` blocks, whose partial sums are added in order by convolutionTensorSums.cu. Limits: 2^31 voxels a sample,
 // compute capability 8.0 for bf16.
+#include "cuda/convTranspose3dTensor.h"
 #include "cuda/convolutionTensorKernel.h"
 #include "cuda/convolutionTensorPack.h"
 #include "cuda/convolutionTensorPool.h"
@@ -34,6 +35,10 @@ bool poolsOnStore(const TensorConvolution& c, const TensorTile& t) {
 
 }  // namespace
 
+bool makesUp(const TensorConvolution& c, Context& cx) {
+  return planUp(c, gpu(cx).chip()).has_value();
+}
+
 bool convolveTensor(const TensorConvolution& c, Context& cx) {
   const Chip& chip = gpu(cx).chip();
   require(c.operand != DType::bf16 || chip.atLeast(80), "InvalidArgument",
@@ -47,7 +52,8 @@ bool convolveTensor(const TensorConvolution& c, Context& cx) {
           "A convolution on tensor cores takes fewer than 2^31 voxels a sample and 65536 samples, "
           "not " +
               std::to_string(voxels) + " and " + std::to_string(c.samples));
-  const TensorTile tile = planTensor(c, chip);
+  const bool up = c.up.weight != nullptr;
+  const TensorTile tile = up ? planUp(c, chip).value() : planTensor(c, chip);
   TensorPass p{};
   p.tile = tile;
   p.axisD = c.axis[0], p.axisH = c.axis[1], p.axisW = c.axis[2];
@@ -60,6 +66,13 @@ bool convolveTensor(const TensorConvolution& c, Context& cx) {
   source(c.source[0], p.x, p.scale, p.shift, p.channels, p.copied, p.aligned);
   source(c.source[1], p.second, p.secondScale, p.secondShift, p.secondChannels, p.secondCopied,
          p.secondAligned);
+  if (up) {
+    source(c.up.source, p.up.x, p.up.scale, p.up.shift, p.up.channels, p.up.copied, p.up.aligned);
+    const TransposedWeights weights = packedTransposed(*c.up.weight, c.operand, cx);
+    p.up.weight = static_cast<const uint4*>(weights.data);
+    p.up.coutUnits = weights.coutUnits;
+    p.up.bias = c.up.bias;
+  }
   p.stored = storedAs(c.sourceType);
   p.slope = c.slope;
   p.weight = packedWeights(c, tile, cx);
@@ -76,7 +89,9 @@ bool convolveTensor(const TensorConvolution& c, Context& cx) {
   const Dim3 grid{static_cast<unsigned>(tile.blocks),
                   static_cast<unsigned>(p.weightRows / tile.blockN()),
                   static_cast<unsigned>(tile.splits)};
-  const TensorKernel kernel = c.operand == DType::bf16 ? bf16Kernel(tile) : f16Kernel(tile);
+  const TensorKernel kernel = up                         ? upKernel(c.operand, tile)
+                              : c.operand == DType::bf16 ? bf16Kernel(tile)
+                                                         : f16Kernel(tile);
   const auto threads = static_cast<unsigned>(tile.threads());
   if (tile.splits > 1) {
     const Workspace partials(cx, static_cast<size_t>(p.ySize) * tile.splits * sizeof(float));

@@ -34,10 +34,18 @@ struct TensorSource {
   const float *scale = nullptr, *shift = nullptr;  // [N, channels], or none
 };
 
+// What the first source is made of in the tiles, by a transposed convolution with kernel and stride 2: a tensor of half its size.
+struct TensorUp {
+  TensorSource source;
+  const Input* weight = nullptr;  // [Cin, Cout, 2, 2, 2]; none: the first source is there
+  const float* bias = nullptr;
+};
+
 struct TensorConvolution {
   const char* name = "";  // of the launches
   int samples = 1;
   std::array<TensorSource, 2> source;
+  TensorUp up;  // the first source has its channels, and no data
   DType sourceType = DType::f32, operand = DType::bf16;
   float slope = 1;
   std::array<TensorAxis, 3> axis;
@@ -63,5 +71,7 @@ TensorAxis gradientAxis(int in, int out, int taps, int stride, int padding, int 
 // FLOPs 2 * N * outputs * taps * Cin * Cout. Chooses the kernel by shape (convolutionTensorPlan.h). Returns whether the tile was one that
 // pools on store (convolutionTensorPool.h), so that `pooled` is made.
 bool convolveTensor(const TensorConvolution& c, Context& cx);
+// Whether convolveTensor makes `c.up`; where not, it is an operation of its own.
+bool makesUp(const TensorConvolution& c, Context& cx);
 
 }  // namespace rvx::cuda

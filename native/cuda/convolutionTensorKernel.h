@@ -2,12 +2,13 @@
 #pragma once
 #include "cuda/convolutionTensorPool.h"
 #include "cuda/convolutionTensorStore.h"
+#include "cuda/convolutionTensorUp.h"
 
 namespace rvx::cuda {
 
-template <class T, bool Shared, int Depth, int Columns>
-RVX_KERNEL_BLOCKS(32 * kTileWarps, Columns == 8 ? 2 : 3)
-multiply(TensorPass p) {
+// Up: the first source is made in the tiles.
+template <class T, bool Shared, int Depth, int Columns, bool Up>
+RVX_DEVICE void multiplyTiles(const TensorPass& p) {
   const TensorTile& t = p.tile;
   // Rows are shared by whole haloes of unpacked taps alone.
   const bool gathered = !Shared && t.gathered, packed = !Shared && t.packed > 1;
@@ -21,6 +22,7 @@ multiply(TensorPass p) {
   int* offsets = sharedMemory<int>(static_cast<unsigned>(t.voxelBytes()));
   int* indices = offsets + 2 * t.items;
   auto* raw = sharedMemory<uint16_t>(static_cast<unsigned>(t.tableBytes()));
+  auto* coarse = reinterpret_cast<uint4*>(raw);
   auto* haloes = sharedMemory<uint4>(static_cast<unsigned>(t.tableBytes() + t.rawBytes()));
   const int haloUnits = t.haloUnits(), itemUnits = 2 * t.blockN();
   uint4* weights = haloes + t.haloBuffers * haloUnits;
@@ -53,6 +55,10 @@ multiply(TensorPass p) {
       const Halo halo = haloOf(p, at, 0);
       for (int s = tid; s < t.slots; s += threads) sts(voxels + s, voxelOf(p, halo, s));
     }
+    if constexpr (Up) {
+      if (tile == firstTile) stageCoarse<T>(p, at, coarse);
+      cpAsyncWait<0>();
+    }
     syncBlock();  // also: the tile before has been read
 
     const auto fetch = [&](int step) {
@@ -61,9 +67,13 @@ multiply(TensorPass p) {
         fillWeights(p, chunk, firstItem(group), itemsOf(group), firstColumn, indices,
                     weightsAt(step));
       if (gathered || (!packed && (step == begin || group == 0))) {
-        const Halo halo = haloOf(p, at, gathered ? firstItem(group) : 0);
-        fillHalo<T>(p, at.sample, chunk, haloAt(step),
-                    [&](int s) { return gathered ? voxelOf(p, halo, s) : lds(voxels + s); });
+        if constexpr (Up) {
+          fillUpHalo<T>(p, at, chunk, coarse, haloAt(step), [&](int s) { return lds(voxels + s); });
+        } else {
+          const Halo halo = haloOf(p, at, gathered ? firstItem(group) : 0);
+          fillHalo<T>(p, at.sample, chunk, haloAt(step),
+                      [&](int s) { return gathered ? voxelOf(p, halo, s) : lds(voxels + s); });
+        }
       }
       cpAsyncCommit();
     };
@@ -82,7 +92,13 @@ multiply(TensorPass p) {
     for (int step = begin; step < end; ++step) {
       cpAsyncWait<0>();
       syncBlock();  // this step's data are there; all have done with the buffers that the next step's go to
-      if (step + 1 < end) fetch(step + 1);
+      if (step + 1 < end) {
+        fetch(step + 1);
+      } else if constexpr (Up) {
+        // All that is made of the coarse voxels is.
+        if (tile + 1 < endTile)
+          stageCoarse<T>(p, placeOf(p, static_cast<unsigned>(tile + 1)), coarse);
+      }
       const int group = step % t.groups;
       multiplyTile<T, Shared, Depth, Columns>(
           acc, haloAt(step) + lane.slot, weightsAt(step) + lane.weight,
@@ -108,6 +124,12 @@ multiply(TensorPass p) {
   }
 }
 
+template <class T, bool Shared, int Depth, int Columns>
+RVX_KERNEL_BLOCKS(32 * kTileWarps, Columns == 8 ? 2 : 3)
+multiply(TensorPass p) {
+  multiplyTiles<T, Shared, Depth, Columns, false>(p);
+}
+
 using TensorKernel = void (*)(TensorPass);
 template <class T>
 TensorKernel kernelOf(const TensorTile& t) {
@@ -119,5 +141,7 @@ TensorKernel kernelOf(const TensorTile& t) {
 // Made in files of their own, so that they are compiled side by side.
 TensorKernel bf16Kernel(const TensorTile& t);
 TensorKernel f16Kernel(const TensorTile& t);
+// Of tiles that make their first source.
+TensorKernel upKernel(DType operand, const TensorTile& t);
 
 }  // namespace rvx::cuda

@@ -131,7 +131,7 @@ bool layShared(TensorTile& t, unsigned most) {
 
 // Blocks that a multiprocessor holds at once, by the registers and shared memory of an H100.
 int blocksAtOnce(const TensorTile& t) {
-  const int byRegisters = t.columns == 8 ? 2 : 3;
+  const int byRegisters = t.columns == 8 || t.up.chunks > 0 ? 2 : 3;
   return std::max(1,
                   std::min(byRegisters, static_cast<int>((227u << 10) / (t.sharedBytes + 1024))));
 }
@@ -269,6 +269,53 @@ TensorTile planTensor(const TensorConvolution& c, const Chip& chip) {
   // Far more geometries than networks have: a program that tries shapes shall not grow for ever.
   if (known->size() >= 4096) known->clear();
   return known->emplace(std::move(key), searched(c, chip)).first->second;
+}
+
+namespace {
+
+// Bytes a second and products (multiplications and additions) of a H100, as bench/kernels.bench.ts counts rooflines.
+constexpr double kCopied = 3.0e12, kMultiplied = 800e12;
+
+// Whether a tile takes less time by its roofline than the transposed convolution and the convolution by theirs, by a tenth at least.
+bool paysUp(const TensorConvolution& c, const TensorTile& t) {
+  const auto time = [](double bytes, double products) {
+    return std::max(bytes / kCopied, 2 * products / kMultiplied);
+  };
+  const double voxels = double(t.sizeD) * t.sizeH * t.sizeW;
+  const double stored = c.sourceType == DType::f32 ? 4 : 2;
+  const double x = voxels / 8 * c.up.source.channels * stored;
+  const double made = voxels * c.source[0].channels * stored;
+  const double rest =
+      voxels * c.source[1].channels * stored + voxels * c.cout * (c.y->dtype == DType::f32 ? 4 : 2);
+  const double columns = divideUp(c.cout, t.blockN());
+  const double main = voxels * columns * t.blockN() * t.items * t.channels8 * 8;
+  // Each tap's voxels in the halo, in warps of 32 rows.
+  const double rows =
+      divideUp(divideUp(t.haloD, 2) * divideUp(t.haloH, 2) * divideUp(t.haloW, 2), 32) * 32;
+  const double up = 8.0 * t.up.chunks * 32 * t.firstChannels8 * 8;
+  const double fused = time(x + rest, main + columns * rows * up);
+  return fused <= 0.9 * (time(x + made, voxels / 8 * up) + time(made + rest, main));
+}
+
+}  // namespace
+
+std::optional<TensorTile> planUp(const TensorConvolution& c, const Chip& chip) {
+  TensorTile t = planTensor(c, chip);
+  bool dense = t.rowsShared && t.splits == 1 && t.columns <= 4;
+  for (const TensorAxis& a : c.axis)
+    dense = dense && a.classes == 1 && a.step == 1 && a.in > 0 && a.in % 2 == 0;
+  if (!dense || c.up.source.channels == 0 || c.source[0].channels == 0) return std::nullopt;
+  const int blocks = blocksAtOnce(t);
+  t.up.haloD = t.haloD / 2 + 1, t.up.haloH = t.haloH / 2 + 1, t.up.haloW = t.haloW / 2 + 1;
+  t.up.chunks = divideUp(c.up.source.channels, 32);
+  // Four planes of two voxels are stored at once: they meet no bank twice.
+  t.up.pitch = t.up.voxels();
+  while (t.up.pitch % 8 != 2) t.up.pitch++;
+  t.sharedBytes += static_cast<unsigned>(t.rawBytes());
+  if (t.sharedBytes > chip.sharedPerBlock || blocksAtOnce(t) < std::min(2, blocks) || !paysUp(c, t))
+    return std::nullopt;
+  if (t.resident) t.blocks = std::min(t.blocks, static_cast<int>(kProcessors) * blocksAtOnce(t));
+  return t;
 }
 
 }  // namespace rvx::cuda

@@ -6,9 +6,13 @@
 // memory in chunks of 16 channels: the halo tile as two planes [slot][8 channels], so that eight voxels side by side are 128
 // contiguous bytes and an ldmatrix of any tap's shift meets no bank twice. One item is a product over 16: a tap's two planes.
 //
+// An up-sampled source is made in the halo's planes from its coarse voxels, held beside them with all their channels (TensorUpTile).
+//
 // Up to eight input channels are not padded to 16: there is one plane, an item is two taps, and where 8 / channels > 1 so many
 // taps along W lie in one unit: slot w holds x[w], x[w + tapStep], .. (`packed` of them).
 #pragma once
+#include <optional>
+
 #include "cuda/convolutionTensor.h"
 #include "cuda/driver.h"
 #include "math/portable.h"
@@ -19,6 +23,15 @@ constexpr int kTileRows = 4;    // along H, of a warp
 constexpr int kTileWarps = 4;   // of a block
 constexpr int kChunk = 16;      // channels of a step
 constexpr int kUnitBytes = 16;  // 8 channels of a voxel, or of an output channel's weights
+
+// The coarse voxels that a halo's are made of, as planes [8 channels][voxel]; none where there is no up-sampled source.
+struct TensorUpTile {
+  int haloD = 0, haloH = 0, haloW = 0;
+  int pitch = 0;   // units of a plane
+  int chunks = 0;  // of 32 channels, four planes each
+  RVX_PORTABLE int voxels() const { return haloD * haloH * haloW; }
+  RVX_PORTABLE int bytes() const { return chunks * 4 * pitch * kUnitBytes; }
+};
 
 // The sizes that kernels need; all in voxels or slots of 16 bytes.
 struct TensorTile {
@@ -47,21 +60,27 @@ struct TensorTile {
       groups = 1;             // items come in units, units in groups: one group's weights at a time
   int steps = 1, splits = 1;  // steps are chunks x groups; the blocks along z share them
   unsigned sharedBytes = 0;
+  TensorUpTile up;
 
   RVX_PORTABLE int warpsM() const { return warpsD * warpsH * warpsW; }
   RVX_PORTABLE int threads() const { return 32 * warpsM() * warpsN; }
   RVX_PORTABLE int blockN() const { return 8 * columns * warpsN; }
-  // Bytes of shared memory: the voxel of each slot; offsets [item][2] and weights' indices [item] of taps; values before packing.
+  // Bytes of shared memory: the voxel of each slot; offsets [item][2] and weights' indices [item] of taps; values before packing or
+  // coarse voxels.
   RVX_PORTABLE int voxelBytes() const { return packed > 1 ? 0 : slots * 4; }
   RVX_PORTABLE int tableBytes() const { return (voxelBytes() + items * 12 + 127) / 128 * 128; }
   RVX_PORTABLE int rawBytes() const {
-    return packed > 1 ? (haloD * haloH * rawPitch * 2 + 127) / 128 * 128 : 0;
+    return packed > 1 ? (haloD * haloH * rawPitch * 2 + 127) / 128 * 128
+                      : (up.bytes() + 127) / 128 * 128;
   }
   RVX_PORTABLE int haloUnits() const { return paired ? slots : 2 * slots; }
 };
 
 // Output channels as packed: whole blocks.
 TensorTile planTensor(const TensorConvolution& c, const Chip& chip);
+
+// The same tile where it makes the up-sampled source `c.up`; none where that cannot be done or does not pay.
+std::optional<TensorTile> planUp(const TensorConvolution& c, const Chip& chip);
 
 inline int positionsOf(const TensorAxis& a, int r = 0) {
   return a.out - a.start - r <= 0 ? 0 : (a.out - a.start - r + a.spread - 1) / a.spread;

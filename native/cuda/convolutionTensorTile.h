@@ -7,6 +7,16 @@
 
 namespace rvx::cuda {
 
+// The tensor that an up-sampled source is made of.
+struct TensorUpPass {
+  const void* x;
+  const float *scale, *shift;
+  int channels, coutUnits;
+  bool copied, aligned;
+  const uint4* weight;  // packedTransposed
+  const float* bias;
+};
+
 // What a kernel knows, by value.
 struct TensorPass {
   TensorTile tile;
@@ -34,6 +44,7 @@ struct TensorPass {
   int tiles;              // parts of all samples
   const float* poolSign;  // [cout]
   void* pooled;           // as y; nullptr: the store pools nothing
+  TensorUpPass up;
 };
 
 // Which output voxels a block makes, by the number of its tile.
@@ -183,18 +194,16 @@ struct Lane8 {
   bool copied, aligned, normed;
   float scale[8], shift[8];
 };
-RVX_DEVICE Lane8 laneOf(const TensorPass& p, int sample, int unit) {
-  const bool second = unit >= p.tile.firstChannels8;
+RVX_DEVICE Lane8 laneFrom(const void* x, const float* scale, const float* shift, int channels,
+                          bool copied, bool aligned, int sample, int unit) {
   Lane8 l;
-  l.x = second ? p.second : p.x;
-  l.channels = second ? p.secondChannels : p.channels;
-  l.channel = (second ? unit - p.tile.firstChannels8 : unit) * 8;
+  l.x = x;
+  l.channels = channels;
+  l.channel = unit * 8;
   const int left = l.channels - l.channel;
   l.count = left > 8 ? 8 : left < 0 ? 0 : left;
-  l.copied = second ? p.secondCopied : p.copied;
-  l.aligned = second ? p.secondAligned : p.aligned;
-  const float* scale = second ? p.secondScale : p.scale;
-  const float* shift = second ? p.secondShift : p.shift;
+  l.copied = copied;
+  l.aligned = aligned;
   l.normed = scale != nullptr;
   const int64_t at = int64_t{sample} * l.channels + l.channel;
   RVX_UNROLL
@@ -204,6 +213,13 @@ RVX_DEVICE Lane8 laneOf(const TensorPass& p, int sample, int unit) {
     l.shift[j] = there ? ld(shift + at + j) : 0.0f;
   }
   return l;
+}
+RVX_DEVICE Lane8 laneOf(const TensorPass& p, int sample, int unit) {
+  const bool second = unit >= p.tile.firstChannels8;
+  return laneFrom(second ? p.second : p.x, second ? p.secondScale : p.scale,
+                  second ? p.secondShift : p.shift, second ? p.secondChannels : p.channels,
+                  second ? p.secondCopied : p.copied, second ? p.secondAligned : p.aligned, sample,
+                  second ? unit - p.tile.firstChannels8 : unit);
 }
 // S stored, T in shared memory. Channels that do not exist become zero: their scale and shift are.
 template <class S, class T>
@@ -242,16 +258,10 @@ RVX_DEVICE void fillPlane(const Lane8& l, float slope, int64_t sampleVoxels, uin
     }
   }
 }
-// The planes of a chunk by all threads: of two, even ones the first, odd ones the second, so that neighbours read neighbouring
-// channels.
+// The same from a source stored as the pass says, by asynchronous copies where nothing is done to it.
 template <class T, class Voxel>
-RVX_DEVICE void fillHalo(const TensorPass& p, int sample, int chunk, uint4* halo, Voxel voxel) {
-  const int two = p.tile.paired ? 0 : 1, slots = p.tile.slots;
-  const int plane = static_cast<int>(threadIdx.x) & two;
-  const int first = static_cast<int>(threadIdx.x) >> two, by = static_cast<int>(blockDim.x) >> two;
-  const Lane8 l = laneOf(p, sample, 2 * chunk + plane);
-  uint4* to = halo + plane * slots;
-  const int64_t voxels = int64_t{sample} * p.axisD.in * (int64_t{p.axisH.in} * p.axisW.in);
+RVX_DEVICE void fillFrom(const TensorPass& p, const Lane8& l, int64_t voxels, uint4* to, int first,
+                         int by, int slots, Voxel voxel) {
   if (l.copied && l.count == 8) {
     const auto* x = static_cast<const T*>(l.x) + voxels * l.channels + l.channel;
     for (int slot = first; slot < slots; slot += by) {
@@ -265,6 +275,19 @@ RVX_DEVICE void fillHalo(const TensorPass& p, int sample, int chunk, uint4* halo
   } else {
     fillPlane<F16, T>(l, p.slope, voxels, to, first, by, slots, voxel);
   }
+}
+RVX_DEVICE int64_t voxelsBefore(const TensorPass& p, int sample) {
+  return int64_t{sample} * p.axisD.in * (int64_t{p.axisH.in} * p.axisW.in);
+}
+// The planes of a chunk by all threads: of two, even ones the first, odd ones the second, so that neighbours read neighbouring
+// channels.
+template <class T, class Voxel>
+RVX_DEVICE void fillHalo(const TensorPass& p, int sample, int chunk, uint4* halo, Voxel voxel) {
+  const int two = p.tile.paired ? 0 : 1, slots = p.tile.slots;
+  const int plane = static_cast<int>(threadIdx.x) & two;
+  const int first = static_cast<int>(threadIdx.x) >> two, by = static_cast<int>(blockDim.x) >> two;
+  const Lane8 l = laneOf(p, sample, 2 * chunk + plane);
+  fillFrom<T>(p, l, voxelsBefore(p, sample), halo + plane * slots, first, by, slots, voxel);
 }
 
 RVX_DEVICE float loadAs(Stored stored, const void* x, int64_t at) {

@@ -73,10 +73,15 @@ inline void requireLoad(const OptionalInput& scale, const OptionalInput& shift,
 // Cout, 2] receives mean and M2 (sum of squared deviations) of y over space, before y is rounded to its type.
 // With poolSign [Cout], `pooled` [N, D'/2, H'/2, W'/2, Cout], sizes rounded down, receives of each window of 2x2x2 of y its largest value, or
 // its smallest where poolSign < 0 (math/maximum.h): what a norm with a scale of that sign and a rising activation make the greatest of.
+//
+// With `upWeight` [Cin of x, Cup, 2, 2, 2] (and upBias [Cup]) the first source is not x but ConvTranspose3d of x, with the norm and
+// activation of x on load: Cup channels of twice x's size, rounded to the precision, zero outside like any source. `second` has that
+// size too. x is then stored as f32 or in the type of the precision. Whether a backend stores that source is its own business; the
+// bits of y are those of the two operations.
 struct Conv3d {
   static constexpr const char* name = "conv3d";
   Input x, weight;
-  OptionalInput bias, second, scale, shift, secondScale, secondShift, poolSign;
+  OptionalInput bias, second, scale, shift, secondScale, secondShift, upWeight, upBias, poolSign;
   Output y, sums, pooled;
   Int3 stride{1, 1, 1}, padding{0, 0, 0}, dilation{1, 1, 1};
   double slope = 1;
@@ -88,9 +93,10 @@ struct Conv3d {
   void fields(V& v) {
     v(x, "x"), v(weight, "weight"), v(bias, "bias"), v(second, "second"), v(scale, "scale"),
         v(shift, "shift"), v(secondScale, "secondScale"), v(secondShift, "secondShift"),
-        v(poolSign, "poolSign"), v(y, "y"), v(sums, "sums"), v(pooled, "pooled"),
-        v(stride, "stride"), v(padding, "padding"), v(dilation, "dilation"), v(slope, "slope"),
-        v(statistics, "statistics"), v(algorithm, "algorithm");
+        v(upWeight, "upWeight"), v(upBias, "upBias"), v(poolSign, "poolSign"), v(y, "y"),
+        v(sums, "sums"), v(pooled, "pooled"), v(stride, "stride"), v(padding, "padding"),
+        v(dilation, "dilation"), v(slope, "slope"), v(statistics, "statistics"),
+        v(algorithm, "algorithm");
     type.fields(v);
   }
   void infer() {
@@ -99,14 +105,14 @@ struct Conv3d {
     if (second) requireType(second, x.dtype(), "second");
     requireRank(x, 5, "x");
     requireRank(weight, 5, "weight");
-    const Shape& s = x.shape();
+    requireLoad(scale, shift, {x.shape()[0], x.shape()[4]});
+    const Shape s = sourceShape();
     const Shape& w = weight.shape();
     const int64_t cin = s[4] + (second ? second.shape()[4] : 0);
     require(w[1] == cin, "ShapeMismatch",
             "Expected " + std::to_string(cin) + " input channels in weight " + w.text());
     if (second) requireShape(second.shape(), {s[0], s[1], s[2], s[3], second.shape()[4]}, "second");
     if (bias) requireShape(bias.shape(), {w[0]}, "bias");
-    requireLoad(scale, shift, {s[0], s[4]});
     requireLoad(secondScale, secondShift, {s[0], cin - s[4]});
     Shape out{s[0]};
     for (int i = 0; i < 3; ++i) {
@@ -128,6 +134,24 @@ struct Conv3d {
             "Expected a result of two voxels or more along each axis to pool but received " +
                 out.text());
     pooled.is({s[0], out[1] / 2, out[2] / 2, out[3] / 2, w[0]}, type.result());
+  }
+  // Of the first source: x, or what is made of it.
+  Shape sourceShape() const {
+    const Shape& s = x.shape();
+    if (!upWeight) {
+      require(!upBias, "InvalidArgument", "Expected upWeight together with upBias");
+      return s;
+    }
+    requireType(upWeight, DType::f32, "upWeight");
+    requireRank(upWeight, 5, "upWeight");
+    require(x.dtype() == DType::f32 || x.dtype() == type.operand(), "DtypeMismatch",
+            std::string("Expected f32 or the type of the precision for tensor x together with "
+                        "upWeight but received ") +
+                nameOf(x.dtype()));
+    const int64_t cup = upWeight.shape()[1];
+    requireShape(upWeight.shape(), {s[4], cup, 2, 2, 2}, "upWeight");
+    if (upBias) requireShape(upBias.shape(), {cup}, "upBias");
+    return {s[0], 2 * s[1], 2 * s[2], 2 * s[3], cup};
   }
 };
 
@@ -244,6 +268,25 @@ struct ConvTranspose3d {
     y.is({s[0], 2 * s[1], 2 * s[2], 2 * s[3], w[1]}, type.result());
   }
 };
+
+// A conv3d with `upWeight` as two operations, where a backend does not make that source in its tiles; `run` runs each of them.
+template <class Run>
+void runUpApart(const Conv3d& op, Context& cx, Run run) {
+  ConvTranspose3d up;
+  up.x = op.x, up.weight = op.upWeight, up.bias = op.upBias;
+  up.scale = op.scale, up.shift = op.shift, up.slope = op.slope;
+  up.type = op.type;
+  // As `second` is stored; f32 is rounded to the precision when it is loaded.
+  up.type.out = nameOf(op.x.dtype());
+  up.infer();
+  up.y.tensor = cx.device.makeTensor(up.y.shape, up.y.dtype);
+  up.y.tensor.buffer->materialize();
+  run(up, cx);
+  Conv3d plain = op;
+  plain.x.tensor = up.y.tensor;
+  plain.scale = plain.shift = plain.upWeight = plain.upBias = OptionalInput();
+  run(plain, cx);
+}
 
 // dx[n,i,ci] = sum over co, k of weight[ci,co,k] * dy[n, 2i+k, co].
 struct ConvTranspose3dGradInput {

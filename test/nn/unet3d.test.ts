@@ -1,8 +1,24 @@
 import { type Device, gradients, isRenvoxError, ops, scope, type Tensor } from 'renvox';
 import { UNet3D } from 'renvox/nn';
 import t, { type Test } from 'tap';
-import { agrees, channelsFirst, onEveryDevice, ReferenceCount } from '../ops/harness.js';
-import { productsOn } from '../ops/sixteen-bits.js';
+import { native } from '#lib/native.js';
+import {
+  convolutionBeforeNorm,
+  type Raw,
+  rawConvolution,
+  rawHead,
+  rawPool,
+  rawUp,
+} from '#lib/nn/raw.js';
+import {
+  agrees,
+  channelsFirst,
+  onEveryDevice,
+  ReferenceCount,
+  sameBits,
+  simulated,
+} from '../ops/harness.js';
+import { type Precision, productsOn } from '../ops/sixteen-bits.js';
 import { Fixture } from './fixture.js';
 import { agreesFarFromZero } from './precisions.js';
 
@@ -102,6 +118,70 @@ onEveryDevice(t, 'the plan for inference equals the eager form', async (tap, dev
         using rounded = net.infer(x, { precision });
         agrees(tap, await rounded.data(), await eager.data(), tolerance, `${norm} ${precision}`);
       }
+    }
+  }
+});
+
+/** A network of two levels with one convolution each, the up-sampled tensor stored. */
+function upApart(net: UNet3D, x: Tensor, precision: Precision): Tensor {
+  const products = { precision };
+  const { slope, norm: kind } = net.config;
+  const layer = (name: string) => ({
+    ...{ weight: net.tensor(`${name}.weight`), bias: net.tensors.get(`${name}.bias`) },
+    ...{ slope, products },
+  });
+  const block = (name: string, from: Raw, second?: Raw): Raw => {
+    const { weight, bias } = layer(`${name}.conv`);
+    const of = (what: string) => net.tensor(`${name}.norm.${what}`);
+    const norm = { gamma: of('weight'), beta: of('bias'), eps: 1e-5 };
+    if (kind === 'instance') return rawConvolution(from, { weight, slope, products, second, norm });
+    const options = {
+      ...{ ...products, bias, padding: 1, slope, scale: from.scale, shift: from.shift },
+      ...{ second: second?.tensor, secondScale: second?.scale, secondShift: second?.shift },
+    };
+    const fixed = { runningMean: of('running_mean'), runningVar: of('running_var') };
+    return convolutionBeforeNorm(from.tensor, weight, options, { ...norm, ...fixed });
+  };
+  const skip = block('encoder.0.0', { tensor: x });
+  const below = block('encoder.1.0', { tensor: rawPool(skip, slope) });
+  const up = rawUp(below, layer('up.0'));
+  return rawHead(block('decoder.0.0', { tensor: up }, skip), layer('head'));
+}
+
+onEveryDevice(t, 'inference with the up-sampling in a convolution', async (tap, device) => {
+  for (const norm of ['instance', 'batch'] as const) {
+    const shape = [2, 6, 10, 4, 2];
+    using net = new UNet3D(
+      {
+        ...{ inputChannels: 2, classes: 3, channels: [8, 16], norm, slope: 0.1 },
+        convolutions: { encoder: 1, decoder: 1 },
+      },
+      { device, seed: 4 },
+    );
+    // Norms and biases of a fresh network do nothing.
+    net.load(
+      new Map(
+        [...net.tensors].map(([name, tensor], stream): [string, Tensor] => {
+          if (!/norm|bias|running/.test(name)) return [name, tensor];
+          const draw = { shape: tensor.shape, seed: 2, stream, low: 0.5, high: 1.5 };
+          return [name, ops.randomUniform(device, draw)];
+        }),
+      ),
+    );
+    using x = ops.randomNormal(device, { shape, seed: 3 });
+    for (const wanted of ['fp32', 'fp16', 'bf16'] as const) {
+      const precision = productsOn(device, wanted);
+      const { simulator } = native();
+      await device.drain();
+      if (simulated(device)) simulator?.count(1);
+      using logits = net.infer(x, { precision });
+      await device.drain();
+      const launches = simulator?.counted().map(({ name }) => name) ?? [];
+      simulator?.count(0);
+      const before = scope(() => upApart(net, x, precision));
+      sameBits(tap, await logits.data(), await before.data(), `${norm} ${precision}`);
+      if (simulated(device) && precision !== 'fp32')
+        tap.notOk(launches.includes('convTranspose3d'), 'nothing up-sampled is stored');
     }
   }
 });

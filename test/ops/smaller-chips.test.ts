@@ -7,6 +7,7 @@ import { program } from '../core/child.js';
 /** Prints what the chip is and the relative RMS distance of every result from the CPU's. */
 const source = `
   import { device, gradients, ops } from 'renvox';
+  import { native } from '#lib/native.js';
   const [gpu, cpu] = [device('cuda-sim'), device('cpu')];
   const random = (d, shape, seed) => ops.randomNormal(d, { shape, seed });
   const layers = [
@@ -54,13 +55,30 @@ const source = `
       distances[name].push(a.length === b.length ? Math.sqrt(error / norm) : null);
     }
   }
+  // Of an up-sampled source: values that differ from those of the two operations, and whether it was made in the tiles.
+  const up = [];
+  for (const [size, cx, c, c2] of [[[5, 4, 3], 16, 8, 8], [[3, 5, 9], 32, 16, 16]]) {
+    const x = ops.cast(random(gpu, [1, ...size, cx], 1), 'f16');
+    const second = ops.cast(random(gpu, [1, ...size.map((n) => 2 * n), c2], 2), 'f16');
+    const [upWeight, upBias] = [random(gpu, [cx, c, 2, 2, 2], 3), random(gpu, [c], 4)];
+    const weight = random(gpu, [c, c + c2, 3, 3, 3], 5);
+    const options = { second, padding: 1, precision: 'fp16', out: 'f32' };
+    await gpu.drain();
+    native().simulator.count(1);
+    const one = await ops.conv3d(x, weight, { ...options, upWeight, upBias }).data();
+    const inTiles = native().simulator.counted().every((l) => l.name !== 'convTranspose3d');
+    native().simulator.count(0);
+    const made = ops.convTranspose3d(x, upWeight, { bias: upBias, precision: 'fp16' });
+    const two = await ops.conv3d(made, weight, options).data();
+    up.push({ inTiles, different: one.filter((v, i) => v !== two[i]).length });
+  }
   let refused = 'none';
   try {
     await ops.conv3d(random(gpu, [1, 4, 4, 4, 8], 1), random(gpu, [8, 8, 3, 3, 3], 2), { precision: 'bf16' }).data();
   } catch (error) {
     refused = error.code + ': ' + error.message;
   }
-  console.log(JSON.stringify({ capability: gpu.info.capability, distances, refused }));
+  console.log(JSON.stringify({ capability: gpu.info.capability, distances, up, refused }));
 `;
 
 if (!native().simulator) t.pass('no simulated GPU in this build: other chips were not tried');
@@ -76,12 +94,23 @@ else
       const told = JSON.parse(stdout) as {
         capability: number;
         distances: Record<string, (number | null)[]>;
+        up: { inTiles: boolean; different: number }[];
         refused: string;
       };
       t.equal(told.capability, capability);
       for (const [name, distances] of Object.entries(told.distances))
         for (const [i, distance] of distances.entries())
           t.ok(distance !== null && distance <= 4e-6, `${name}: result ${i}: ${distance}`);
+      t.same(
+        told.up.map(({ different }) => different),
+        [0, 0],
+        'an up-sampled source',
+      );
+      t.same(
+        told.up.map(({ inTiles }) => inTiles),
+        [true, false],
+        'made in the tiles',
+      );
       if (capability < 80) t.match(told.refused, /InvalidArgument.*bf16 needs a GPU of compute/);
       else t.equal(told.refused, 'none');
     });

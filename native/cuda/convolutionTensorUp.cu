@@ -1,0 +1,24 @@
+// The kernels of convolutionTensor.cu that make their first source (convolutionTensorUp.h).
+#include "cuda/convolutionTensorKernel.h"
+
+namespace rvx::cuda {
+namespace {
+
+template <class T, int Depth, int Columns>
+RVX_KERNEL_BLOCKS(32 * kTileWarps, 2)
+multiplyUp(TensorPass p) {
+  multiplyTiles<T, true, Depth, Columns, true>(p);
+}
+
+template <class T>
+TensorKernel kernelOfUp(const TensorTile& t) {
+  return t.columns == 2 ? &multiplyUp<T, 2, 2> : &multiplyUp<T, 1, 4>;
+}
+
+}  // namespace
+
+TensorKernel upKernel(DType operand, const TensorTile& t) {
+  return operand == DType::bf16 ? kernelOfUp<Bf16>(t) : kernelOfUp<F16>(t);
+}
+
+}  // namespace rvx::cuda
