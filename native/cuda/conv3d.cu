@@ -11,7 +11,8 @@ namespace rvx::cuda {
 template <>
 void run(const Conv3d& op, Context& cx) {
   const DType operand = op.type.operand();
-  if (operand == DType::f32) {
+  // Without input channels there is nothing to multiply, nor a tile for it.
+  if (operand == DType::f32 || op.weight.shape()[1] == 0) {
     convolveExact(op, cx);
     return;
   }
