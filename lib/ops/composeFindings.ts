@@ -1,5 +1,6 @@
+import { RenvoxError } from '../errors.js';
 import type { Tensor } from '../tensor.js';
-import { checkTensor, type Triple, triple } from './check.js';
+import { checkTensor, type Triple, text, triple } from './check.js';
 
 /** One kidney's crop after the second stage. */
 export interface CropFinding {
@@ -30,6 +31,13 @@ export function composeFindings(
     checkTensor('composeFindings', `${side}.logits`, crop.logits, { rank: 5, dtype: 'f32' });
     checkTensor('composeFindings', `${side}.masses`, crop.masses, { dtype: 'u8' });
     checkTensor('composeFindings', `${side}.affine`, crop.affine, { dtype: 'f64' });
+    const { shape } = crop.logits;
+    if (shape[0] !== 1 || shape.includes(0))
+      throw new RenvoxError(
+        'ShapeMismatch',
+        `Expected [1, D, H, W, 3] of at least one voxel for parameter ${side}.logits of composeFindings but received ${text(shape)}`,
+        { shape },
+      );
   }
   const [instances] = left.logits.device.run('composeFindings', {
     leftLogits: left.logits,

@@ -37,6 +37,7 @@ export function conv3dGradients(
   const type = { precision, out: x.dtype, algorithm };
   const size = x.shape.slice(1, 4);
   const gradInput = (first: number, channels: number) => {
+    if (channels === 0) return device.full([...x.shape.slice(0, 4), 0], 0, x.dtype);
     const fields = { dy, weight, size, first, channels, ...geometry, ...type };
     return device.run('conv3dGradInput', fields)[0] as Tensor;
   };

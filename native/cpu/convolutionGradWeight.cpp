@@ -289,6 +289,10 @@ std::vector<int> splitRun(int64_t length, int NV, int R, const int* sizes) {
 }
 
 void runWeightGradient(const WeightGradient& g, Context& cx) {
+  if (g.empty()) {
+    std::fill_n(g.dw, g.coarseChannels * g.fineChannels() * g.taps(), 0.0f);
+    return;
+  }
   const Plan plan(g);
   Workspace partials(cx, size_t(plan.partials * plan.partialFloats) * sizeof(float));
   const auto blocks = int64_t(plan.outBlocks.size());

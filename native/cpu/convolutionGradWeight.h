@@ -18,6 +18,11 @@ struct WeightGradient {
 
   int64_t fineChannels() const { return fine[0].channels + fine[1].channels; }
   int64_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
+  // No plan fits: dw, where there is any, has nothing to add up.
+  bool empty() const {
+    const int64_t outputs = samples * coarseSize[0] * coarseSize[1] * coarseSize[2];
+    return outputs * coarseChannels * fineChannels() == 0;
+  }
 };
 
 // Group sizes, of those in `sizes`, that cover `length` values with the least cost of tiles of NV vectors

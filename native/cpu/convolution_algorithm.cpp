@@ -55,7 +55,9 @@ void runConvolution(const Gather& g, Algorithm algorithm, Context& cx) {
   const bool fits = winogradFits(g);
   require(fits || algorithm != Algorithm::winograd, "InternalError",
           "Winograd's form was asked of a convolution that it cannot compute");
-  if (fits && (algorithm == Algorithm::winograd || (algorithm == Algorithm::automatic && pays(g))))
+  const bool empty = g.samples * g.cin() * g.cout == 0;  // which the gather knows
+  if (fits && !empty &&
+      (algorithm == Algorithm::winograd || (algorithm == Algorithm::automatic && pays(g))))
     runWinograd(g, cx);
   else if (algorithm == Algorithm::automatic && stemPays(g))
     runWinogradStem(g, cx);
@@ -67,7 +69,8 @@ void runWeightGradient(const WeightGradient& g, Algorithm algorithm, Context& cx
   const bool fits = winogradGradientFits(g);
   require(fits || algorithm != Algorithm::winograd, "InternalError",
           "Winograd's form was asked of a weight gradient that it cannot compute");
-  if (fits && (algorithm == Algorithm::winograd || (algorithm == Algorithm::automatic && pays(g))))
+  if (fits && !g.empty() &&
+      (algorithm == Algorithm::winograd || (algorithm == Algorithm::automatic && pays(g))))
     runWinogradGradient(g, cx);
   else
     runWeightGradient(g, cx);

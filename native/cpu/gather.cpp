@@ -83,6 +83,25 @@ Companion::Key keyOf(const Gather& g, const GatherPlan& plan) {
           g.kernel[2],       g.cin(),     g.cout};
 }
 
+// Without input channels a sum has no terms and a strip no columns: the bias is left, the same everywhere.
+void writeBiases(const Gather& g) {
+  const GatherAxis &d = g.axes[0], &h = g.axes[1], &w = g.axes[2];
+  const auto biasOf = [&](int64_t co) { return g.bias ? g.bias[co] : 0.0f; };
+  parallelFor(g.samples * d.outputs, [&](int64_t task) {
+    const int64_t n = task / d.outputs, plane = d.start + task % d.outputs * d.spread;
+    for (int64_t i = 0; i < h.outputs; ++i)
+      for (int64_t j = 0; j < w.outputs; ++j) {
+        const int64_t line = (n * g.outSize[0] + plane) * g.outSize[1] + h.start + i * h.spread;
+        const int64_t voxel = line * g.outSize[2] + w.start + j * w.spread;
+        for (const auto& part : g.parts)
+          for (int64_t co = 0; co < g.cout; ++co) g.y[voxel * g.cout + part.y + co] = biasOf(co);
+      }
+  });
+  if (!g.sums) return;
+  for (int64_t i = 0; i < g.samples * g.cout; ++i)
+    g.sums[2 * i] = biasOf(i % g.cout), g.sums[2 * i + 1] = 0;
+}
+
 // One task: a strip of rows walks along D.
 class Strip {
  public:
@@ -292,6 +311,7 @@ GatherAxis gradientAxis(int64_t size, int64_t kernel, int64_t stride, int64_t pa
 
 void runGather(const Gather& g, Context& cx) {
   if (g.samples * g.axes[0].outputs * g.axes[1].outputs * g.axes[2].outputs * g.cout == 0) return;
+  if (g.cin() == 0) return writeBiases(g);
   const GatherPlan plan(g);
   const bool keeps = g.weightBuffer && plan.weightFloats * int64_t(sizeof(float)) <= kMostBytes;
   Workspace memory(cx, size_t((keeps ? 0 : plan.weightFloats) + plan.biasFloats) * sizeof(float));

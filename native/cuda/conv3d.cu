@@ -17,11 +17,12 @@ namespace {
 bool convolve(const Conv3d& op, Context& cx) {
   const DType operand = op.type.operand();
   // Also pools, as an operation of its own does.
-  const apart = [&] {
+  const auto apart = [&] {
     runUpApart(op, cx, [](const auto& part, Context& own) { run(part, own); });
     return true;
   };
-  if (operand == DType::f32) {
+  // Without input channels there is nothing to multiply, nor a tile for it.
+  if (operand == DType::f32 || op.weight.shape()[1] == 0) {
     if (op.upWeight) return apart();
     convolveExact(op, cx);
     return false;

@@ -12,7 +12,8 @@ namespace rvx::cuda {
 template <>
 void run(const Conv3dGradInput& op, Context& cx) {
   const DType operand = op.type.operand();
-  if (operand == DType::f32) {
+  // Without channels of dy there is nothing to multiply, nor a tile for it.
+  if (operand == DType::f32 || op.dy.shape()[4] == 0) {
     convolveExactGradInput(op, cx);
     return;
   }

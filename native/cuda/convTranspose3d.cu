@@ -43,10 +43,11 @@ void run(const ConvTranspose3d& op, Context& cx) {
 template <>
 void run(const ConvTranspose3dGradInput& op, Context& cx) {
   const Shape &s = op.dy.shape(), &out = op.dx.shape;
-  if (op.type.operand() == DType::f32) {
+  // Without channels of dy there is nothing to multiply, nor a tile for it.
+  if (op.type.operand() == DType::f32 || s[4] == 0) {
     ExactGather g;
     g.samples = s[0];
-    g.in = Sources(op.dy.dtype(), DType::f32);
+    g.in = Sources(op.dy.dtype(), op.type.operand());
     g.in.set(0, op.dy.data<void>(), s[4]);
     g.kernel = {2, 2, 2};
     g.classes.resize(1);

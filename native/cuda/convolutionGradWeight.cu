@@ -113,6 +113,11 @@ GradImage imageOf(const WeightGradient::Image& from, DType operand) {
 
 void runWeightGradient(const WeightGradient& g, Context& cx) {
   requireTensorCores(cx, g.operand);
+  const int64_t outputs = g.samples * g.coarseSize[0] * g.coarseSize[1] * g.coarseSize[2];
+  const int64_t weights = g.coarse.channels * (g.fine[0].channels + g.fine[1].channels) *
+                          g.kernel[0] * g.kernel[1] * g.kernel[2];
+  if (outputs == 0) gpu(cx).fill(g.dw, 0, static_cast<size_t>(weights) * sizeof(float));
+  if (outputs * weights == 0) return;
   GradPass p{};
   const GradTile& t = p.tile = planGradient(g);
   p.coarse = imageOf(g.coarse, g.operand);
@@ -121,7 +126,6 @@ void runWeightGradient(const WeightGradient& g, Context& cx) {
   p.normed = p.coarse.scale || p.fine[0].scale || p.fine[1].scale;
   p.slope = g.slope;
   const int64_t size = t.partialSize();
-  if (size == 0) return;
   const Workspace partials(cx, static_cast<size_t>(t.partials() * size) * sizeof(float));
   p.partials = partials.data();
   const Dim3 grid{blocksFor(int64_t{t.boxCount()} * t.coarseTiles * t.fineTiles, 1),

@@ -116,8 +116,7 @@ GradTile planGradient(const WeightGradient& g) {
             consider(t, box);
           }
   }
-  require(bestCost > 0 || g.samples == 0 || channels == 0 || units == 0, "InternalError",
-          "No tile of a weight gradient fits into shared memory");
+  require(bestCost > 0, "InternalError", "No tile of a weight gradient fits into shared memory");
 
   const int64_t others =
       std::max<int64_t>(1, int64_t{best.boxCount()} * best.coarseTiles * best.fineTiles);

@@ -130,7 +130,7 @@ export function normalized(
 export function concatenated(a: Image, b: Image): Image {
   const ca = a.shape[4] as number;
   const cb = b.shape[4] as number;
-  const voxels = a.data.length / ca;
+  const voxels = a.shape.slice(0, 4).reduce((x, y) => x * y, 1);
   const data = new Float64Array(voxels * (ca + cb));
   for (let v = 0; v < voxels; v++)
     for (let c = 0; c < ca + cb; c++)

@@ -75,10 +75,10 @@ function bitsOf(value: number, type: 'bf16' | 'f16'): number {
   return sign | (((exponent + 15) << 10) + (magnitude / 2 ** exponent - 1) * 1024);
 }
 
-/** The values of a tensor of any float type. */
+/** The values of a tensor of any type. */
 export async function values(tensor: Tensor): Promise<ArrayLike<number>> {
   const data = await tensor.data();
-  if (tensor.dtype === 'f32') return data;
+  if (tensor.dtype !== 'bf16' && tensor.dtype !== 'f16') return data;
   const bits = data as Uint16Array;
   if (tensor.dtype === 'bf16') {
     const wide = Uint32Array.from(bits, (b) => b << 16);
