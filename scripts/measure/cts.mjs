@@ -60,7 +60,9 @@ function compared(ct, finding, truth) {
       if (figure < 0.9) faults.add('kidney');
     } else if (called.some((v) => v)) {
       const ml = (called.reduce((n, v) => n + v, 0) * ct.voxelVolume) / 1000;
-      console.log(`  ${side}: ${ml.toFixed(0)} mL where the labels have no kidney`);
+      console.log(
+        `  ${side}: ${ml.toFixed(0)} mL, masses included, where the labels have no kidney`,
+      );
       faults.add('kidney');
     }
   }
