@@ -33,5 +33,5 @@ t.test('a file that names no preset', async (t) => {
   network.dispose();
   const { status, stdout, stderr } = renvox(['weights', 'show', path, '--preset']);
   t.same([status, stdout], [3, '']);
-  t.match(stderr, /Expected a preset .* untrained\.safetensors has none/);
+  t.match(stderr, /Expected a preset .*untrained\.safetensors has none/);
 });
