@@ -46,11 +46,11 @@ function compared(ct, finding, truth) {
   const { labels, kidneys, masses } = finding;
   const found = { data: labels.data, shape: ct.shape };
   const own = Object.fromEntries(SIDES.map((s) => [s, kidneys[s].centroidLpsMm]));
-  const true_ = centroidsOf(truth, grid);
+  const centroids = centroidsOf(truth, grid);
   const faults = new Set();
   for (const side of SIDES) {
     const [is, called] = [
-      sideMask(truth, side, true_, grid),
+      sideMask(truth, side, centroids, grid),
       sideMask(found, side, own, grid).map((v, i) => v & truth.known[i]),
     ];
     if (is.some((v) => v)) {
@@ -60,7 +60,9 @@ function compared(ct, finding, truth) {
       if (figure < 0.9) faults.add('kidney');
     } else if (called.some((v) => v)) {
       const ml = (called.reduce((n, v) => n + v, 0) * ct.voxelVolume) / 1000;
-      console.log(`  ${side}: ${ml.toFixed(0)} mL where the labels have no kidney`);
+      console.log(
+        `  ${side}: ${ml.toFixed(0)} mL, masses included, where the labels have no kidney`,
+      );
       faults.add('kidney');
     }
   }

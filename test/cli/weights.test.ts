@@ -1,5 +1,8 @@
 // `renvox weights show --preset` gives back what a shipped file was trained by, as `renvox train --preset` takes it.
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { device } from 'renvox';
+import { saveNetwork, UNet3D } from 'renvox/nn';
 import { checkPreset, presets } from 'renvox/train';
 import t from 'tap';
 import { renvox } from './command.js';
@@ -23,7 +26,12 @@ t.test('presets of the shipped weights', async (t) => {
 });
 
 t.test('a file that names no preset', async (t) => {
-  const { status, stdout, stderr } = renvox(['weights', 'show', 'README.md', '--preset']);
+  const path = join(t.testdir(), 'untrained.safetensors');
+  using cpu = device('cpu');
+  const network = new UNet3D({ inputChannels: 1, classes: 2, channels: [2, 2] }, { device: cpu });
+  await saveNetwork(path, network, { preprocessing: {}, training: {} });
+  network.dispose();
+  const { status, stdout, stderr } = renvox(['weights', 'show', path, '--preset']);
   t.same([status, stdout], [3, '']);
-  t.match(stderr, /README\.md/);
+  t.match(stderr, /Expected a preset .*untrained\.safetensors has none/);
 });
