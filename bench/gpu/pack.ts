@@ -20,8 +20,9 @@ import { dirname, join, relative } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { brotliCompressSync, constants } from 'node:zlib';
 import { PACKED_ADDON } from './build.js';
+import { missingImports } from './imports.js';
 import { ctFile } from './pipeline.js';
-import { hasSource, operationTests } from './tests.js';
+import { hasSource, operationTests, pipelineTestFile } from './tests.js';
 
 const require = createRequire(import.meta.url);
 export const LIMIT = 36 * 2 ** 20;
@@ -123,7 +124,7 @@ export async function pack(root: string, folder: string, options: PackOptions): 
   copy(join(root, 'dist'), join(folder, 'dist'), program);
   // Of the tests those that the check runs, and what they share.
   const tests = join(root, 'dist-test');
-  const run = new Set(operationTests(root));
+  const run = new Set([...operationTests(root), pipelineTestFile(root)]);
   copy(
     tests,
     join(folder, 'dist-test'),
@@ -147,7 +148,10 @@ export async function pack(root: string, folder: string, options: PackOptions): 
     join(folder, 'test', 'fixtures'),
     (path) => !path.endsWith('.pth'),
   );
-  for (const file of ['scripts/gpu-check.mjs', 'bench/gpu/rivals.py', 'LICENSE'])
+  // The page is read by a test.
+  for (const file of [
+    ...['scripts/gpu-check.mjs', 'bench/gpu/rivals.py', 'docs/conventions.md', 'LICENSE'],
+  ])
     copy(join(root, file), join(folder, file));
   copyFileSync(join(root, 'bench', 'gpu', 'run.sh'), join(folder, 'run.sh'));
 
@@ -167,6 +171,15 @@ export async function pack(root: string, folder: string, options: PackOptions): 
     join(tap, 'package.json'),
     `${JSON.stringify({ name: 'tap', type: 'module', exports: './index.js' })}\n`,
   );
+
+  const modules = readdirSync(folder, { recursive: true })
+    .map(String)
+    .filter((file) => /(\.test|^dist-bench\/gpu\/[^/]*)\.js$/.test(file));
+  const missing = missingImports(
+    folder,
+    modules.map((file) => join(folder, file)),
+  );
+  if (missing.length > 0) throw new Error(`not packed: ${missing.join('; ')}`);
 
   if (options.addon) packAddon(options.addon, join(folder, PACKED_ADDON));
   copy(await compressedNode(root, options.fast), join(folder, 'node.xz'));

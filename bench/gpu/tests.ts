@@ -29,6 +29,8 @@ export function operationTests(root: string): string[] {
 interface Tap {
   passed: number;
   failed: number;
+  /** What was not done for want of something, with the reason. */
+  skipped: string[];
   /** Subtests on the device that was asked for. */
   onDevice: number;
   failures: string[];
@@ -38,6 +40,7 @@ interface Tap {
 class Reader implements Tap {
   passed = 0;
   failed = 0;
+  skipped: string[] = [];
   onDevice = 0;
   failures: string[] = [];
   readonly comments: string[] = [];
@@ -62,6 +65,11 @@ class Reader implements Tap {
     if (result) {
       this.#detail = 0;
       const [, not, name = ''] = result;
+      const skip = /^(.*?) # SKIP\b ?(.*?)(?: # time=.*)?$/i.exec(name);
+      if (skip) {
+        this.skipped.push(`${skip[1]}: ${skip[2] || 'skipped'}`);
+        return;
+      }
       if (/ # time=[\d.]+ms/.test(name)) return;
       if (not === undefined) this.passed++;
       else {
@@ -127,13 +135,14 @@ export async function runFile(task: Task, file: string): Promise<Row> {
     passed: tap.passed,
     failed: failures.length,
     subtests: tap.onDevice,
+    ...(tap.skipped.length > 0 ? { skipped: tap.skipped.slice(0, 20) } : {}),
     seconds: (performance.now() - begun) / 1000,
     ...(failures.length > 0 ? { failures: failures.slice(0, 20) } : {}),
     ...(tap.comments.length > 0 ? { comments: tap.comments.slice(0, 20) } : {}),
   };
 }
 
-/** The suite of operations: a file passes where its assertions do and it ran on the device at all. */
+/** The suite of operations: a file passes where its assertions do and it ran on the device at all, or says why it could not. */
 export async function operations(task: Task): Promise<void> {
   const wanted = new RegExp(task.filter);
   const files = operationTests(task.root).filter((file) =>
@@ -144,17 +153,27 @@ export async function operations(task: Task): Promise<void> {
   const next = async () => {
     for (let file = files.shift(); file; file = files.shift()) {
       const row = await runFile(task, file);
+      const skipped = row.skipped as readonly string[] | undefined;
+      // What needs data that are not here is no failure, and no proof.
       if (row.ok && row.subtests === 0)
-        Object.assign(row, { ok: false, failures: [`nothing in it ran on ${task.kind}`] });
+        Object.assign(
+          row,
+          skipped
+            ? { ok: null, note: `skipped: ${skipped.join('; ')}` }
+            : { ok: false, failures: [`nothing in it ran on ${task.kind}`] },
+        );
       report(row);
     }
   };
   await Promise.all(Array.from({ length: jobs }, next));
 }
 
+export const pipelineTestFile = (root: string): string =>
+  join(root, 'dist-test', 'pipeline', 'analyze-gpu.test.js');
+
 /** The test of analyze() on a phantom; a CT follows in pipeline.ts. */
 export async function pipelineTest(task: Task): Promise<void> {
-  const file = join(task.root, 'dist-test', 'pipeline', 'analyze-gpu.test.js');
+  const file = pipelineTestFile(task.root);
   if (!existsSync(file)) throw new Error(`${file} is missing`);
   report(await runFile(task, file));
 }

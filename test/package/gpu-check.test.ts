@@ -1,17 +1,31 @@
 // The GPU check's folder for machines without Node: packed, small enough, and run from there without node on PATH. The device is the CPU;
 // what a GPU adds is the parts' own business (docs/gpu-check.md).
 
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { pathToFileURL } from 'node:url';
 import t from 'tap';
 import { addonFile } from '#lib/native.js';
 
 interface Results {
   chip: string;
   commit: string;
-  parts: { part: string; status: string; rows: { name: string; ok: boolean | null }[] }[];
+  parts: {
+    part: string;
+    status: string;
+    rows: { name: string; ok: boolean | null; note?: string }[];
+  }[];
 }
 
 const root = process.cwd();
@@ -67,6 +81,24 @@ if (!onPath('xz')) {
       symlinkSync(onPath(program) as string, join(bin, program));
   });
 
+  const testFiles = readdirSync(join(folder, 'dist-test'), { recursive: true })
+    .map((name) => join(folder, 'dist-test', String(name)))
+    .filter((file) => file.endsWith('.test.js'));
+
+  t.test('every import of a packed test is in the folder', async (t) => {
+    const module = pathToFileURL(join(root, 'dist-bench', 'gpu', 'imports.js')).href;
+    const { missingImports } = (await import(module)) as {
+      missingImports(folder: string, modules: readonly string[]): string[];
+    };
+    t.ok(testFiles.length > 50, `${testFiles.length} test files`);
+    t.same(missingImports(folder, testFiles), []);
+    const preset = join(folder, 'dist', 'train', 'preset.js');
+    renameSync(preset, `${preset}.away`);
+    const told = missingImports(folder, testFiles);
+    t.ok(told.includes('dist/train/index.js imports ./preset.js'), told.join('\n'));
+    renameSync(`${preset}.away`, preset);
+  });
+
   t.test('runs where no node is on PATH', async (t) => {
     t.notOk(existsSync(join(bin, 'node')));
     const out = join(work, 'good');
@@ -103,6 +135,28 @@ if (!onPath('xz')) {
     t.match(readFileSync(join(out, table), 'utf8'), /\| ops \| passed \|/);
   });
 
+  t.test('what packed tests do besides running on devices works there', async (t) => {
+    // Of this file nothing is left without a device but its minutes on the CPU.
+    const queue = testFiles.filter((file) => !file.endsWith('analyze-gpu.test.js'));
+    const env = {
+      PATH: bin,
+      HOME: work,
+      // The kind of no device: a test that is on every one has none to run on.
+      RENVOX_TEST_DEVICE: 'none',
+      RENVOX_PREBUILD: dirname(dirname(dirname(addonFile()))),
+    };
+    const next = async () => {
+      for (let file = queue.pop(); file !== undefined; file = queue.pop()) {
+        const child = spawn(join(folder, 'node'), ['--expose-gc', file], { cwd: folder, env });
+        const bad: string[] = [];
+        for await (const line of createInterface({ input: child.stdout }))
+          if (/^ *not ok/.test(line)) bad.push(line.trim());
+        t.same(bad, [], file.slice(folder.length + 1));
+      }
+    };
+    await Promise.all([next(), next()]);
+  });
+
   t.test('a failure is told by the exit code, the table and the JSON', async (t) => {
     const out = join(work, 'bad');
     const { status, output } = packed('--part', 'ops', '--filter', 'no such test', '--out', out);
@@ -110,6 +164,17 @@ if (!onPath('xz')) {
     t.match(output, /\| ops \| failed \|/);
     t.match(output, /no test file matches no such test/);
     t.equal(results(out).parts.find((p) => p.part === 'ops')?.status, 'failed');
+  });
+
+  t.test('a file whose data are not here is skipped, and the table says why', async (t) => {
+    const out = join(work, 'skipped');
+    const filter = '^metrics/surface-elements';
+    const { status, output } = packed('--part', 'ops', '--filter', filter, '--out', out);
+    t.equal(status, 0, output);
+    const { status: verdict, rows } = results(out).parts.find((p) => p.part === 'ops') ?? {};
+    t.equal(verdict, 'skipped');
+    t.match(rows, [{ name: 'metrics/surface-elements', ok: null, note: /^skipped: .*: no / }]);
+    t.match(output, /-- metrics\/surface-elements .*surface_elements\.json/);
   });
 
   t.test('arguments', async (t) => {
