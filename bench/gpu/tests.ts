@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
+import { endTree } from './processes.js';
 import { left, type Row, report, type Task } from './settings.js';
 
 /** A compiled test may be left of a source that is gone. In a packed folder no sources are. */
@@ -111,7 +112,7 @@ export async function runFile(task: Task, file: string): Promise<Row> {
   const timer = setTimeout(
     () => {
       late = true;
-      child.kill('SIGKILL');
+      endTree(child.pid);
     },
     Math.max(1, seconds * 1000),
   );

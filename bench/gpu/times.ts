@@ -15,6 +15,7 @@ import { type Layer, resnetLayers, unetLayers } from '../kernel-layers.js';
 import { kidneys, noise } from '../label-maps.js';
 import type { Size } from './cases.js';
 import { type Ceilings, knownCeilings } from './chip.js';
+import { endTree } from './processes.js';
 import { left, messageOf, type Row, report, type Task } from './settings.js';
 
 const CHANNELS = [16, 32, 64, 128, 256] as const;
@@ -250,7 +251,8 @@ async function rivals(
       child.on('error', (error) => done(error.message));
       child.on('close', (code, signal) => done(signal ?? String(code ?? 1)));
     });
-    const timer = setTimeout(() => child.kill('SIGKILL'), left(task));
+    // PyTorch compiles in processes of its own.
+    const timer = setTimeout(() => endTree(child.pid), left(task));
     for await (const line of createInterface({ input: child.stdout })) {
       if (!line.startsWith('{')) {
         console.log(line);

@@ -14,6 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as wait } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import t from 'tap';
 import { addonFile } from '#lib/native.js';
@@ -55,6 +56,20 @@ function packed(...options: string[]) {
 function results(out: string): Results {
   const [file] = readdirSync(out).filter((name) => name.endsWith('.json'));
   return JSON.parse(readFileSync(join(out, file as string), 'utf8')) as Results;
+}
+
+/** The grandchild of a process: the check's part starts one that does its cases. -1 where none is yet. */
+function workerOf(pid: number): number {
+  const parentOf = (name: string): number => {
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
+      return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+    } catch {
+      return -1;
+    }
+  };
+  const all = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return Number(all.find((name) => parentOf(String(parentOf(name))) === pid) ?? -1);
 }
 
 if (!onPath('xz')) {
@@ -175,6 +190,54 @@ if (!onPath('xz')) {
     t.equal(verdict, 'skipped');
     t.match(rows, [{ name: 'metrics/surface-elements', ok: null, note: /^skipped: .*: no / }]);
     t.match(output, /-- metrics\/surface-elements .*surface_elements\.json/);
+  });
+
+  t.test('time counts from the start of the process, not of the parts', async (t) => {
+    const out = join(work, 'late');
+    // As long as compiling the TypeScript may take.
+    const slow = 'data:text/javascript,await new Promise((done) => setTimeout(done, 3000))';
+    const command = [join(folder, 'node'), '--import', slow, join(folder, 'scripts/gpu-check.mjs')];
+    const options = ['--device', 'cpu', '--part', 'repeat', '--seconds', '10', '--out', out];
+    const { status, output } = run(work, bin, ...command, ...options);
+    t.equal(status, 1, output);
+    t.same(
+      results(out).parts.map((p) => p.status),
+      ['not reached', 'not reached'],
+    );
+  });
+
+  t.test('ended from outside, it leaves what it found and no process', async (t) => {
+    const out = join(work, 'ended');
+    const check = join(folder, 'scripts', 'gpu-check.mjs');
+    const child = spawn(
+      join(folder, 'node'),
+      [
+        ...[check, '--device', 'cpu', '--part', 'repeat', '--filter', '^(leakyRelu|sum)$'],
+        ...['--repeats', '1000000000', '--out', out],
+      ],
+      { cwd: folder, env: { PATH: bin }, stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    const ended = new Promise<number | null>((done) => child.on('exit', done));
+    let worker = -1;
+    for await (const line of createInterface({ input: child.stdout }))
+      if (/^repeat /.test(line)) {
+        for (let k = 0; k < 500 && worker < 0; k++) {
+          await wait(20);
+          worker = workerOf(child.pid as number);
+        }
+        child.kill('SIGTERM');
+      }
+    t.equal(await ended, 1);
+    t.ok(worker > 0, 'a worker was at work');
+    t.same(
+      results(out).parts.map((p) => [p.part, p.status]),
+      [
+        ['build', 'passed'],
+        ['repeat', 'stopped'],
+      ],
+    );
+    for (let k = 0; k < 100 && existsSync(`/proc/${worker}`); k++) await wait(20);
+    t.notOk(existsSync(`/proc/${worker}`), 'and is gone');
   });
 
   t.test('arguments', async (t) => {
