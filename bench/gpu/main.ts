@@ -9,7 +9,14 @@ import { findNvcc, PACKED_ADDON } from './build.js';
 import { findChip } from './chip.js';
 import { pack } from './pack.js';
 import { endTree } from './processes.js';
-import { earlierResults, mergeFiles, type Results, SCHEMA, write } from './results.js';
+import {
+  earlierResults,
+  errorsOfFiles,
+  mergeFiles,
+  type Results,
+  SCHEMA,
+  write,
+} from './results.js';
 import {
   type Kind,
   messageOf,
@@ -45,6 +52,7 @@ const SAVE_EVERY = 10_000;
 const help = `npm run gpu-check [-- OPTIONS]            runs the check
 npm run gpu-check -- pack FOLDER          makes a folder to run it from elsewhere (sh FOLDER/run.sh OPTIONS)
 npm run gpu-check -- table FILE.json ...  makes one table of the results of several runs
+npm run gpu-check -- errors FILE.json ... prints each operation's largest error, a column a device
 
   --part LIST      of ${parts.join(',')}; default all
   --device KIND    cuda (default), cpu or cuda-sim, to try the check itself
@@ -308,7 +316,13 @@ export async function main(argv: readonly string[]): Promise<number> {
       console.log(text);
       return 0;
     }
-    throw new Wrong(`Expected pack FOLDER or table FILE ... but received ${positionals.join(' ')}`);
+    if (command === 'errors' && files.length > 0) {
+      console.log(errorsOfFiles(files));
+      return 0;
+    }
+    throw new Wrong(
+      `Expected pack FOLDER, table FILE ... or errors FILE ... but received ${positionals.join(' ')}`,
+    );
   } catch (error) {
     const usage =
       error instanceof Wrong || /^ERR_PARSE_ARGS/.test(String((error as { code?: string }).code));

@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { shortName } from './chip.js';
+import { cellOf, type Errors, untold, worse } from './errors.js';
 import { messageOf, type PartResult, parts, type Row } from './settings.js';
 
 export const SCHEMA = 'renvox gpu-check 1';
@@ -168,6 +169,37 @@ function benchTable(rows: readonly Row[]): string {
   );
 }
 
+function errorsOf(r: Results): Errors {
+  const errors: Errors = new Map();
+  for (const row of r.parts.find(({ part }) => part === 'ops')?.rows ?? [])
+    for (const [name, error] of untold((row.errors as readonly string[] | undefined) ?? []))
+      worse(errors, name, error);
+  return errors;
+}
+
+/** Operations down, devices across; undefined where none of the results has the part `ops`. */
+export function errorTable(list: readonly Results[]): string | undefined {
+  const devices = new Map<string, Errors>();
+  for (const r of list) {
+    const errors = devices.get(r.device) ?? new Map<string, number | null>();
+    devices.set(r.device, errors);
+    for (const [name, error] of errorsOf(r)) worse(errors, name, error);
+  }
+  const names = [...new Set([...devices.values()].flatMap((e) => [...e.keys()]))].sort();
+  if (names.length === 0) return undefined;
+  const rows = names.map((name) => [
+    ...[name, ...[...devices.values()].map((errors) => cellOf(errors, name))],
+  ]);
+  return table(['operation', ...devices.keys()], rows);
+}
+
+/** The table of several runs, one on each device. */
+export function errorsOfFiles(files: readonly string[]): string {
+  const text = errorTable(files.map(readResults));
+  if (text === undefined) throw new Error('none of the files has the part ops');
+  return text;
+}
+
 export function markdown(r: Results): string {
   const chip = r.arch ? `${r.chip}, sm_${r.arch}, driver ${r.driver}, nvcc ${r.nvcc}` : r.chip;
   const blocks = [
@@ -177,6 +209,13 @@ export function markdown(r: Results): string {
   ];
   const failed = r.parts.flatMap(failures);
   if (failed.length > 0) blocks.push('## What failed', failed.slice(0, 80).join('\n'));
+  const errors = errorTable([r]);
+  if (errors !== undefined)
+    blocks.push(
+      '## Largest errors',
+      errors,
+      'Of the results that an operation had a part in: relative RMS against references in double, or what its test bounds. `equal`: no test grants it a tolerance (labels, copies and counts are the same; of noise, statistics are tested).',
+    );
   const sanitizer = r.parts.find(({ part }) => part === 'sanitizer');
   if (sanitizer && sanitizer.rows.length > 0)
     blocks.push(

@@ -1,9 +1,10 @@
 /** The compiled test files of dist-test, each in a process of its own on one device, their TAP read. */
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
+import { errorsIn, told } from './errors.js';
 import { endTree } from './processes.js';
 import { left, type Row, report, type Task } from './settings.js';
 
@@ -98,9 +99,11 @@ export async function runFile(task: Task, file: string): Promise<Row> {
   const seconds = Math.min(LONGEST, left(task) / 1000);
   if (seconds < 1) return { name, ok: null, reached: false, note: 'not reached' };
   const begun = performance.now();
+  const folder = mkdtempSync(join(tmpdir(), 'renvox-gpu-check-'));
+  const RENVOX_ERRORS = join(folder, 'errors.jsonl');
   const child = spawn(process.execPath, ['--expose-gc', file], {
     cwd: root,
-    env: { ...process.env, RENVOX_TEST_DEVICE: kind },
+    env: { ...process.env, RENVOX_TEST_DEVICE: kind, RENVOX_ERRORS },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const tap = new Reader(kind);
@@ -122,6 +125,9 @@ export async function runFile(task: Task, file: string): Promise<Row> {
   for await (const line of createInterface({ input: child.stdout })) tap.line(line);
   const end = await closed;
   clearTimeout(timer);
+  // Of networks' tests an error is not that of an operation.
+  const largest = name.startsWith('ops/') ? told(errorsIn(RENVOX_ERRORS, kind)) : [];
+  rmSync(folder, { recursive: true, force: true });
   const failures = [...tap.failures];
   // Whether it would have passed is not known, unless it had all the time that a file may have.
   const cutOff = late && failures.length === 0 && seconds < LONGEST;
@@ -138,6 +144,7 @@ export async function runFile(task: Task, file: string): Promise<Row> {
     subtests: tap.onDevice,
     ...(tap.skipped.length > 0 ? { skipped: tap.skipped.slice(0, 20) } : {}),
     seconds: (performance.now() - begun) / 1000,
+    ...(largest.length > 0 ? { errors: largest } : {}),
     ...(failures.length > 0 ? { failures: failures.slice(0, 20) } : {}),
     ...(tap.comments.length > 0 ? { comments: tap.comments.slice(0, 20) } : {}),
   };

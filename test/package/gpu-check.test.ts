@@ -16,6 +16,8 @@ import { delimiter, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as wait } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
+import { type Device, device, scope, Tensor } from 'renvox';
+import { ResNet3D } from 'renvox/nn';
 import t from 'tap';
 import { addonFile } from '#lib/native.js';
 
@@ -96,6 +98,40 @@ if (!onPath('xz')) {
       symlinkSync(onPath(program) as string, join(bin, program));
   });
 
+  t.test("a ResNet's floors and counts are of what infer runs", async (t) => {
+    const module = pathToFileURL(join(root, 'dist-bench', 'kernel-layers.js')).href;
+    const { resnetLayers } = (await import(module)) as {
+      resnetLayers(edge: number): { prepare(d: Device): { run(): Tensor[] } }[];
+    };
+    // Operations with what they read and write; not what is small: coefficients, the linear layers at the end.
+    const small = /^(fill|batchNormCoefficients|weightedSum|scaleBy|linear|leakyRelu .*\[1,128\])/;
+    const seen: string[] = [];
+    const dev = device('cpu');
+    const run = dev.run.bind(dev);
+    dev.run = (name, fields) => {
+      const made = run(name, fields);
+      const of = (x: unknown) =>
+        x instanceof Tensor ? `${x.dtype} ${JSON.stringify(x.shape)}` : 'nothing';
+      seen.push(`${name} ${of(fields.x ?? fields.a)} to ${of(made[0])}`);
+      return made;
+    };
+    const big = () => seen.splice(0).filter((text) => !small.test(text));
+    await scope(async () => {
+      const options = { classes: 3, widths: [64, 128, 256, 512] };
+      const net = new ResNet3D(options, { device: dev, seed: 1 });
+      const x = dev.tensor(new Float32Array(32 ** 3), { shape: [1, 32, 32, 32, 1] });
+      seen.length = 0;
+      net.infer(x, { precision: 'bf16' });
+      const ran = big();
+      const layers = resnetLayers(32).map((layer) => layer.prepare(dev));
+      seen.length = 0;
+      for (const layer of layers) layer.run();
+      t.same(big().sort(), ran.sort());
+      await dev.drain();
+    });
+    dev.dispose();
+  });
+
   const testFiles = readdirSync(join(folder, 'dist-test'), { recursive: true })
     .map((name) => join(folder, 'dist-test', String(name)))
     .filter((file) => file.endsWith('.test.js'));
@@ -148,6 +184,16 @@ if (!onPath('xz')) {
     );
     const table = readdirSync(out).find((name) => name.endsWith('.md')) as string;
     t.match(readFileSync(join(out, table), 'utf8'), /\| ops \| passed \|/);
+    // The largest error of each operation.
+    const file = join(out, table.replace(/md$/, 'json'));
+    const errors = run(
+      ...([work, bin, join(folder, 'node'), join(folder, 'scripts', 'gpu-check.mjs')] as const),
+      ...['errors', file, file],
+    );
+    t.equal(errors.status, 0, errors.output);
+    t.match(errors.output, /^\| operation \| cpu \|\n/);
+    const figures = /\| leakyRelu \| (\d\.\de-\d+) \|/.exec(errors.output);
+    t.ok(Number(figures?.[1]) > 0 && Number(figures?.[1]) < 1e-6, errors.output);
   });
 
   t.test('what packed tests do besides running on devices works there', async (t) => {
