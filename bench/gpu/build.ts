@@ -61,13 +61,15 @@ const ISA: readonly (readonly [string, number, readonly string[]])[] = [
   ],
 ];
 
-/** nvcc on PATH or where the toolkit is installed by default. */
-export function findNvcc(): string | undefined {
+/** A program of the CUDA toolkit, on PATH or where the toolkit is: CUDA_HOME, or where it is installed by default. */
+export function cudaProgram(name: string): string | undefined {
   const home = process.env.CUDA_HOME ?? '/usr/local/cuda';
-  return ['nvcc', join(home, 'bin', 'nvcc')].find(
+  return [name, join(home, 'bin', name)].find(
     (program) => spawnSync(program, ['--version']).status === 0,
   );
 }
+
+export const findNvcc = (): string | undefined => cudaProgram('nvcc');
 
 function filesOf(folder: string, ...endings: string[]): string[] {
   if (!existsSync(folder)) return [];

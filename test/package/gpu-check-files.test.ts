@@ -1,6 +1,6 @@
 // What the GPU check leaves behind when it is ended from outside: results and objects that are whole, no process at work.
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import t from 'tap';
@@ -39,7 +39,8 @@ const { endTree } = (await import(of('processes.ts'))) as {
   endTree(pid: number | undefined): void;
 };
 
-const { compileAll } = (await import(of('build.ts'))) as {
+const { compileAll, cudaProgram } = (await import(of('build.ts'))) as {
+  cudaProgram(name: string): string | undefined;
   compileAll(
     list: readonly { source: string; command: readonly string[]; object: string }[],
   ): Promise<string[]>;
@@ -142,4 +143,19 @@ t.test('a compiler that is killed leaves no object behind', async (t) => {
   t.same(await compile('exit 0'), []);
   t.equal(readFileSync(object, 'utf8'), 'object');
   t.same(await compile('exit 1'), [], 'what is there is not compiled again');
+});
+
+t.test('compute-sanitizer is looked for where nvcc is', (t) => {
+  const folder = t.testdir({ bin: { 'compute-sanitizer-of-nobody': '#!/bin/sh\nexit 0\n' } });
+  const program = join(folder, 'bin', 'compute-sanitizer-of-nobody');
+  chmodSync(program, 0o755);
+  const before = process.env.CUDA_HOME;
+  t.teardown(() => {
+    if (before === undefined) delete process.env.CUDA_HOME;
+    else process.env.CUDA_HOME = before;
+  });
+  process.env.CUDA_HOME = folder;
+  t.equal(cudaProgram('compute-sanitizer-of-nobody'), program);
+  t.equal(cudaProgram('compute-sanitizer-of-others'), undefined);
+  t.end();
 });
