@@ -20,4 +20,6 @@ if [ ! -x "$node" ]; then
   chmod +x "$node.part"
   mv "$node.part" "$node"
 fi
+# Its last file.
+if [ ! -e "$here/scripts/gpu-check.mjs" ]; then "$node" "$here/unpack.mjs"; fi
 exec "$node" "$here/scripts/gpu-check.mjs" "$@"

@@ -8,7 +8,16 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { type Device, type DeviceKind, device, gradients, ops, scope, Tensor } from 'renvox';
+import {
+  type Device,
+  type DeviceKind,
+  device,
+  gradients,
+  isRenvoxError,
+  ops,
+  scope,
+  Tensor,
+} from 'renvox';
 import { type Precision, ResNet3D, UNet3D } from 'renvox/nn';
 import { call } from '#lib/native.js';
 import { type Layer, resnetLayers, unetLayers } from '../kernel-layers.js';
@@ -303,7 +312,7 @@ export async function times(task: Task): Promise<void> {
       report({ name: work.name, ok: true, library: 'renvox', ...times });
     } catch (error) {
       report({ name: work.name, ok: false, note: messageOf(error) });
-      lost = /The device is lost/.test(messageOf(error));
+      lost = isRenvoxError(error, 'DeviceLost');
     }
     if (!lost) d.releaseCache();
   }

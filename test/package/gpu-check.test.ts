@@ -94,8 +94,21 @@ if (!onPath('xz')) {
       .filter((entry) => entry.isFile())
       .reduce((sum, e) => sum + readFileSync(join(e.parentPath, e.name)).length, 0);
     t.ok(size > 20 * 2 ** 20 && size <= 36 * 2 ** 20, `${(size / 2 ** 20).toFixed(1)} MiB`);
+    t.same(readdirSync(folder).sort(), [
+      ...['addon', 'files.br', 'node.xz', 'packed.json', 'run.sh', 'unpack.mjs'],
+    ]);
     for (const program of ['xz', 'dirname', 'chmod', 'mv'])
       symlinkSync(onPath(program) as string, join(bin, program));
+    // The first start takes all out of the archive.
+    const { status: started, output: told } = packed('--help');
+    t.equal(started, 0, told);
+    const [from, to] = [root, folder].map((home) => readFileSync(join(home, 'dist/index.js')));
+    t.ok(from?.equals(to as Buffer), 'byte for byte');
+    const left = readdirSync(folder, { recursive: true }).map(String);
+    t.same(
+      left.filter((name) => name.endsWith('.part')),
+      [],
+    );
   });
 
   t.test("a ResNet's floors and counts are of what infer runs", async (t) => {
