@@ -216,31 +216,94 @@ export function unetLayers(): Layer[] {
   return layers;
 }
 
-/** MedicalNet's ResNet-10, dilated, widths 64..512, on 128^3, with batch norm applied on load. */
-export function resnetLayers(): Layer[] {
+/** A pass over the values of `inputs`, all of a size. `least`: the bytes a value that no form of the network could leave out. */
+function pass(
+  name: string,
+  shape: { size: Size; channels: number; inputs: readonly ('f32' | 'bf16')[]; least: number },
+  body: (tensors: readonly Tensor[], device: Device) => Tensor,
+): Layer {
+  const { size, channels, inputs, least } = shape;
+  return {
+    name,
+    leastBytes: least * voxels(size) * channels,
+    usefulFlops: 0,
+    prepare(device) {
+      const tensors = inputs.map((type) => image(device, size, channels, type));
+      return { run: () => [body(tensors, device)] };
+    },
+  };
+}
+
+/** A batch norm with fixed statistics as a pass of its own, which could be applied when its tensor is loaded. */
+function norm(name: string, size: Size, channels: number): Layer {
+  return pass(name, { size, channels, inputs: ['f32'], least: 0 }, ([x], device) => {
+    const [one, zero] = [device.full([channels], 1.1), device.full([channels], 0.1)];
+    return ops.batchNorm(x as Tensor, one, zero, zero, one);
+  });
+}
+
+/**
+ * MedicalNet's ResNet-10, dilated, widths 64..512, on `edge`^3, as ResNet3D.infer runs it: the two branches of a block are f32 and have their norms, their
+ * sum and its ReLU as passes. The least is what 16-bit tensors would take with all that on load and on store; linear layers are left out.
+ */
+export function resnetLayers(edge = 128): Layer[] {
   const widths = [64, 128, 256, 512];
   const layers: Layer[] = [
     convolution({
-      ...{ name: 'resnet10/conv1', size: cube(128), cin: 1, cout: 64, kernel: 7, stride: 2 },
+      ...{ name: 'resnet10/conv1', size: cube(edge), cin: 1, cout: 64, kernel: 7, stride: 2 },
       input: 'f32',
     }),
-    pool('resnet10/maxPool3d', cube(64), 64),
+    pool('resnet10/maxPool3d', cube(edge / 2), 64),
   ];
+  /** A convolution whose tensors are f32 where they could be 16 bits wide. */
+  const wide = (c: Convolution, as: Pick<Convolution, 'input' | 'output'>): Layer => ({
+    ...convolution({ ...c, ...as }),
+    leastBytes: convolution(c).leastBytes,
+  });
   let cin = 64;
-  let size = cube(32);
+  let size = cube(edge / 4);
   widths.forEach((cout, i) => {
     const stride = i === 1 ? 2 : 1;
     const dilation = i === 2 ? 2 : i === 3 ? 4 : 1;
     const name = `resnet10/layer${i + 1}`;
-    const relu = { load: true, slope: 0 };
-    layers.push(convolution({ name: `${name}/conv1`, size, cin, cout, stride, dilation, ...relu }));
+    const input = i === 0 ? ('bf16' as const) : ('f32' as const);
+    const from = { size, cin, cout, stride };
+    const out = scaled(size, 1 / stride);
+    layers.push(
+      wide({ name: `${name}/conv1`, ...from, dilation }, { input }),
+      wide(
+        { name: `${name}/conv2`, size: out, cin: cout, cout, dilation, load: true, slope: 0 },
+        { output: 'f32' },
+      ),
+      norm(`${name}/bn2`, out, cout),
+    );
     if (i > 0)
       layers.push(
-        convolution({ name: `${name}/downsample`, size, cin, cout, stride, kernel: 1, ...relu }),
+        wide({ name: `${name}/downsample`, ...from, kernel: 1 }, { input, output: 'f32' }),
+        norm(`${name}/downsample/bn`, out, cout),
       );
-    size = scaled(size, 1 / stride);
-    layers.push(convolution({ name: `${name}/conv2`, size, cin: cout, cout, dilation, ...relu }));
+    else
+      layers.push(
+        pass(`${name}/shortcut/cast`, { size, channels: cout, inputs: ['bf16'], least: 0 }, ([x]) =>
+          ops.cast(x as Tensor, 'f32'),
+        ),
+      );
+    const both = { size: out, channels: cout, inputs: ['f32', 'f32'] as const, least: 3 * HALF };
+    layers.push(
+      pass(`${name}/add`, both, ([a, b]) => ops.add(a as Tensor, b as Tensor)),
+      pass(`${name}/relu`, { size: out, channels: cout, inputs: ['f32'], least: 0 }, ([x]) =>
+        ops.relu(x as Tensor),
+      ),
+    );
     cin = cout;
+    size = out;
   });
+  layers.push(
+    pass(
+      'resnet10/globalAveragePool',
+      { size, channels: cin, inputs: ['f32'], least: HALF },
+      ([x]) => ops.globalAveragePool(x as Tensor),
+    ),
+  );
   return layers;
 }

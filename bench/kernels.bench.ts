@@ -148,7 +148,7 @@ function row(
     mma_flops: Math.round(mma),
     useful_flops: Math.round(useful),
     ...rest,
-    bytes_over_least: bytes / least,
+    bytes_over_least: least > 0 ? bytes / least : null,
     requested_over_bytes: requested / bytes,
     mma_over_useful: useful > 0 ? mma / useful : null,
   };

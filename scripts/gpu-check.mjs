@@ -1,5 +1,6 @@
-// `npm run gpu-check [-- OPTIONS | pack FOLDER | table FILE ...]`: builds the addon for the GPU that is here, proves it (operations, pipeline,
-// compute-sanitizer, repeats, leaks) and times it, within nine minutes. The work is in bench/gpu/; docs/gpu-check.md tells how to use it.
+// `npm run gpu-check [-- OPTIONS | pack FOLDER | table FILE ... | errors FILE ...]`: builds the addon for the GPU that is here, proves it
+// (operations, pipeline, compute-sanitizer, repeats, leaks) and times it, within nine minutes. The work is in bench/gpu/; docs/gpu-check.md
+// tells how to use it.
 //
 // In a checkout the TypeScript is compiled first, unless --compiled says that it is; in a folder that `pack` made all is compiled, and
 // sh run.sh starts this file.

@@ -10,6 +10,8 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
@@ -32,8 +34,9 @@ export function buildFolder(root: string, kind: Kind, chip: string): string {
   return join(root, 'build', 'gpu-check', kind === 'cuda' ? `cuda-${chip}` : kind);
 }
 
-interface Compilation {
+export interface Compilation {
   source: string;
+  /** Without `-o` and the object. */
   command: readonly string[];
   object: string;
 }
@@ -58,13 +61,15 @@ const ISA: readonly (readonly [string, number, readonly string[]])[] = [
   ],
 ];
 
-/** nvcc on PATH or where the toolkit is installed by default. */
-export function findNvcc(): string | undefined {
+/** A program of the CUDA toolkit, on PATH or where the toolkit is: CUDA_HOME, or where it is installed by default. */
+export function cudaProgram(name: string): string | undefined {
   const home = process.env.CUDA_HOME ?? '/usr/local/cuda';
-  return ['nvcc', join(home, 'bin', 'nvcc')].find(
+  return [name, join(home, 'bin', name)].find(
     (program) => spawnSync(program, ['--version']).status === 0,
   );
 }
+
+export const findNvcc = (): string | undefined => cudaProgram('nvcc');
 
 function filesOf(folder: string, ...endings: string[]): string[] {
   if (!existsSync(folder)) return [];
@@ -114,7 +119,7 @@ function compilations(root: string, kind: Kind, chip: string, nvcc: string) {
       'objects',
       `${basename(source)}${tag}.${key}.o`,
     );
-    list.push({ source, command: [...command, '-c', source, '-o', object], object });
+    list.push({ source, command: [...command, '-c', source], object });
   };
   for (const room of ['core', 'ops', 'cpu', 'math', 'addon'])
     for (const file of filesOf(join(native, room), '.cpp')) add(file, host);
@@ -153,7 +158,20 @@ function execute(command: readonly string[]): Promise<{ code: number; text: stri
   });
 }
 
-async function compileAll(list: readonly Compilation[]): Promise<string[]> {
+/** Makes a file under another name first: a program killed at work must not leave half of one that later builds would take as whole. */
+async function makeFile(
+  file: string,
+  make: (part: string) => Promise<{ code: number; text: string }>,
+) {
+  const part = `${file}.${process.pid}.part`;
+  const made = await make(part);
+  if (made.code === 0) renameSync(part, file);
+  else rmSync(part, { force: true });
+  return made;
+}
+
+/** Compiles the objects that are not there yet. */
+export async function compileAll(list: readonly Compilation[]): Promise<string[]> {
   // What takes longest first: kernels, and of them the largest files.
   const weight = ({ source }: Compilation) =>
     statSync(source).size * (source.endsWith('.cu') ? 20 : 1);
@@ -165,9 +183,10 @@ async function compileAll(list: readonly Compilation[]): Promise<string[]> {
   const next = async () => {
     for (let task = queue.shift(); task; task = queue.shift()) {
       const begun = performance.now();
-      const { code, text } = await execute(task.command);
+      const { command, object } = task;
+      const { code, text } = await makeFile(object, (part) => execute([...command, '-o', part]));
       const seconds = (performance.now() - begun) / 1000;
-      const name = basename(task.object).split('.').slice(0, -2).join('.');
+      const name = basename(object).split('.').slice(0, -2).join('.');
       if (code !== 0) {
         errors.push(`${name}: ${text.trim()}`);
         console.log(`${name} does not compile:\n${text}`);
@@ -237,17 +256,24 @@ export async function build(task: Task): Promise<void> {
     throw new Error(`${errors.length} files do not compile; first ${errors[0]}`);
   const exported = join(root, 'native', 'addon', 'exports.map');
   const objects = list.map(({ object }) => object);
-  const linked = await execute(
-    kind === 'cuda'
-      ? [
-          ...[nvcc, '-shared', '-cudart=static', `-gencode=arch=compute_${chip},code=sm_${chip}`],
-          ...['-Xlinker', `--version-script=${exported}`, '-o', addonIn(folder), ...objects],
-          ...['-lpthread', '-ldl', '-lrt'],
-        ]
-      : [
-          ...['g++', '-shared', `-Wl,--version-script=${exported}`, '-o', addonIn(folder)],
-          ...[...objects, '-pthread'],
-        ],
+  const linked = await makeFile(addonIn(folder), (part) =>
+    execute(
+      kind === 'cuda'
+        ? [
+            ...[nvcc, '-shared', '-cudart=static', `-gencode=arch=compute_${chip},code=sm_${chip}`],
+            ...['-Xlinker', `--version-script=${exported}`, '-o', part, ...objects],
+            ...['-lpthread', '-ldl', '-lrt'],
+          ]
+        : [
+            'g++',
+            '-shared',
+            `-Wl,--version-script=${exported}`,
+            '-o',
+            part,
+            ...objects,
+            '-pthread',
+          ],
+    ),
   );
   if (linked.code !== 0) throw new Error(`linking failed: ${linked.text}`);
   spawnSync('strip', ['--strip-unneeded', addonIn(folder)]);

@@ -2,7 +2,7 @@
  * Device memory after scopes: nothing is held once they end, and the rounds do not all take more than those before. A single round may: how much a
  * network needs at once depends on how far the device is behind the host.
  */
-import { type Device, type DeviceKind, device, liveBytes, scope } from 'renvox';
+import { type Device, type DeviceKind, device, isRenvoxError, liveBytes, scope } from 'renvox';
 import { cases, type Size } from './cases.js';
 import { memoryInUse } from './chip.js';
 import { left, messageOf, report, type Task } from './settings.js';
@@ -23,7 +23,13 @@ export async function leak(task: Task): Promise<void> {
   const wanted = new RegExp(task.filter);
   const rounds = task.kind === 'cuda' ? 20 : 6;
   const atStart = liveBytes();
+  // All cases share a device: once it is lost none of the others can tell anything.
+  let lost = false;
   for (const one of cases(d, size).filter((c) => wanted.test(c.name))) {
+    if (lost) {
+      report({ name: one.name, ok: false, note: 'the device is lost' });
+      continue;
+    }
     if (left(task) === 0) {
       report({ name: one.name, ok: null, reached: false, note: 'not reached' });
       continue;
@@ -49,12 +55,13 @@ export async function leak(task: Task): Promise<void> {
         });
     } catch (error) {
       report({ name: one.name, ok: false, note: messageOf(error) });
+      lost = isRenvoxError(error, 'DeviceLost');
     }
-    if (d.disposed) break;
-    d.releaseCache();
+    if (!lost) d.releaseCache();
   }
   const { live, cached } = d.memory;
   d.dispose();
+  if (lost) return;
   report({
     name: 'all memory is given back',
     ok: live === 0 && cached === 0 && liveBytes() === atStart,

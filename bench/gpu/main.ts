@@ -8,7 +8,15 @@ import { parseArgs } from 'node:util';
 import { findNvcc, PACKED_ADDON } from './build.js';
 import { findChip } from './chip.js';
 import { pack } from './pack.js';
-import { mergeFiles, SCHEMA, write } from './results.js';
+import { endTree } from './processes.js';
+import {
+  earlierResults,
+  errorsOfFiles,
+  mergeFiles,
+  type Results,
+  SCHEMA,
+  write,
+} from './results.js';
 import {
   type Kind,
   messageOf,
@@ -38,10 +46,13 @@ const weights: Record<Part, number> = {
 /** Seconds kept for writing results, and given to a part to end by itself. */
 const RESERVE = 8;
 const GRACE = 4;
+/** Milliseconds between writes of what a part has found so far. */
+const SAVE_EVERY = 10_000;
 
 const help = `npm run gpu-check [-- OPTIONS]            runs the check
 npm run gpu-check -- pack FOLDER          makes a folder to run it from elsewhere (sh FOLDER/run.sh OPTIONS)
 npm run gpu-check -- table FILE.json ...  makes one table of the results of several runs
+npm run gpu-check -- errors FILE.json ... prints each operation's largest error, a column a device
 
   --part LIST      of ${parts.join(',')}; default all
   --device KIND    cuda (default), cpu or cuda-sim, to try the check itself
@@ -136,9 +147,29 @@ function statusOf(rows: readonly Row[], stopped: boolean): Status {
   return rows.some((row) => row.ok === true) ? 'passed' : 'skipped';
 }
 
+/** A part that is at work, and what it has found so far. */
+interface Running {
+  part: Part;
+  begun: number;
+  rows: Row[];
+  pid: number | undefined;
+}
+
+function resultOf({ part, begun, rows }: Running, stopped: string | undefined): PartResult {
+  return {
+    ...{ part, status: statusOf(rows, stopped !== undefined) },
+    seconds: (performance.now() - begun) / 1000,
+    ...(stopped === undefined ? {} : { note: stopped }),
+    rows: [...rows],
+  };
+}
+
 /** Runs a part until its deadline, then ends it with all that it has started. */
-async function runPart(task: Task, addonFolder: string | undefined): Promise<PartResult> {
-  const begun = performance.now();
+async function runPart(
+  task: Task,
+  addonFolder: string | undefined,
+  onStart: (running: Running) => void,
+): Promise<PartResult> {
   const environment: NodeJS.ProcessEnv = {
     ...process.env,
     RENVOX_GPU_CHECK: JSON.stringify(task),
@@ -150,18 +181,20 @@ async function runPart(task: Task, addonFolder: string | undefined): Promise<Par
     stdio: ['ignore', 'pipe', 'inherit'],
     detached: true,
   });
-  let stopped = false;
+  const rows: Row[] = [];
+  const running = { part: task.part, begun: performance.now(), rows, pid: child.pid };
+  onStart(running);
+  let stopped: string | undefined;
   const timer = setTimeout(
     () => {
-      stopped = true;
-      if (child.pid) process.kill(-child.pid, 'SIGKILL');
+      stopped = 'stopped at its deadline';
+      endTree(child.pid);
     },
     Math.max(1, task.deadline - Date.now() + GRACE * 1000),
   );
   const closed = new Promise<string>((done) => {
     child.on('close', (code, signal) => done(signal ?? String(code ?? 1)));
   });
-  const rows: Row[] = [];
   for await (const text of createInterface({ input: child.stdout })) {
     const row = rowIn(text);
     if (row) rows.push(row);
@@ -169,14 +202,9 @@ async function runPart(task: Task, addonFolder: string | undefined): Promise<Par
   }
   const end = await closed;
   clearTimeout(timer);
-  if (!stopped && end !== '0')
+  if (stopped === undefined && end !== '0')
     rows.push({ name: task.part, ok: false, note: `its process ended by ${end}` });
-  return {
-    ...{ part: task.part, status: statusOf(rows, stopped) },
-    seconds: (performance.now() - begun) / 1000,
-    ...(stopped ? { note: 'stopped at its deadline' } : {}),
-    rows,
-  };
+  return resultOf(running, stopped);
 }
 
 function commit(): string {
@@ -194,8 +222,20 @@ function nvccVersion(): string {
   return /V([\d.]+)/.exec(text)?.[1] ?? '';
 }
 
+/** Epoch milliseconds at which the run began: with this process, which has compiled the TypeScript, or with run.sh, which unpacks node. */
+function begunAt(): number {
+  const told = Number(process.env.RENVOX_GPU_CHECK_BEGUN) * 1000;
+  return told > 0 ? Math.min(told, performance.timeOrigin) : performance.timeOrigin;
+}
+
+/** Where the addon is, once the part `build` has passed. */
+function addonFolder(results: readonly PartResult[]): string | undefined {
+  const built = results.find(({ part, status }) => part === 'build' && status === 'passed');
+  return built && join(root, String(built.rows.at(-1)?.folder));
+}
+
 async function check(settings: Settings): Promise<number> {
-  const begun = Date.now();
+  const begun = begunAt();
   const end = begun + (settings.seconds - RESERVE) * 1000;
   const found = settings.kind === 'cuda' ? findChip() : undefined;
   const standIn = settings.kind === 'cpu' ? 'CPU' : 'simulated GPU';
@@ -207,32 +247,52 @@ async function check(settings: Settings): Promise<number> {
   if (settings.chip) chip.arch = settings.chip;
   const known = { ...settings, chip: chip.arch || undefined, addon: addonThere(settings) };
   console.log(`${chip.name}${chip.arch ? ` (sm_${chip.arch})` : ''}, commit ${commit()}`);
-  const results: PartResult[] = [];
-  let addonFolder: string | undefined;
   // Without an addon nothing else can run, so building goes before whatever was asked for.
   const list = parts.filter((part) => part === 'build' || settings.parts.includes(part));
+  const results: PartResult[] = [];
+  let running: Running | undefined;
+  const head = {
+    ...{ schema: SCHEMA, chip: chip.name, device: settings.kind, arch: chip.arch },
+    ...{ driver: chip.driver, nvcc: settings.kind === 'cuda' ? nvccVersion() : '' },
+    ...{ node: process.version, commit: commit(), date: new Date(begun).toISOString() },
+  };
+  /** What is known by now: whoever ends this process leaves it behind. */
+  const soFar = (note: string): Results => {
+    const known = [...results, ...(running ? [resultOf(running, note)] : [])];
+    const missing = list
+      .slice(known.length)
+      .map((part) => ({ part, status: 'not reached' as const, seconds: 0, note, rows: [] }));
+    return { ...head, seconds: (Date.now() - begun) / 1000, parts: [...known, ...missing] };
+  };
+  const earlier = earlierResults(settings.out, soFar(''));
+  const save = (note: string) => write(settings.out, soFar(note), earlier);
+  const saving = setInterval(() => save('the check did not end'), SAVE_EVERY);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.once(signal, () => {
+      endTree(running?.pid);
+      save(`ended by ${signal}`);
+      process.exit(1);
+    });
   for (const [i, part] of list.entries()) {
     const rest = list.slice(i).reduce((sum, p) => sum + weights[p], 0);
     const share = ((end - Date.now()) * weights[part]) / rest;
-    if (share < 1000 || (part !== 'build' && !addonFolder)) {
+    if (share < 1000 || (part !== 'build' && !addonFolder(results))) {
       const note = share < 1000 ? 'no time was left' : 'there is no addon that works';
       results.push({ part, status: 'not reached', seconds: 0, note, rows: [] });
       continue;
     }
     console.log(`\n${part} (up to ${(share / 1000).toFixed(0)} s)`);
     const deadline = Date.now() + share - GRACE * 1000 * (share > 20_000 ? 1 : 0);
-    const result = await runPart({ ...known, part, deadline }, addonFolder);
+    const task = { ...known, part, deadline };
+    const result = await runPart(task, addonFolder(results), (started) => {
+      running = started;
+    });
+    running = undefined;
     results.push(result);
-    if (part === 'build' && result.status === 'passed')
-      addonFolder = join(root, String(result.rows.at(-1)?.folder));
+    save('the check did not end');
   }
-  const { files, text } = write(settings.out, {
-    ...{ schema: SCHEMA, chip: chip.name, device: settings.kind, arch: chip.arch },
-    ...{ driver: chip.driver, nvcc: settings.kind === 'cuda' ? nvccVersion() : '' },
-    ...{ node: process.version, commit: commit(), date: new Date(begun).toISOString() },
-    seconds: (Date.now() - begun) / 1000,
-    parts: results,
-  });
+  clearInterval(saving);
+  const { files, text } = save('');
   console.log(`\n${text}`);
   for (const file of files) console.log(relative(process.cwd(), file));
   return results.every(({ status }) => status === 'passed' || status === 'skipped') ? 0 : 1;
@@ -256,7 +316,13 @@ export async function main(argv: readonly string[]): Promise<number> {
       console.log(text);
       return 0;
     }
-    throw new Wrong(`Expected pack FOLDER or table FILE ... but received ${positionals.join(' ')}`);
+    if (command === 'errors' && files.length > 0) {
+      console.log(errorsOfFiles(files));
+      return 0;
+    }
+    throw new Wrong(
+      `Expected pack FOLDER, table FILE ... or errors FILE ... but received ${positionals.join(' ')}`,
+    );
   } catch (error) {
     const usage =
       error instanceof Wrong || /^ERR_PARSE_ARGS/.test(String((error as { code?: string }).code));

@@ -20,8 +20,9 @@ import { dirname, join, relative } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { brotliCompressSync, constants } from 'node:zlib';
 import { PACKED_ADDON } from './build.js';
+import { missingImports } from './imports.js';
 import { ctFile } from './pipeline.js';
-import { hasSource, operationTests } from './tests.js';
+import { hasSource, operationTests, pipelineTestFile } from './tests.js';
 
 const require = createRequire(import.meta.url);
 export const LIMIT = 36 * 2 ** 20;
@@ -101,6 +102,31 @@ function packAddon(file: string, to: string): void {
   rmSync(plain);
 }
 
+/** Where all files are before they are packed, and again on the machine that runs them. */
+const ARCHIVE = 'files.br';
+/** What run.sh looks for: the last file of the archive. */
+const LAST = join('scripts', 'gpu-check.mjs');
+
+/** Makes the files under `folder` one archive, which unpack.mjs takes apart: most are text, of which a fifth is left. */
+function archive(folder: string): void {
+  const names = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
+    .filter((name) => name !== LAST)
+    .sort()
+    .concat(LAST);
+  const files = names.map((name) => readFileSync(join(folder, name)));
+  const head = JSON.stringify(names.map((name, i) => [name, files[i]?.length]));
+  const whole = Buffer.concat([Buffer.from(`${head}\n`), ...files]);
+  const params = {
+    [constants.BROTLI_PARAM_QUALITY]: 9,
+    [constants.BROTLI_PARAM_LGWIN]: constants.BROTLI_MAX_WINDOW_BITS,
+    [constants.BROTLI_PARAM_SIZE_HINT]: whole.length,
+  };
+  for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true });
+  writeFileSync(join(folder, ARCHIVE), brotliCompressSync(whole, { params }));
+}
+
 export async function pack(root: string, folder: string, options: PackOptions): Promise<number> {
   if (
     existsSync(folder) &&
@@ -123,7 +149,7 @@ export async function pack(root: string, folder: string, options: PackOptions): 
   copy(join(root, 'dist'), join(folder, 'dist'), program);
   // Of the tests those that the check runs, and what they share.
   const tests = join(root, 'dist-test');
-  const run = new Set(operationTests(root));
+  const run = new Set([...operationTests(root), pipelineTestFile(root)]);
   copy(
     tests,
     join(folder, 'dist-test'),
@@ -141,15 +167,14 @@ export async function pack(root: string, folder: string, options: PackOptions): 
     (path) => !/cuda\/(sim\/|registers\.json$)/.test(path),
   );
   copy(join(root, 'weights'), join(folder, 'weights'));
-  // PyTorch's own files hold the same values again.
-  copy(
-    join(root, 'test', 'fixtures'),
-    join(folder, 'test', 'fixtures'),
-    (path) => !path.endsWith('.pth'),
-  );
-  for (const file of ['scripts/gpu-check.mjs', 'bench/gpu/rivals.py', 'LICENSE'])
+  // PyTorch's own files hold the same values again; what is of scipy is read by tests that do not run here.
+  const tensors = join('test', 'fixtures', 'torch');
+  copy(join(root, tensors), join(folder, tensors), (path) => !/\.(pth|py)$/.test(path));
+  // The page is read by a test.
+  for (const file of [
+    ...['scripts/gpu-check.mjs', 'bench/gpu/rivals.py', 'docs/conventions.md', 'LICENSE'],
+  ])
     copy(join(root, file), join(folder, file));
-  copyFileSync(join(root, 'bench', 'gpu', 'run.sh'), join(folder, 'run.sh'));
 
   const packages = join(folder, 'node_modules');
   copy(packageFolder('node-gyp-build'), join(packages, 'node-gyp-build'), program);
@@ -168,6 +193,18 @@ export async function pack(root: string, folder: string, options: PackOptions): 
     `${JSON.stringify({ name: 'tap', type: 'module', exports: './index.js' })}\n`,
   );
 
+  const modules = readdirSync(folder, { recursive: true })
+    .map(String)
+    .filter((file) => /(\.test|^dist-bench\/gpu\/[^/]*)\.js$/.test(file));
+  const missing = missingImports(
+    folder,
+    modules.map((file) => join(folder, file)),
+  );
+  if (missing.length > 0) throw new Error(`not packed: ${missing.join('; ')}`);
+
+  archive(folder);
+  for (const file of ['run.sh', 'unpack.mjs'])
+    copyFileSync(join(root, 'bench', 'gpu', file), join(folder, file));
   if (options.addon) packAddon(options.addon, join(folder, PACKED_ADDON));
   copy(await compressedNode(root, options.fast), join(folder, 'node.xz'));
   const ct = ctFile(root);

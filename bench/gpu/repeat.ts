@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Device } from 'renvox';
 import { cases, type Size } from './cases.js';
+import { endTree } from './processes.js';
 import { left, type Row, report, rowIn, type Task } from './settings.js';
 import { BEGINS, LOST } from './work.js';
 
@@ -60,15 +61,9 @@ export async function doCases(task: Task, names: readonly string[], work: Work):
     const child = spawn(program, others, {
       cwd: task.root,
       stdio: ['ignore', 'pipe', 'pipe'],
-      detached: true,
     });
-    const timer = setTimeout(
-      () => {
-        // The tool and the node under it.
-        if (child.pid) process.kill(-child.pid, 'SIGKILL');
-      },
-      Math.max(1, until - Date.now()),
-    );
+    // The tool and the node under it.
+    const timer = setTimeout(() => endTree(child.pid), Math.max(1, until - Date.now()));
     const closed = new Promise<string>((done) => {
       child.on('error', (error) => done(error.message));
       child.on('close', (code, signal) => done(signal ?? String(code ?? 1)));

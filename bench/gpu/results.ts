@@ -1,8 +1,9 @@
 /** What a check leaves: one JSON file for the figures, one Markdown file to read. Runs of single parts fill up the same file. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { shortName } from './chip.js';
-import { type PartResult, parts, type Row } from './settings.js';
+import { cellOf, type Errors, untold, worse } from './errors.js';
+import { messageOf, type PartResult, parts, type Row } from './settings.js';
 
 export const SCHEMA = 'renvox gpu-check 1';
 
@@ -28,9 +29,13 @@ export function fileName(r: Results): string {
   return `${shortName(r.chip)}-${r.date.slice(0, 10)}-${r.commit.slice(0, 7)}${dirty}`;
 }
 
-/** Parts of the later run take the place of the same parts of the earlier one. */
+/** Parts of the later run take the place of the same parts of the earlier one, unless they found nothing before they were stopped. */
 export function merged(earlier: Results, later: Results): Results {
-  const ran = (r: Results) => r.parts.filter(({ status }) => status !== 'not reached');
+  const ran = (r: Results) =>
+    r.parts.filter(
+      ({ status, rows }) =>
+        status !== 'not reached' && !(status === 'stopped' && rows.length === 0),
+    );
   const byName = new Map([...ran(earlier), ...ran(later)].map((p) => [p.part, p]));
   for (const p of later.parts) if (!byName.has(p.part)) byName.set(p.part, p);
   return {
@@ -41,20 +46,51 @@ export function merged(earlier: Results, later: Results): Results {
 }
 
 function readResults(file: string): Results {
-  const r = JSON.parse(readFileSync(file, 'utf8')) as Results;
-  if (r.schema !== SCHEMA) throw new Error(`${file} is no result of the GPU check`);
+  let r: Results;
+  try {
+    r = JSON.parse(readFileSync(file, 'utf8')) as Results;
+  } catch (error) {
+    throw new Error(`${file} cannot be read: ${messageOf(error)}`);
+  }
+  if (r.schema !== SCHEMA || !Array.isArray(r.parts))
+    throw new Error(`${file} is no result of the GPU check`);
   return r;
 }
 
-/** Writes both files and returns their paths. Results of the same chip, day and commit that are there already are kept beside the new ones. */
-export function write(folder: string, results: Results): { files: string[]; text: string } {
+/** What is there already of the same chip, day and commit. A file that cannot be read is put aside, not written over. */
+export function earlierResults(folder: string, results: Results): Results | undefined {
+  const file = join(folder, `${fileName(results)}.json`);
+  if (!existsSync(file)) return undefined;
+  try {
+    return readResults(file);
+  } catch (error) {
+    renameSync(file, `${file}.damaged`);
+    console.log(`${messageOf(error)}; it is now ${file}.damaged`);
+    return undefined;
+  }
+}
+
+/** Whole or not at all, whoever ends this process. */
+function writeWhole(file: string, text: string): void {
+  const part = `${file}.${process.pid}.part`;
+  writeFileSync(part, text);
+  renameSync(part, file);
+}
+
+/** Writes both files, the earlier run's parts kept beside the new ones, and returns their paths. */
+export function write(
+  folder: string,
+  results: Results,
+  earlier: Results | undefined,
+): { files: string[]; text: string } {
   mkdirSync(folder, { recursive: true });
-  const json = join(folder, `${fileName(results)}.json`);
-  const whole = existsSync(json) ? merged(readResults(json), results) : results;
+  const whole = earlier ? merged(earlier, results) : results;
   const text = markdown(whole);
-  writeFileSync(json, `${JSON.stringify(whole, null, 2)}\n`);
-  writeFileSync(join(folder, `${fileName(results)}.md`), text);
-  return { files: [json, json.replace(/json$/, 'md')], text };
+  const files = ['json', 'md'].map((kind) => join(folder, `${fileName(results)}.${kind}`));
+  const [json, table] = files as [string, string];
+  writeWhole(json, `${JSON.stringify(whole, null, 2)}\n`);
+  writeWhole(table, text);
+  return { files, text };
 }
 
 /** Files of several runs, in their order, made one. */
@@ -66,7 +102,10 @@ export function mergeFiles(
   for (const r of rest)
     if (r.chip !== first.chip || r.commit !== first.commit)
       throw new Error('the results are of different chips or commits');
-  return write(folder, rest.reduce(merged, first));
+  const all = rest.reduce(merged, first);
+  const target = resolve(folder, `${fileName(all)}.json`);
+  const given = files.some((file) => resolve(file) === target);
+  return write(folder, all, given ? undefined : earlierResults(folder, all));
 }
 
 const number = (value: unknown, digits = 3): string =>
@@ -130,6 +169,37 @@ function benchTable(rows: readonly Row[]): string {
   );
 }
 
+function errorsOf(r: Results): Errors {
+  const errors: Errors = new Map();
+  for (const row of r.parts.find(({ part }) => part === 'ops')?.rows ?? [])
+    for (const [name, error] of untold((row.errors as readonly string[] | undefined) ?? []))
+      worse(errors, name, error);
+  return errors;
+}
+
+/** Operations down, devices across; undefined where none of the results has the part `ops`. */
+export function errorTable(list: readonly Results[]): string | undefined {
+  const devices = new Map<string, Errors>();
+  for (const r of list) {
+    const errors = devices.get(r.device) ?? new Map<string, number | null>();
+    devices.set(r.device, errors);
+    for (const [name, error] of errorsOf(r)) worse(errors, name, error);
+  }
+  const names = [...new Set([...devices.values()].flatMap((e) => [...e.keys()]))].sort();
+  if (names.length === 0) return undefined;
+  const rows = names.map((name) => [
+    ...[name, ...[...devices.values()].map((errors) => cellOf(errors, name))],
+  ]);
+  return table(['operation', ...devices.keys()], rows);
+}
+
+/** The table of several runs, one on each device. */
+export function errorsOfFiles(files: readonly string[]): string {
+  const text = errorTable(files.map(readResults));
+  if (text === undefined) throw new Error('none of the files has the part ops');
+  return text;
+}
+
 export function markdown(r: Results): string {
   const chip = r.arch ? `${r.chip}, sm_${r.arch}, driver ${r.driver}, nvcc ${r.nvcc}` : r.chip;
   const blocks = [
@@ -139,6 +209,13 @@ export function markdown(r: Results): string {
   ];
   const failed = r.parts.flatMap(failures);
   if (failed.length > 0) blocks.push('## What failed', failed.slice(0, 80).join('\n'));
+  const errors = errorTable([r]);
+  if (errors !== undefined)
+    blocks.push(
+      '## Largest errors',
+      errors,
+      'Of the results that an operation had a part in: relative RMS against references in double, or what its test bounds. `equal`: no test grants it a tolerance (labels, copies and counts are the same; of noise, statistics are tested).',
+    );
   const sanitizer = r.parts.find(({ part }) => part === 'sanitizer');
   if (sanitizer && sanitizer.rows.length > 0)
     blocks.push(

@@ -3,6 +3,9 @@
 #   sh run.sh [--part ops,repeat] [--out FOLDER] ...
 # All that it takes and does is in docs/gpu-check.md.
 set -e
+# Unpacking counts.
+RENVOX_GPU_CHECK_BEGUN=${RENVOX_GPU_CHECK_BEGUN:-$(date +%s 2>/dev/null || :)}
+export RENVOX_GPU_CHECK_BEGUN
 here=$(cd "$(dirname "$0")" && pwd)
 node=$here/node
 if [ ! -x "$node" ]; then
@@ -17,4 +20,6 @@ if [ ! -x "$node" ]; then
   chmod +x "$node.part"
   mv "$node.part" "$node"
 fi
+# Its last file.
+if [ ! -e "$here/scripts/gpu-check.mjs" ]; then "$node" "$here/unpack.mjs"; fi
 exec "$node" "$here/scripts/gpu-check.mjs" "$@"

@@ -1,21 +1,24 @@
 /** compute-sanitizer's memcheck, racecheck and synccheck over every case at a small size. Where the tool is missing or refuses the device, says so. */
-import { spawnSync } from 'node:child_process';
+import { cudaProgram } from './build.js';
 import { caseNames, doCases, smallSize } from './repeat.js';
 import { left, report, type Task } from './settings.js';
 
 const tools = ['memcheck', 'synccheck', 'racecheck'] as const;
 
-function command(tool: string): string[] {
-  return ['compute-sanitizer', '--tool', tool, '--target-processes', 'all', '--print-limit', '40'];
+function command(program: string, tool: string): string[] {
+  return [program, '--tool', tool, '--target-processes', 'all', '--print-limit', '40'];
 }
 
 /** Why compute-sanitizer is of no use here; undefined where a first allocation under it works. */
-async function whyNot(task: Task, name: string): Promise<string | undefined> {
+async function whyNot(
+  task: Task,
+  program: string | undefined,
+  name: string,
+): Promise<string | undefined> {
   if (task.kind !== 'cuda') return `it watches real GPUs, not ${task.kind}`;
-  const version = spawnSync('compute-sanitizer', ['--version'], { encoding: 'utf8' });
-  if (version.error) return 'compute-sanitizer is not on PATH';
+  if (program === undefined) return 'compute-sanitizer was found neither on PATH nor in CUDA_HOME';
   const { rows, lines } = await doCases(task, [name], {
-    ...{ mode: 'once', count: 1, size: smallSize, prefix: command('memcheck') },
+    ...{ mode: 'once', count: 1, size: smallSize, prefix: command(program, 'memcheck') },
     limit: Math.min(60_000, left(task)),
   });
   const text = lines.join('\n');
@@ -38,16 +41,17 @@ function errorsIn(lines: readonly string[]): number | undefined {
 
 export async function sanitizer(task: Task): Promise<void> {
   const names = caseNames(task.filter);
-  const reason = await whyNot(task, 'fill');
-  if (reason !== undefined) {
-    for (const tool of tools) report({ name: tool, ok: null, note: reason });
+  const program = cudaProgram('compute-sanitizer');
+  const reason = await whyNot(task, program, 'fill');
+  if (program === undefined || reason !== undefined) {
+    for (const tool of tools) report({ name: tool, ok: null, note: reason ?? 'not found' });
     return;
   }
   for (const [i, tool] of tools.entries()) {
     const limit = left(task) / (tools.length - i);
     const begun = performance.now();
     const { rows, lines, end } = await doCases(task, names, {
-      ...{ mode: 'once', count: 1, size: smallSize, prefix: command(tool), limit },
+      ...{ mode: 'once', count: 1, size: smallSize, prefix: command(program, tool), limit },
     });
     const seconds = (performance.now() - begun) / 1000;
     const errors = errorsIn(lines);

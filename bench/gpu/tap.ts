@@ -145,8 +145,10 @@ export class Test {
   fail(name = 'fail', details?: Record<string, unknown>): boolean {
     return this.#result(false, name, details ?? {});
   }
-  skip(name: string): void {
-    this.#result(true, `${name} # SKIP`);
+  skip(name: string, reason: boolean | string = true): void {
+    this.#count++;
+    const why = typeof reason === 'string' ? ` ${reason}` : '';
+    this.#print(`ok ${this.#count} - ${name.replaceAll('#', '\\#')} # SKIP${why}`);
   }
   comment(text: string): void {
     this.#print(`# ${text}`);
@@ -176,7 +178,7 @@ export class Test {
     const run = typeof options === 'function' ? options : (body as Body);
     const skipped = typeof options === 'object' && options.skip;
     this.#queue = this.#queue.then(async () => {
-      if (skipped) return this.skip(name);
+      if (skipped) return this.skip(name, skipped);
       const begun = performance.now();
       this.#print(`# Subtest: ${name}`);
       const sub = new Test(name, `${this.#indent}    `);

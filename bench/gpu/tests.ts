@@ -1,9 +1,11 @@
 /** The compiled test files of dist-test, each in a process of its own on one device, their TAP read. */
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
+import { errorsIn, told } from './errors.js';
+import { endTree } from './processes.js';
 import { left, type Row, report, type Task } from './settings.js';
 
 /** A compiled test may be left of a source that is gone. In a packed folder no sources are. */
@@ -29,6 +31,8 @@ export function operationTests(root: string): string[] {
 interface Tap {
   passed: number;
   failed: number;
+  /** What was not done for want of something, with the reason. */
+  skipped: string[];
   /** Subtests on the device that was asked for. */
   onDevice: number;
   failures: string[];
@@ -38,6 +42,7 @@ interface Tap {
 class Reader implements Tap {
   passed = 0;
   failed = 0;
+  skipped: string[] = [];
   onDevice = 0;
   failures: string[] = [];
   readonly comments: string[] = [];
@@ -62,6 +67,11 @@ class Reader implements Tap {
     if (result) {
       this.#detail = 0;
       const [, not, name = ''] = result;
+      const skip = /^(.*?) # SKIP\b ?(.*?)(?: # time=.*)?$/i.exec(name);
+      if (skip) {
+        this.skipped.push(`${skip[1]}: ${skip[2] || 'skipped'}`);
+        return;
+      }
       if (/ # time=[\d.]+ms/.test(name)) return;
       if (not === undefined) this.passed++;
       else {
@@ -89,9 +99,11 @@ export async function runFile(task: Task, file: string): Promise<Row> {
   const seconds = Math.min(LONGEST, left(task) / 1000);
   if (seconds < 1) return { name, ok: null, reached: false, note: 'not reached' };
   const begun = performance.now();
+  const folder = mkdtempSync(join(tmpdir(), 'renvox-gpu-check-'));
+  const RENVOX_ERRORS = join(folder, 'errors.jsonl');
   const child = spawn(process.execPath, ['--expose-gc', file], {
     cwd: root,
-    env: { ...process.env, RENVOX_TEST_DEVICE: kind },
+    env: { ...process.env, RENVOX_TEST_DEVICE: kind, RENVOX_ERRORS },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const tap = new Reader(kind);
@@ -103,7 +115,7 @@ export async function runFile(task: Task, file: string): Promise<Row> {
   const timer = setTimeout(
     () => {
       late = true;
-      child.kill('SIGKILL');
+      endTree(child.pid);
     },
     Math.max(1, seconds * 1000),
   );
@@ -113,6 +125,9 @@ export async function runFile(task: Task, file: string): Promise<Row> {
   for await (const line of createInterface({ input: child.stdout })) tap.line(line);
   const end = await closed;
   clearTimeout(timer);
+  // Of networks' tests an error is not that of an operation.
+  const largest = name.startsWith('ops/') ? told(errorsIn(RENVOX_ERRORS, kind)) : [];
+  rmSync(folder, { recursive: true, force: true });
   const failures = [...tap.failures];
   // Whether it would have passed is not known, unless it had all the time that a file may have.
   const cutOff = late && failures.length === 0 && seconds < LONGEST;
@@ -127,13 +142,15 @@ export async function runFile(task: Task, file: string): Promise<Row> {
     passed: tap.passed,
     failed: failures.length,
     subtests: tap.onDevice,
+    ...(tap.skipped.length > 0 ? { skipped: tap.skipped.slice(0, 20) } : {}),
     seconds: (performance.now() - begun) / 1000,
+    ...(largest.length > 0 ? { errors: largest } : {}),
     ...(failures.length > 0 ? { failures: failures.slice(0, 20) } : {}),
     ...(tap.comments.length > 0 ? { comments: tap.comments.slice(0, 20) } : {}),
   };
 }
 
-/** The suite of operations: a file passes where its assertions do and it ran on the device at all. */
+/** The suite of operations: a file passes where its assertions do and it ran on the device at all, or says why it could not. */
 export async function operations(task: Task): Promise<void> {
   const wanted = new RegExp(task.filter);
   const files = operationTests(task.root).filter((file) =>
@@ -144,17 +161,27 @@ export async function operations(task: Task): Promise<void> {
   const next = async () => {
     for (let file = files.shift(); file; file = files.shift()) {
       const row = await runFile(task, file);
+      const skipped = row.skipped as readonly string[] | undefined;
+      // What needs data that are not here is no failure, and no proof.
       if (row.ok && row.subtests === 0)
-        Object.assign(row, { ok: false, failures: [`nothing in it ran on ${task.kind}`] });
+        Object.assign(
+          row,
+          skipped
+            ? { ok: null, note: `skipped: ${skipped.join('; ')}` }
+            : { ok: false, failures: [`nothing in it ran on ${task.kind}`] },
+        );
       report(row);
     }
   };
   await Promise.all(Array.from({ length: jobs }, next));
 }
 
+export const pipelineTestFile = (root: string): string =>
+  join(root, 'dist-test', 'pipeline', 'analyze-gpu.test.js');
+
 /** The test of analyze() on a phantom; a CT follows in pipeline.ts. */
 export async function pipelineTest(task: Task): Promise<void> {
-  const file = join(task.root, 'dist-test', 'pipeline', 'analyze-gpu.test.js');
+  const file = pipelineTestFile(task.root);
   if (!existsSync(file)) throw new Error(`${file} is missing`);
   report(await runFile(task, file));
 }

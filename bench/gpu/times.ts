@@ -8,13 +8,23 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { type Device, type DeviceKind, device, gradients, ops, scope, Tensor } from 'renvox';
+import {
+  type Device,
+  type DeviceKind,
+  device,
+  gradients,
+  isRenvoxError,
+  ops,
+  scope,
+  Tensor,
+} from 'renvox';
 import { type Precision, ResNet3D, UNet3D } from 'renvox/nn';
 import { call } from '#lib/native.js';
 import { type Layer, resnetLayers, unetLayers } from '../kernel-layers.js';
 import { kidneys, noise } from '../label-maps.js';
 import type { Size } from './cases.js';
 import { type Ceilings, knownCeilings } from './chip.js';
+import { endTree } from './processes.js';
 import { left, messageOf, type Row, report, type Task } from './settings.js';
 
 const CHANNELS = [16, 32, 64, 128, 256] as const;
@@ -250,7 +260,8 @@ async function rivals(
       child.on('error', (error) => done(error.message));
       child.on('close', (code, signal) => done(signal ?? String(code ?? 1)));
     });
-    const timer = setTimeout(() => child.kill('SIGKILL'), left(task));
+    // PyTorch compiles in processes of its own.
+    const timer = setTimeout(() => endTree(child.pid), left(task));
     for await (const line of createInterface({ input: child.stdout })) {
       if (!line.startsWith('{')) {
         console.log(line);
@@ -301,7 +312,7 @@ export async function times(task: Task): Promise<void> {
       report({ name: work.name, ok: true, library: 'renvox', ...times });
     } catch (error) {
       report({ name: work.name, ok: false, note: messageOf(error) });
-      lost = /The device is lost/.test(messageOf(error));
+      lost = isRenvoxError(error, 'DeviceLost');
     }
     if (!lost) d.releaseCache();
   }

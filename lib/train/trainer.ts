@@ -7,7 +7,6 @@ import { withFolder } from '../locked-folder.js';
 import { saveNetwork } from '../nn/index.js';
 import { keep } from '../scope.js';
 import { download, type Tensor } from '../tensor.js';
-import { curvesOf } from './curves.js';
 import { diagnose } from './diagnosis.js';
 import { rateOf } from './loss.js';
 import type { Preset } from './preset.js';
@@ -235,6 +234,8 @@ async function save16(
 }
 
 async function drawCurves(preset: Preset, { out, log }: Run): Promise<void> {
+  // What draws is loaded where there is something to draw.
+  const { curvesOf } = await import('./curves.js');
   const svg = curvesOf(preset, await readFile(log, 'utf8'));
   if (svg) await writeFileAtomic(join(out, 'curves.svg'), [Buffer.from(svg)]);
 }

@@ -11,6 +11,9 @@
 
 namespace rvx::cuda {
 
+template <>
+void run(const Conv3d& op, Context& cx);
+
 namespace {
 
 // Returns whether the windows are pooled.

@@ -1,5 +1,6 @@
 import { type Device, device as open, ops, type TensorData, threads } from 'renvox';
 import t from 'tap';
+import { noteError } from './errors.js';
 import { generator, onEveryDevice, onEveryInstructionSet, sameBits } from './harness.js';
 
 // Fields of a row, as native/math/shapes.h numbers them.
@@ -196,7 +197,7 @@ onEveryDevice(t, 'drawScene, against a naive one', async (t, device) => {
       if (expected.hu[v] !== -1000) painted++;
     }
     t.ok(
-      worst < 0.1 && wrong === 0,
+      noteError(worst) < 0.1 && wrong === 0,
       `scene ${seed}: HU within ${worst.toFixed(4)}, ${wrong} labels differ, ${painted} voxels painted`,
     );
   }

@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { type Device, type DeviceKind, device, type Tensor, type TensorData } from 'renvox';
 import type { Test } from 'tap';
 import { call, type InstructionSet, native } from '#lib/native.js';
+import { noteError, watchErrors, writeErrors } from './errors.js';
 
 let told = false;
 
@@ -37,8 +38,10 @@ export function onEveryDevice(
     }
     tap.test(`${name} on ${kind}`, async (sub) => {
       try {
+        watchErrors(d);
         await body(sub, d);
       } finally {
+        writeErrors(d);
         d.dispose();
       }
     });
@@ -114,7 +117,7 @@ export function agrees(
   tolerance: number,
   what: string,
 ): void {
-  const error = relativeRms(actual, expected);
+  const error = noteError(relativeRms(actual, expected));
   tap.ok(
     error <= tolerance,
     `${what}: relative RMS error ${error.toExponential(1)} of at most ${tolerance}`,

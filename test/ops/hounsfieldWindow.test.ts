@@ -1,5 +1,6 @@
 import { ops } from 'renvox';
 import t from 'tap';
+import { noteError } from './errors.js';
 import { onEveryDevice, randomArray } from './harness.js';
 
 onEveryDevice(t, 'hounsfieldWindow', async (t, device) => {
@@ -27,7 +28,10 @@ onEveryDevice(t, 'hounsfieldWindow', async (t, device) => {
       let worst = 0;
       for (const [i, v] of y.entries())
         worst = Math.max(worst, Math.abs(v - exact(values[i] as number)));
-      t.ok(worst < 3e-7, `${values.constructor.name} ${JSON.stringify(window)}: ${worst}`);
+      t.ok(
+        noteError(worst) < 3e-7,
+        `${values.constructor.name} ${JSON.stringify(window)}: ${worst}`,
+      );
       t.ok(
         y.every((v) => v >= low && v <= high),
         'inside low..high',
@@ -43,7 +47,7 @@ onEveryDevice(t, 'hounsfieldWindow', async (t, device) => {
       Math.min(Math.max((v - 78) / 100, 0), 1),
     );
     t.ok(
-      y.length === n && exact.every((v, i) => Math.abs(v - (y[i] as number)) < 3e-7),
+      y.length === n && exact.every((v, i) => noteError(Math.abs(v - (y[i] as number))) < 3e-7),
       `${n} bytes`,
     );
   }

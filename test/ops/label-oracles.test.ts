@@ -10,6 +10,7 @@ import {
   readOracleMap,
   regionLabels,
 } from '../oracle-labels.js';
+import { noteError } from './errors.js';
 import { onEveryDevice, ReferenceCount, simulated } from './harness.js';
 
 type Triple = readonly [number, number, number];
@@ -122,7 +123,8 @@ function toLps({ affine, origin }: OracleMap, index: Triple): Triple {
   return [at(0, -1), at(1, -1), at(2, 1)];
 }
 
-const close = (a: number, e: number) => Math.abs(a - e) <= 1e-9 * Math.max(1, Math.abs(e));
+const close = (a: number, e: number) =>
+  noteError(Math.abs(a - e) / Math.max(1, Math.abs(e))) <= 1e-9;
 
 /** Greatest diameter and centroid of each component. */
 async function checkMeasures(

@@ -1,6 +1,7 @@
 // surfaceDistances of surface elements, against all pairs of cells and the reference tool's table.
 import { isRenvoxError, ops, type Tensor, threads } from 'renvox';
 import t from 'tap';
+import { noteError } from './errors.js';
 import { generator, onEveryDevice, sameBits } from './harness.js';
 import { raggedShapes, randomLabels } from './random-labels.js';
 import { NORMALS_TIMES_8 } from './surface-normals.js';
@@ -68,7 +69,8 @@ function percentile(values: number[], areas: number[], percent: number): number 
   return Number.NaN;
 }
 
-const close = (a: number, e: number) => a === e || Math.abs(a - e) <= 1e-12 * Math.abs(e);
+const close = (a: number, e: number) =>
+  a === e || noteError(Math.abs(a - e) / Math.abs(e)) <= 1e-12;
 
 /** Without labels within `margin` voxels of the faces. */
 function inner(labels: Uint8Array, [D, H, W]: Triple, margin: Triple): Uint8Array {

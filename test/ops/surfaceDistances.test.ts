@@ -1,5 +1,6 @@
 import { isRenvoxError, ops, threads } from 'renvox';
 import t from 'tap';
+import { noteError } from './errors.js';
 import { generator, onEveryDevice, sameBits } from './harness.js';
 import { raggedShapes, randomLabels } from './random-labels.js';
 
@@ -58,7 +59,8 @@ function percentile(values: number[], percent: number): number {
   return low + (place - Math.floor(place)) * (high - low);
 }
 
-const close = (a: number, e: number) => a === e || Math.abs(a - e) <= 1e-12 * Math.abs(e);
+const close = (a: number, e: number) =>
+  a === e || noteError(Math.abs(a - e) / Math.abs(e)) <= 1e-12;
 
 onEveryDevice(t, 'surfaceDistances against all pairs', async (t, device) => {
   let seed = 1;

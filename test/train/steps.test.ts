@@ -1,48 +1,31 @@
-// What a step can do besides: parts of a batch, fp16, deep supervision, focal loss, schedules, early stopping, the rate finder, divergence.
+// What a step can do besides: parts of a batch, focal loss, schedules, early stopping, the rate finder, divergence.
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Device, device, gradients, isRenvoxError, ops, scope, type Tensor } from 'renvox';
+import { device, gradients, isRenvoxError, ops } from 'renvox';
 import { formatSafetensors, loadNetwork, parseSafetensors, UNet3D } from 'renvox/nn';
 import { findRate, type Preset, presets, type Sampler, train } from 'renvox/train';
 import t from 'tap';
 import { rateOf } from '#lib/train/loss.js';
-import { TrainingState } from '#lib/train/state.js';
-import { oneStep } from '#lib/train/step.js';
-import { agrees, onEveryDevice, sameBits } from '../ops/harness.js';
-import { toyClasses, toyPreset, toySampler } from './toy.js';
+import { agrees, sameBits } from '../ops/harness.js';
+import { flat, toyClasses, toyPreset, toySampler, weightsAfter } from './toy.js';
 
 const d = device('cpu');
 t.teardown(() => d.dispose());
-
-/** All weights after some steps. */
-async function weightsAfter(preset: Preset, steps: number, on: Device = d): Promise<Float32Array> {
-  const state = TrainingState.fresh(preset, on);
-  try {
-    await scope(async () => {
-      let alive = on.tensor(Int32Array.of(1));
-      for (let k = 0; k < steps; k++, state.step++)
-        alive = oneStep(state, toySampler(preset), on, alive).alive;
-      await on.drain();
-    });
-    return await flat([...state.network.parameters.values()]);
-  } finally {
-    state.dispose();
-  }
-}
-
-async function flat(tensors: readonly Tensor[]): Promise<Float32Array> {
-  const all = await Promise.all(tensors.map((x) => x.data()));
-  return Float32Array.from(all.flatMap((values) => Array.from(values)));
-}
 
 t.test('parts of a batch give the gradient of the whole', async (tap) => {
   // Plain descent: Adam would make noise of gradients that are zero but for rounding.
   const optimiser = { kind: 'sgd', learningRate: 0.1, momentum: 0.9 } as const;
   const preset: Preset = { ...toyPreset, batch: 4, optimiser, loss: { dice: {} } };
-  const whole = await weightsAfter(preset, 3);
+  const whole = await weightsAfter(preset, 3, d);
   for (const microBatch of [1, 2])
-    agrees(tap, await weightsAfter({ ...preset, microBatch }, 3), whole, 1e-5, `by ${microBatch}`);
-  sameBits(tap, await weightsAfter({ ...preset, microBatch: 4 }, 3), whole, 'by 4');
+    agrees(
+      tap,
+      await weightsAfter({ ...preset, microBatch }, 3, d),
+      whole,
+      1e-5,
+      `by ${microBatch}`,
+    );
+  sameBits(tap, await weightsAfter({ ...preset, microBatch: 4 }, 3, d), whole, 'by 4');
 });
 
 t.test('the presets of the shipped weights step as before', async (tap) => {
@@ -66,79 +49,8 @@ t.test('the presets of the shipped weights step as before', async (tap) => {
     ops.clipGradients(made, preset.clip);
     ops.adam(parameters, made, first, second, { lr: 3e-3, step: step + 1 });
   }
-  sameBits(tap, await weightsAfter(preset, 3), await flat(parameters), 'three steps');
+  sameBits(tap, await weightsAfter(preset, 3, d), await flat(parameters), 'three steps');
   network.dispose();
-});
-
-onEveryDevice(
-  t,
-  'fp16 scales the loss, and a step that does not fit changes nothing',
-  async (tap, on) => {
-    const preset: Preset = { ...toyPreset, precision: 'fp16' };
-    if (on.kind === 'cpu') {
-      const half = await weightsAfter(preset, 2, on);
-      agrees(tap, half, await weightsAfter(toyPreset, 2, on), 0.02, 'as fp32, but for rounding');
-    }
-    const state = TrainingState.fresh(preset, on);
-    const before = await flat([...state.network.parameters.values()]);
-    state.scaling.scale = 2 ** 127;
-    await scope(async () => {
-      let alive = on.tensor(Int32Array.of(1));
-      let finite: Tensor | undefined;
-      for (let k = 0; k < 2; k++, state.step++)
-        ({ alive, finite } = oneStep(state, toySampler(preset), on, alive));
-      tap.equal(await finite?.item(), 0, 'too large');
-      tap.equal(await alive.item(), 1, 'which is no divergence');
-    });
-    sameBits(tap, await flat([...state.network.parameters.values()]), before, 'weights');
-    state.adjustScale(2);
-    tap.equal(state.scaling.scale, 2 ** 127, 'only looked at every ten steps');
-    state.step = 10;
-    state.adjustScale(0);
-    tap.equal(state.scaling.scale, 2 ** 126, 'halved');
-    for (state.step = 20; state.step <= 2010; state.step += 10) state.adjustScale(0);
-    tap.equal(state.scaling.scale, 2 ** 127, 'doubled after 2000 steps');
-    state.scaling.scale = 2 ** -10;
-    tap.throws(() => state.adjustScale(1), { code: 'Diverged' });
-    state.dispose();
-  },
-);
-
-onEveryDevice(t, 'deep supervision: coarser heads learn, forward stays', async (tap, on) => {
-  const config = { inputChannels: 1, classes: 2, channels: [2, 3, 4, 5], deepSupervision: 2 };
-  using net = new UNet3D(config, { device: on, seed: 3 });
-  const x = ops.randomNormal(on, { shape: [1, 8, 8, 16, 1], seed: 1 });
-  const levels = scope(() => net.forwardDeep(x));
-  tap.same(
-    levels.map(({ shape }) => shape),
-    [
-      [1, 8, 8, 16, 2],
-      [1, 4, 4, 8, 2],
-      [1, 2, 2, 4, 2],
-    ],
-  );
-  const [finest] = levels as [Tensor];
-  sameBits(tap, await finest.data(), await scope(() => net.forward(x)).data(), 'the finest');
-  tap.throws(
-    () => new UNet3D({ ...config, deepSupervision: 3 }, { device: on }),
-    /deepSupervision/,
-  );
-  const preset: Preset = {
-    ...toyPreset,
-    architecture: {
-      kind: 'unet3d',
-      config: { ...config, channels: [2, 3, 4], deepSupervision: 1 },
-    },
-  };
-  const state = TrainingState.fresh(preset, on);
-  const head = state.network.tensor('deep.0.weight');
-  const before = await head.data();
-  await scope(async () => {
-    const { loss } = oneStep(state, toySampler(preset), on, on.tensor(Int32Array.of(1)));
-    tap.ok(Number.isFinite(await loss.item()));
-  });
-  tap.notSame(Array.from(await head.data()), Array.from(before), 'the head has moved');
-  state.dispose();
 });
 
 t.test('focal loss and poly schedule', async (tap) => {
@@ -148,8 +60,8 @@ t.test('focal loss and poly schedule', async (tap) => {
   tap.equal(rateOf(poly, 1), 0);
   const focal = { ...toyPreset, loss: { focus: 2 } };
   const [with2, without] = [
-    await weightsAfter(focal, 2),
-    await weightsAfter({ ...toyPreset, loss: {} }, 2),
+    await weightsAfter(focal, 2, d),
+    await weightsAfter({ ...toyPreset, loss: {} }, 2, d),
   ];
   tap.notSame(Array.from(with2), Array.from(without));
 });

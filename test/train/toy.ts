@@ -1,6 +1,8 @@
 /** A task that a tiny network learns in a few steps: balls brighter than the noise around them. */
-import type { Device } from 'renvox';
+import { type Device, scope, type Tensor } from 'renvox';
 import { type Preset, presets, type Sampler, validationSeed } from 'renvox/train';
+import { TrainingState } from '#lib/train/state.js';
+import { oneStep } from '#lib/train/step.js';
 import { generator } from '../ops/harness.js';
 
 const size = 8;
@@ -69,4 +71,30 @@ export function toySampler(
     },
     validation: (device, index) => draw(device, validationSeed(preset.seed, index), classes),
   };
+}
+
+/** All weights after some steps. */
+export async function weightsAfter(
+  preset: Preset,
+  steps: number,
+  on: Device,
+): Promise<Float32Array> {
+  const state = TrainingState.fresh(preset, on);
+  try {
+    await scope(async () => {
+      let alive = on.tensor(Int32Array.of(1));
+      for (let k = 0; k < steps; k++, state.step++)
+        alive = oneStep(state, toySampler(preset), on, alive).alive;
+      await on.drain();
+    });
+    return await flat([...state.network.parameters.values()]);
+  } finally {
+    state.dispose();
+  }
+}
+
+/** Their values one after the other. */
+export async function flat(tensors: readonly Tensor[]): Promise<Float32Array> {
+  const all = await Promise.all(tensors.map((x) => x.data()));
+  return Float32Array.from(all.flatMap((values) => Array.from(values)));
 }
