@@ -24,8 +24,8 @@ bool convolve(const Conv3d& op, Context& cx) {
     runUpApart(op, cx, [](const auto& part, Context& own) { run(part, own); });
     return true;
   };
-  // Without input channels there is nothing to multiply, nor a tile for it.
-  if (operand == DType::f32 || op.weight.shape()[1] == 0) {
+  // Without input channels or results there is nothing to multiply, nor a tile for it.
+  if (operand == DType::f32 || op.weight.shape()[1] == 0 || op.y.shape.size() == 0) {
     if (op.upWeight) return apart();
     convolveExact(op, cx);
     return false;
@@ -68,7 +68,8 @@ bool convolve(const Conv3d& op, Context& cx) {
 
 template <>
 void run(const Conv3d& op, Context& cx) {
-  if (!convolve(op, cx) && op.pooled) poolWindows(op.y, op.poolSign.data(), op.pooled, cx);
+  const bool pooled = convolve(op, cx) || !op.pooled || op.pooled.shape.size() == 0;
+  if (!pooled) poolWindows(op.y, op.poolSign.data(), op.pooled, cx);
 }
 
 }  // namespace rvx::cuda

@@ -44,7 +44,7 @@ bool convolveTensor(const TensorConvolution& c, Context& cx) {
   require(c.operand != DType::bf16 || chip.atLeast(80), "InvalidArgument",
           "Precision bf16 needs a GPU of compute capability 8.0; this one has " +
               std::to_string(chip.major) + "." + std::to_string(chip.minor) + " (use fp16)");
-  if (c.y->shape.size() == 0) return;
+  if (c.y->shape.size() == 0) return false;
   for (const TensorAxis& a : c.axis)
     if (positionsOf(a) == 0) return false;
   int64_t voxels = 1;
