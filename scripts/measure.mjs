@@ -7,8 +7,9 @@
 //   --components N   the kidney network alone on N samples: components that are no kidney, with and without its file's belief
 //   --held-out N     each network alone on at most N of the validation samples of its preset
 // --seed is the first of N seeds (several: N of each) instead of 31000000, 52000000, 71000000 for phantoms, contours, components. --belief mass=none
-// or kidney=LEAD,SHARE is used instead of what the file says. --pictures: previews of truth and finding where the cascade went wrong. Intervals are of
-// 95 %: of shares of independent trials Wilson's, of all others by bootstrap, phantoms or samples resampled whole. One CT has none.
+// or kidney=LEAD,SHARE[,BELOW,LEAD,SHARE] is used instead of what the file says. --pictures: previews of truth and finding where the cascade went
+// wrong. Intervals are of 95 %: of shares of independent trials Wilson's, of all others by bootstrap, phantoms or samples resampled whole. One CT has
+// none.
 import { join } from 'node:path';
 import { device } from '../dist/index.js';
 import { loadCascade, shippedWeights } from '../dist/pipeline/index.js';

@@ -16,14 +16,24 @@ function whole(name, text) {
     : fail(`Expected an integer of at least 0 for --${name} but received ${text}`);
 }
 
-/** `mass=none` or `mass=1.5,0.5`: a lead, and the share of a component's voxels that must have it. */
+/**
+ * `mass=none` or `mass=1.5,0.5`: a lead, and the share of a component's voxels that must have it; `kidney=4,0.5,50,6,0.8` has other ones behind, for CTs
+ * that cover fewer than so many mm.
+ */
 function beliefOf(text) {
   const [, stage, rule] = /^(\w+)=(.+)$/.exec(text) ?? [];
-  const [lead, share] = (rule ?? '').split(',').map(Number);
-  const sound = rule === 'none' || (lead >= 0 && share >= 0 && share <= 1);
-  if (!STAGES.includes(stage) || !sound)
-    fail(`Expected ${STAGES.join(' or ')}=none, or =LEAD,SHARE for --belief but received ${text}`);
-  return [stage, rule === 'none' ? undefined : { lead, share }];
+  const [lead, share, ...more] = (rule ?? '').split(',').map(Number);
+  const [below, thinLead, thinShare] = more;
+  const sound = (l, s) => l >= 0 && s >= 0 && s <= 1;
+  const thin = more.length === 3 && below >= 0 && sound(thinLead, thinShare);
+  const whole = sound(lead, share) && (more.length === 0 || thin);
+  if (!STAGES.includes(stage) || !(rule === 'none' || whole))
+    fail(
+      `Expected ${STAGES.join(' or ')}=none, =LEAD,SHARE or =LEAD,SHARE,BELOW,LEAD,SHARE for --belief but received ${text}`,
+    );
+  if (rule === 'none') return [stage, undefined];
+  const shorter = thin ? { thin: { below, lead: thinLead, share: thinShare } } : {};
+  return [stage, { lead, share, ...shorter }];
 }
 
 /**

@@ -9,7 +9,7 @@ interface Asked {
   components: number[];
   heldOut: number;
   cts: boolean;
-  belief: Record<string, { lead: number; share: number } | undefined>;
+  belief: Record<string, object | undefined>;
 }
 interface OnCt {
   data: Uint8Array;
@@ -45,11 +45,15 @@ t.test('the command line', async (t) => {
   );
   const belief = ['--belief', 'mass=none', '--belief', 'kidney=1.5,0.5'];
   t.same(readOptions(belief).belief, { mass: undefined, kidney: { lead: 1.5, share: 0.5 } });
+  t.same(readOptions(['--belief', 'kidney=4,0.5,50,6,0.8']).belief, {
+    kidney: { lead: 4, share: 0.5, thin: { below: 50, lead: 6, share: 0.8 } },
+  });
   for (const [args, expected] of [
     [['--phantoms', 'many'], /integer of at least 0 for --phantoms but received many/],
     [['--seed', '1,x'], /--seed but received x/],
-    [['--belief', 'class=none'], /kidney or mass=none, or =LEAD,SHARE .* received class=none/],
+    [['--belief', 'class=none'], /kidney or mass=none, =LEAD,SHARE or .* received class=none/],
     [['--belief', 'mass=1,2'], /received mass=1,2/],
+    [['--belief', 'mass=1,1,50,6'], /received mass=1,1,50,6/],
   ] as const)
     t.throws(() => readOptions([...args]), expected);
 });
