@@ -266,7 +266,7 @@ async function check(settings: Settings): Promise<number> {
   };
   const earlier = earlierResults(settings.out, soFar(''));
   const save = (note: string) => write(settings.out, soFar(note), earlier);
-  const saving = setInterval(() => save('the check did not end'), SAVE_EVERY);
+  const saving = setInterval(() => save('the check did not end'), SAVE_EVERY).unref();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.once(signal, () => {
       endTree(running?.pid);

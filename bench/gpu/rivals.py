@@ -174,11 +174,22 @@ def network_of(name):
     return UNet(options["classes"]) if name.startswith("unet") else ResNet10(options["classes"])
 
 
-def inference(name, batch, precision, layout, compiled):
+def exact_products(on):
+    """Whether f32 products are f32 throughout. cuDNN's default is TF32, whose operands have 10 bits, as fp16's."""
+    torch.backends.cudnn.allow_tf32 = not on
+    torch.backends.cuda.matmul.allow_tf32 = not on
+
+
+def inference(row, layout, compiled, tf32=False):
+    """`row`: as `unet forward 128^3 batch 4 bf16`. TF32 has a row of its own, for renvox's fp32 is exact."""
+    batch, precision = int(row.split("batch ")[1].split()[0]), row.split()[-1]
+    name = row.removesuffix("fp32") + "tf32" if tf32 else row
+
     def prepare():
         dtype = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[precision]
         device = "cuda" if cuda else "cpu"
         n = options["network"]
+        exact_products(not tf32)
         net = network_of(name).to(device, dtype).eval()
         x = torch.randn(batch, 1, n, n, n, device=device, dtype=dtype)
         if layout == "channels_last_3d":
@@ -381,7 +392,60 @@ def each(prefix):
     return [name for name in names if name.startswith(prefix)]
 
 
-layouts = ("channels_last_3d", "contiguous")
+def forward(precision, network=""):
+    return [n for n in each(network) if " forward " in n and n.endswith(precision)]
+
+
+LAST, FIRST = "channels_last_3d", "contiguous"
+
+
+def jobs():
+    """What to time, what matters most first; a compiled variant is passed over where less than its 45 s are left."""
+    if torch:
+        for compiled in (False, True) if cuda else (False,):
+            for row in forward("bf16", "unet"):
+                yield inference, row, LAST, compiled
+        for row in forward("bf16", "resnet10"):
+            yield inference, row, LAST, False
+        for name in each("unet training"):
+            yield training, name, LAST, False
+        for name in each("resample"):
+            back = "back" in name
+            for how in (LAST, FIRST) if back else ("interpolate", "grid_sample"):
+                yield resample_back if back else resample, name, how
+        for name in each("overlap"):
+            yield overlap, name
+    for name in each("components"):
+        yield components, name, "CuPy"
+    for name in each("distance"):
+        yield distances, name, "CuPy"
+    if torch:
+        for row in forward("fp32"):
+            yield inference, row, LAST, False
+            yield inference, row, LAST, False, True
+        for row in forward("fp16"):
+            yield inference, row, LAST, False
+        for row in forward("bf16") + forward("fp16") + forward("fp32"):
+            yield inference, row, FIRST, False
+        for name in each("unet training"):
+            yield training, name, FIRST, False
+    if torch and cuda:
+        for name in each("unet training"):
+            yield training, name, LAST, True
+        for row in forward("bf16", "resnet10") + forward("fp16"):
+            yield inference, row, LAST, True
+        for row in forward("bf16"):
+            yield inference, row, FIRST, True
+        for name in each("unet training"):
+            yield training, name, FIRST, True
+        for row in forward("fp16"):
+            yield inference, row, FIRST, True
+    for name in each("components"):
+        yield components, name, "SciPy"
+    for name in each("distance"):
+        yield distances, name, "SciPy"
+
+
 if torch:
     torch.backends.cudnn.benchmark = True
     if cuda:
@@ -389,41 +453,5 @@ if torch:
             ceilings()
         except Exception as error:
             say("ceilings", note=f"{type(error).__name__}: {error}"[:300])
-    forward = [n for n in names if " forward " in n]
-    for name in forward:
-        batch, precision = int(name.split("batch ")[1].split()[0]), name.split()[-1]
-        for layout in layouts:
-            inference(name, batch, precision, layout, False)
-    for name in each("unet training"):
-        for layout in layouts:
-            training(name, layout, False)
-    for name in each("resample"):
-        if "back" in name:
-            for layout in layouts:
-                resample_back(name, layout)
-        else:
-            for how in ("interpolate", "grid_sample"):
-                resample(name, how)
-    for name in each("overlap"):
-        overlap(name)
-for name in each("components"):
-    components(name, "CuPy")
-for name in each("distance"):
-    distances(name, "CuPy")
-if torch and cuda:
-    # Compiling takes long: what matters most first.
-    for name in [n for n in forward if n.endswith("bf16")]:
-        batch = int(name.split("batch ")[1].split()[0])
-        for layout in layouts:
-            inference(name, batch, "bf16", layout, True)
-    for name in each("unet training"):
-        for layout in layouts:
-            training(name, layout, True)
-    for name in [n for n in forward if n.endswith("fp16")]:
-        batch = int(name.split("batch ")[1].split()[0])
-        for layout in layouts:
-            inference(name, batch, "fp16", layout, True)
-for name in each("components"):
-    components(name, "SciPy")
-for name in each("distance"):
-    distances(name, "SciPy")
+for job, *arguments in jobs():
+    job(*arguments)

@@ -25,8 +25,11 @@ interface Results {
   parts: Part[];
 }
 const of = (file: string) => new URL(`../../bench/gpu/${file}`, import.meta.url).href;
-const { earlierResults, mergeFiles, SCHEMA, write } = (await import(of('results.ts'))) as {
+const { earlierResults, markdown, mergeFiles, SCHEMA, write } = (await import(
+  of('results.ts')
+)) as {
   earlierResults(folder: string, results: Results): Results | undefined;
+  markdown(r: Results): string;
   mergeFiles(files: readonly string[], folder: string): { files: string[]; text: string };
   SCHEMA: string;
   write(
@@ -157,5 +160,20 @@ t.test('compute-sanitizer is looked for where nvcc is', (t) => {
   process.env.CUDA_HOME = folder;
   t.equal(cudaProgram('compute-sanitizer-of-nobody'), program);
   t.equal(cudaProgram('compute-sanitizer-of-others'), undefined);
+  t.end();
+});
+
+t.test('what only another library can do has a row of its own', (t) => {
+  const name = 'unet forward 128^3 batch 1';
+  const time = (precision: string, library: string, median_ms: number) => ({
+    ...{ name: `${name} ${precision}`, ok: true, library, variant: 'eager', median_ms, spread: 0 },
+  });
+  const rows = [time('fp32', 'renvox', 4), time('fp32', 'PyTorch', 6), time('tf32', 'PyTorch', 2)];
+  const text = markdown(made([{ ...passed('bench'), rows }]));
+  const found = text.split('\n').filter((line) => line.includes(name));
+  t.same(found, [
+    `| ${name} fp32 | 4 | 0 % |  |  | 6 (PyTorch eager) | 1.5 |`,
+    `| ${name} tf32 |  |  |  |  | 2 (PyTorch eager) |  |`,
+  ]);
   t.end();
 });
