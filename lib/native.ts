@@ -87,10 +87,17 @@ export interface SimulatedLaunch {
 
 /** The hold that tests and benches have on a simulated GPU; see Simulator in native/ops/backend.h. */
 export interface Simulator {
-  /** The call-th driver call from now fails with this CUDA error code; 0: none does. Mends a lost device for the next one. */
-  failCall(call: number, code: number): void;
+  /**
+   * The call-th driver call from now fails with this CUDA error code (0: none does), and so do those after it until `times` (1) have, but
+   * for calls that give memory back. Mends a lost device for the next one.
+   */
+  failCall(call: number, code: number, times?: number): void;
   /** Driver calls since then. */
   calls(): number;
+  /** Waits since then that found copies under way. */
+  waits(): number;
+  /** Waits return at once and nothing is done, until the next failCall: as if the backend had forgotten them. */
+  forgetWaits(): void;
   schedule(name: 'mixed' | 'roundRobin' | 'warpGreedy', seed: number): void;
   /**
    * Counts launches from now on, running every sample-th block of each; 0 stops. -n: only the first n / 32 of the blocks along x, but at

@@ -14,12 +14,23 @@ cuda::Simulator& simulator() {
 }
 
 Napi::Value failCall(const Napi::CallbackInfo& info) {
-  simulator().failCall(integerOf(info[0], "call"), static_cast<int>(integerOf(info[1], "code")));
+  const int64_t times = info[2].IsUndefined() ? 1 : integerOf(info[2], "times");
+  simulator().failCall(integerOf(info[0], "call"), static_cast<int>(integerOf(info[1], "code")),
+                       times);
   return info.Env().Undefined();
 }
 
 Napi::Value calls(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(simulator().calls()));
+}
+
+Napi::Value waits(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(simulator().waits()));
+}
+
+Napi::Value forgetWaits(const Napi::CallbackInfo& info) {
+  simulator().forgetWaits();
+  return info.Env().Undefined();
 }
 
 Napi::Value schedule(const Napi::CallbackInfo& info) {
@@ -84,6 +95,8 @@ Napi::Object simulatorObject(Napi::Env env) {
   Napi::Object object = Napi::Object::New(env);
   add<failCall>(object, "failCall");
   add<calls>(object, "calls");
+  add<waits>(object, "waits");
+  add<forgetWaits>(object, "forgetWaits");
   add<schedule>(object, "schedule");
   add<count>(object, "count");
   add<counted>(object, "counted");

@@ -1,4 +1,5 @@
-// boxAffine: twelve numbers from one row of a table (math/findings.h), by one thread: no trip to the host.
+// boxAffine: twelve numbers from one row of a table (math/findings.h), by one thread: no trip to the host. About 40 FLOPs in double; 64
+// bytes of the table read, 96 written: the launch is its time.
 #include "cuda/affines.h"
 #include "cuda/launch.h"
 #include "math/findings.h"

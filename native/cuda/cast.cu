@@ -1,7 +1,7 @@
 // cast between any two element types (math/convert.h): nearest even, integers saturate, NaN becomes integer 0.
 // Least bytes: x read, y written once; a thread takes as many values as fill 16 bytes of the wider type (map.h).
 // The 16-bit floats go through the portable formulas and not the chip's instructions, so that a NaN keeps the CPU's bits: about 15
-// integer operations a value, a fifth of what fits behind its bytes on an H100.
+// integer operations a value, a fifth of what fits behind its bytes on an H100. No FLOPs.
 #include <type_traits>
 
 #include "cuda/map.h"

@@ -1,5 +1,5 @@
 // concatChannels, sliceChannels and the latter's gradient: each voxel's row of the result is put together of runs of other tensors' rows,
-// zeros between them. Least bytes: every value read once and written once.
+// zeros between them. Least bytes: every value read once and written once. No FLOPs.
 //
 // A thread writes one packet, so that stores are whole lines whatever the runs are: four channels where every run begins and ends at
 // a multiple of four, else one. Up to kRuns runs a launch, among the kernel's arguments; longer lists take more launches.

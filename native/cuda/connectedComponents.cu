@@ -11,8 +11,9 @@
 // each component's first voxel, the same bits every run.
 //
 // Least bytes: one read of the labels, 4 written a voxel. Words: about 1/8 byte a voxel and read for each of the four launches between;
-// segments: 12 bytes and a few unions each. Worst: random 30-50 % density (a segment for every four voxels; all unions are in global
-// memory), and rows far from a multiple of 32, where lanes idle.
+// segments: 12 bytes and a few unions each. No FLOPs: some ten integer operations a word for each two rows that it is joined with. Worst:
+// random 30-50 % density (a segment for every four voxels; all unions are in global memory), and rows far from a multiple of 32, where
+// lanes idle.
 #include "cuda/labelWords.h"
 #include "cuda/scan.h"
 #include "ops/ops.h"

@@ -162,6 +162,10 @@ void runExactGather(Context& cx, const char* name, ExactGather g) {
   const ExactPass largest = cutClass(p, g.classes[0], G);
   const int64_t blocks = std::max<int64_t>(1, blocksOf(largest) * (p.coutPad / (8 * G)));
   const int64_t splits = chooseSplits(largest, blocks);
+  require((splits == 1 && !g.sums) || g.samples <= 65535, "ShapeMismatch",
+          "A convolution with statistics, or of so many products a result, takes fewer than 65536 "
+          "samples, not " +
+              std::to_string(g.samples));
   const int64_t size = g.samples * voxels * g.cout;
   const Workspace partial(cx, splits > 1 ? size_t(splits * size) * sizeof(float) : 16);
   if (splits > 1) p.split = size, p.y = partial.data();

@@ -2,7 +2,7 @@
 // convolutionGradWeightExact.cu), their sum, and the bias gradient.
 //
 // Sum of partials: least bytes one read of them, 4 written a weight. A block makes 32 or more weights, whose partials up to eight rows
-// of threads share; each adds every eighth partial in double, then the rows are added in order.
+// of threads share; each adds every eighth partial in double, then the rows are added in order. FLOPs: one a partial, in double.
 //
 // Bias gradient: one read of dy. A block adds a run of voxels, a thread every so-manieth voxel of one channel, in double; then
 // the threads of a channel are added in order, and another kernel adds the blocks, one warp a channel.

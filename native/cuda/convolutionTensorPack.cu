@@ -1,5 +1,5 @@
 // Packing of convolution weights for tensor cores: out[tap][u][co][j] = W(co, channel u * 8 + j, tap) rounded to T, zero where there is
-// no such channel. With two sources the second one's channels begin at a new unit. Least bytes: 4 read, 2 written a weight.
+// no such channel. With two sources the second one's channels begin at a new unit. Least bytes: 4 read, 2 written a weight. No FLOPs.
 //
 // A thread makes one unit of 16 bytes; neighbours take neighbouring taps, which lie side by side in the weight.
 #include "cuda/convolutionTensorPack.h"

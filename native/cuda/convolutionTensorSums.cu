@@ -1,6 +1,6 @@
 // What follows a tensor-core convolution: y = bias + sum over splits s of partial[s] in the order of s (least bytes: the partials read,
 // y written once; a block makes 64 voxels x 32 channels), and the statistics of every channel from those of its parts (one block
-// each, in double, since f32 means of many parts drift).
+// each, in double, since f32 means of many parts drift). FLOPs: splits + 1 a value of y, 4 more with statistics: the bytes bound it.
 #include "cuda/convolutionTensorStore.h"
 #include "cuda/convolutionTensorSums.h"
 #include "cuda/launch.h"

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
+#include <mutex>
 
 #include "core/pool.h"
 #include "ops/backend.h"
@@ -12,7 +13,11 @@ namespace {
 
 // Large enough to hide the latency of a copy, small enough that filling one slot overlaps the
 // transfer of another: 4 MiB take about 80 us over PCIe 5 and 400 us to fill from one thread.
-constexpr size_t kSlotBytes = size_t{4} << 20;
+constexpr size_t kLargeBytes = size_t{4} << 20;
+constexpr int kLargeSlots = 4;
+// Tables of a few bytes: the host may be so many ahead of the GPU.
+constexpr size_t kSmallBytes = size_t{4} << 10;
+constexpr int kSmallSlots = 64;
 
 // Memory of the driver. Want of memory is the allocator's to deal with; other failures are the device's.
 class DriverMemory : public MemorySource {
@@ -46,17 +51,23 @@ GpuDevice::GpuDevice(std::shared_ptr<Driver> driver)
     : Device(DeviceKind::cuda, std::make_unique<DriverMemory>(
                                    driver, [this](int code) { check(code, "Allocation"); })),
       driver_(std::move(driver)),
-      chip_(driver_->chip()) {
+      chip_(driver_->chip()),
+      large_(kLargeBytes, kLargeSlots, 1),
+      small_(kSmallBytes, kSmallSlots, kSmallSlots) {
   allocator().setLimit(chip_.memory);
   allocator().keepAll();
 }
 
 GpuDevice::~GpuDevice() {
   close();
-  for (Slot& slot : slots_) {
-    if (slot.busy) driver_->wait(slot.done);
-    if (slot.done) driver_->destroyEvent(slot.done);
-    if (slot.data) driver_->releasePinned(slot.data);
+  for (Ring* ring : {&large_, &small_}) {
+    for (Slot& slot : ring->slots) {
+      if (slot.busy && !slot.recorded) driver_->record(slot.done);
+      if (slot.busy) driver_->wait(slot.done);
+      if (slot.done) driver_->destroyEvent(slot.done);
+    }
+    for (size_t i = 0; i < ring->slots.size(); i += ring->together)
+      if (ring->slots[i].data) driver_->releasePinned(ring->slots[i].data);
   }
   for (const Event mark : marks_) driver_->destroyEvent(mark);
 }
@@ -74,13 +85,19 @@ void GpuDevice::check(int code, const char* what) {
   throw lost;
 }
 
+GpuDevice::Ring& GpuDevice::ringFor(size_t bytes) {
+  return bytes <= small_.slotBytes ? small_ : large_;
+}
+
 // The next slot in turn, with its last copy done.
-GpuDevice::Slot& GpuDevice::freeSlot() {
-  Slot& slot = slots_[next_];
+GpuDevice::Slot& GpuDevice::freeSlot(Ring& ring) {
+  Slot& slot = ring.slots[ring.next];
   if (!slot.data) {
-    int code = driver_->allocatePinned(&slot.data, kSlotBytes);
-    if (code != kSuccess) slot.data = nullptr;
-    check(code, "Allocation of pinned memory");
+    void* data = nullptr;
+    check(driver_->allocatePinned(&data, ring.slotBytes * ring.together),
+          "Allocation of pinned memory");
+    for (size_t i = 0; i < ring.together; ++i)
+      ring.slots[ring.next + i].data = static_cast<char*>(data) + i * ring.slotBytes;
   }
   if (!slot.done) {
     const int code = driver_->createEvent(&slot.done);
@@ -88,28 +105,38 @@ GpuDevice::Slot& GpuDevice::freeSlot() {
     check(code, "Creation of an event");
   }
   await(slot);
-  next_ = (next_ + 1) % slots_.size();
+  ring.next = (ring.next + 1) % ring.slots.size();
   return slot;
+}
+
+void GpuDevice::record(Slot& slot) {
+  slot.busy = true;
+  slot.recorded = false;
+  check(driver_->record(slot.done), "Recording an event");
+  slot.recorded = true;
 }
 
 void GpuDevice::await(Slot& slot) {
   if (!slot.busy) return;
-  slot.busy = false;
+  // Where no event could be recorded behind the copy, one behind later work tells as well.
+  if (!slot.recorded) record(slot);
   check(driver_->wait(slot.done), "Waiting for the GPU");
+  slot.busy = false;
 }
 
 void GpuDevice::copyIn(void* device, const void* host, size_t bytes) {
-  for (size_t at = 0; at < bytes; at += kSlotBytes) {
-    const size_t part = std::min(kSlotBytes, bytes - at);
-    Slot& slot = freeSlot();
+  Ring& ring = ringFor(bytes);
+  for (size_t at = 0; at < bytes; at += ring.slotBytes) {
+    const size_t part = std::min(ring.slotBytes, bytes - at);
+    Slot& slot = freeSlot(ring);
     parallelCopy(slot.data, static_cast<const char*>(host) + at, part);
     check(driver_->copyIn(static_cast<char*>(device) + at, slot.data, part), "Upload");
-    check(driver_->record(slot.done), "Recording an event");
-    slot.busy = true;
+    record(slot);
   }
 }
 
 void GpuDevice::copyOut(void* host, const void* device, size_t bytes) {
+  Ring& ring = ringFor(bytes);
   // One part is fetched while the part before it is copied out of its slot.
   Slot* before = nullptr;
   size_t beforeAt = 0, beforePart = 0;
@@ -118,12 +145,11 @@ void GpuDevice::copyOut(void* host, const void* device, size_t bytes) {
     await(*before);
     parallelCopy(static_cast<char*>(host) + beforeAt, before->data, beforePart);
   };
-  for (size_t at = 0; at < bytes; at += kSlotBytes) {
-    const size_t part = std::min(kSlotBytes, bytes - at);
-    Slot& slot = freeSlot();
+  for (size_t at = 0; at < bytes; at += ring.slotBytes) {
+    const size_t part = std::min(ring.slotBytes, bytes - at);
+    Slot& slot = freeSlot(ring);
     check(driver_->copyOut(slot.data, static_cast<const char*>(device) + at, part), "Download");
-    check(driver_->record(slot.done), "Recording an event");
-    slot.busy = true;
+    record(slot);
     finish();
     before = &slot, beforeAt = at, beforePart = part;
   }
@@ -131,9 +157,8 @@ void GpuDevice::copyOut(void* host, const void* device, size_t bytes) {
 }
 
 void GpuDevice::synchronize() {
-  Slot& slot = freeSlot();
-  check(driver_->record(slot.done), "Recording an event");
-  slot.busy = true;
+  Slot& slot = freeSlot(small_);
+  record(slot);
   await(slot);
 }
 
@@ -181,36 +206,36 @@ void GpuDevice::launch(const Launch& launch) {
 
 namespace {
 
-// Opened once: devices share the driver, as they share the GPU.
-struct Opened {
-  std::shared_ptr<Driver> driver;
-  std::string reason;
-};
-const Opened& opened() {
-  static const Opened* one = [] {
-    auto* o = new Opened;
-    o->driver = openDriver(&o->reason);
-    return o;
-  }();
+// Devices share the driver, as they share the GPU. A failure is not kept: want of memory and a GPU that others hold pass.
+std::shared_ptr<Driver> opened(std::string* reason) {
+  static std::mutex mutex;
+  static auto* const one = new std::shared_ptr<Driver>;
+  const std::lock_guard<std::mutex> lock(mutex);
+  if (!*one) *one = openDriver(reason);
   return *one;
 }
 
 }  // namespace
 
-std::string unavailableReason() { return opened().reason; }
+std::string unavailableReason() {
+  std::string reason;
+  opened(&reason);
+  return reason;
+}
 
 std::string deviceName() { return kDeviceName; }
 
 std::shared_ptr<Device> makeDevice() {
-  const Opened& one = opened();
-  if (!one.driver) throw Error("DeviceUnavailable", "No CUDA device: " + one.reason);
+  std::string reason;
+  const std::shared_ptr<Driver> driver = opened(&reason);
+  if (!driver) throw Error("DeviceUnavailable", "No CUDA device: " + reason);
   // A sticky error stays with the process, whichever device met it.
-  if (const int code = one.driver->state(); code != kSuccess)
+  if (const int code = driver->state(); code != kSuccess)
     throw Error("DeviceUnavailable",
                 "No CUDA device: an earlier error made CUDA unusable in this process (" +
-                    one.driver->errorText(code) + ", CUDA error " + std::to_string(code) +
+                    driver->errorText(code) + ", CUDA error " + std::to_string(code) +
                     "); start another process");
-  return std::make_shared<GpuDevice>(one.driver);
+  return std::make_shared<GpuDevice>(driver);
 }
 
 }  // namespace rvx::cuda

@@ -7,7 +7,6 @@
 // A call that fails for want of memory frees the allocator's cache and is tried again. A sticky error (an illegal address, a
 // lost device) makes every later call fail: the device is marked lost, queued work and new work fail with DeviceLost.
 #pragma once
-#include <array>
 #include <memory>
 #include <vector>
 
@@ -43,18 +42,28 @@ class GpuDevice : public Device, public Stopwatch {
   struct Slot {
     void* data = nullptr;
     Event done = nullptr;
-    bool busy = false;
+    bool busy = false, recorded = false;
+  };
+  // Slots that copies take in turn. So many `together` lie in one allocation, which is made when the first of them is needed.
+  struct Ring {
+    Ring(size_t bytes, size_t count, size_t together)
+        : slotBytes(bytes), together(together), slots(count) {}
+    const size_t slotBytes, together;
+    std::vector<Slot> slots;
+    size_t next = 0;
   };
 
   // Throws where `code` is not success; marks the device lost where it is sticky.
   void check(int code, const char* what);
-  Slot& freeSlot();
+  Ring& ringFor(size_t bytes);
+  Slot& freeSlot(Ring& ring);
+  // Notes that a copy through the slot is under way.
+  void record(Slot& slot);
   void await(Slot& slot);
 
   const std::shared_ptr<Driver> driver_;
   const Chip chip_;
-  std::array<Slot, 4> slots_;
-  size_t next_ = 0;
+  Ring large_, small_;
   std::vector<Event> marks_;
 };
 

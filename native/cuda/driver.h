@@ -39,17 +39,40 @@ enum : int {
   kSuccess = 0,
   kOutOfMemory = 2,
   kInsufficientDriver = 35,
+  kInvalidFunction = 98,
   kNoDevice = 100,
   kNoKernelImage = 209,
+  kInvalidPtx = 218,
+  kUnsupportedPtx = 222,
   kIllegalAddress = 700,
   kLaunchFailure = 719,
 };
-// After these every later call fails: the device is lost.
-// Illegal address, timeout, assertion, and those from a hardware stack error to a launch failure; devices unavailable, ECC and NVLink
-// errors. Others of the 700s (too many resources, memory not registered) concern one call alone.
+// After these every later call fails: the device is lost. Others of the 700s (too many resources, memory not registered) concern one
+// call alone.
 inline bool isSticky(int code) {
-  return code == 700 || code == 702 || code == 710 || (code >= 714 && code <= 719) || code == 46 ||
-         code == 214 || code == 226;
+  switch (code) {
+    case 46:   // devices unavailable
+    case 214:  // ECC error
+    case 220:  // NVLink error
+    case 226:  // an error that the GPU contained, which ends the process's work all the same
+    case kIllegalAddress:
+    case 702:  // timeout of a kernel
+    case 709:  // the context was destroyed
+    case 710:  // assertion
+    case 714:  // hardware stack error
+    case 715:  // illegal instruction
+    case 716:  // misaligned address
+    case 717:  // invalid address space
+    case 718:  // invalid program counter
+    case kLaunchFailure:
+    case 721:  // tensor memory not given back
+    case 810:  // MPS ended this client
+    case 911:  // error of a device outside of CUDA
+    case 999:  // unknown: nobody can say what was done; where the driver has recovered, another device opens
+      return true;
+    default:
+      return false;
+  }
 }
 
 class Driver {

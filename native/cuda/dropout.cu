@@ -1,7 +1,7 @@
 // dropout: y_i = x_i / (1 - p) where u_i >= p, else 0; u_i from word i % 4 of Philox4x32-10 (math/philox.h) with the key `seed` and
 // the counter (i / 4, offset), so that the mask is never stored and the gradient is the same operation.
 // Least bytes: x read, y written. 20 wide multiplications for four values, about half of what fits behind their bytes on an H100.
-// A thread takes one Philox block: one packet of four values; the last one may be cut.
+// A thread takes one Philox block: one packet of four values; the last one may be cut. FLOPs: one a value.
 #include "cuda/launch.h"
 #include "cuda/packet.h"
 #include "math/philox.h"

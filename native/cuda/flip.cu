@@ -1,4 +1,4 @@
-// flip: mirrors along chosen axes. Least bytes: one read, one write. A thread makes one packet of 16 bytes of y; it loads one of x
+// flip: mirrors along chosen axes. Least bytes: one read, one write. No FLOPs. A thread makes one packet of 16 bytes of y; it loads one of x
 // where rows run forward and the packet lies whole in one and is aligned, else value by value, which the first cache serves.
 #include "cuda/rows.h"
 #include "ops/ops.h"

@@ -1,5 +1,5 @@
 // globalAveragePool: the means of channelSums.h; and its gradient, dy / voxels written over space by threads that keep to their channels
-// (channelWalk.h). Least bytes: x read once; dx written once.
+// (channelWalk.h). Least bytes: x read once; dx written once. FLOPs: one a value.
 #include "cuda/channelSums.h"
 #include "ops/ops.h"
 

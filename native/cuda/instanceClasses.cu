@@ -1,5 +1,5 @@
 // instanceClasses: y = x where x < first, else first + classes[x - first], 0 where there is no such class.
-// Least bytes: one read, one write; 16 voxels a thread (map.h). The classes, at most 256 bytes, stay in the first cache.
+// Least bytes: one read, one write; 16 voxels a thread (map.h). The classes, at most 256 bytes, stay in the first cache. No FLOPs.
 #include "cuda/map.h"
 #include "ops/ops.h"
 

@@ -1,5 +1,6 @@
-// instanceNorm and its gradient (norm.cu), and normCoefficients: scale = gamma / sqrt(M2 / count + eps), shift = beta - mean scale
-// of every sample and channel, a thread each, in double. A few KB, so its time is its launch.
+// instanceNorm and its gradient (norm.cu), and normCoefficients: scale = gamma / sqrt(M2 / count + eps), shift = beta - mean scale of every
+// sample and channel, a thread each, in double. A few KB, so its time is its launch. Bytes: 16 read, 8 written a pair, for about 6 FLOPs
+// and a square root.
 #include "cuda/norm.h"
 #include "math/norm.h"
 #include "ops/ops.h"

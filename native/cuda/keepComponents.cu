@@ -3,7 +3,7 @@
 //
 // Sizes are gathered in shared memory by kSlots labels a block (componentTable.cu), then added to the global ones. A component's
 // rank is the number of components before it, larger or as large with a lower number: counted, up to kCounted of them (n^2
-// comparisons), else by a sort. Least bytes: two reads of the map, one write. The number of components is read back, since the
+// comparisons), else by a sort. Least bytes: two reads of the map, one write. No FLOPs. The number of components is read back, since the
 // memory depends on it.
 #include "cuda/componentRows.h"
 #include "cuda/map.h"

@@ -1,9 +1,9 @@
 // kidneySides: which kidney a component of a kidney mask belongs to; cpu/kidneySides.cpp tells the rule, math/kidneySide.h has it.
 //
-// body: voxels and sum of w of what is above the threshold. gather: voxels, voxels left of the midline and sum of w of each component,
-// by block in shared memory for kSlots of them (componentTable.cu). judge: verdicts, and the largest part of each side. drop: parts
-// that are too small. write: sides, and the two rows of the table. All sums are integers: any order, same bits. Least bytes: image
-// once, components twice, one write. The number of components is read back, since the memory depends on it.
+// body: voxels and sum of w of what is above the threshold. gather: voxels, voxels left of the midline and sum of w of each component, by
+// block in shared memory for kSlots of them (componentTable.cu). judge: verdicts, and the largest part of each side. drop: parts that are
+// too small. write: sides, and the two rows of the table. All sums are integers: any order, same bits. Least bytes: image once, components
+// twice, one write. FLOPs: one comparison in double a voxel. The number of components is read back, since the memory depends on it.
 #include "cuda/componentRows.h"
 #include "cuda/readBack.h"
 #include "math/kidneySide.h"

@@ -1,8 +1,9 @@
 // labelHistograms: how often each whole value of an image, or of a difference of two, occurs in each label.
 //
-// Warps walk the map's words (labelWords.h), one voxel a lane, and lanes in a label look at its neighbours if only the interior counts, read
-// the image and add 1 to a counter in global memory: integers, so their order does not matter. Least bytes: one read of the map, and of
-// the image where the map is not 0. Limit: voxels of one value in one label wait for each other, but masses are small.
+// Warps walk the map's words (labelWords.h), one voxel a lane, and lanes in a label look at its neighbours if only the interior counts,
+// read the image and add 1 to a counter in global memory: integers, so their order does not matter. Least bytes: one read of the map, and
+// of the image where the map is not 0. FLOPs: one a voxel, of differences. Limit: voxels of one value in one label wait for each other, but
+// masses are small.
 #include "cuda/labelWords.h"
 #include "math/histogram.h"
 #include "ops/ops.h"

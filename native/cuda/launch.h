@@ -39,6 +39,7 @@ template <class... P, class... A>
 void launch(Context& cx, const char* name, Dim3 blocks, unsigned threads, size_t shared,
             void (*kernel)(P...), A&&... args) {
   static_assert(sizeof...(P) == sizeof...(A), "as many arguments as the kernel has parameters");
+  static_assert(sizeof(std::tuple<std::decay_t<P>...>) <= 4096, "a launch takes 4 KB of arguments");
   if (blocks.x == 0 || blocks.y == 0 || blocks.z == 0) return;
   std::tuple<std::decay_t<P>...> values(std::forward<A>(args)...);
   std::apply(

@@ -1,5 +1,6 @@
 // linear and its gradient: heads of a few hundred values, batches of a few samples. Bound by reading the weight, once each way; products
-// are summed in double, in a fixed order, as on the CPU.
+// are summed in double, in a fixed order, as on the CPU. FLOPs: 2 * N * in * out forward, twice that backward; least bytes: weight, x
+// and y once.
 //
 // y: a warp makes one output of every sample, its lanes interleaved over the inputs, 4 samples at once; x comes out of the caches.
 // dweight: a thread each, over the samples. dx: a block makes 32 inputs of a sample, its 8 rows interleaved over the outputs.

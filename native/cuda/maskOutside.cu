@@ -1,6 +1,6 @@
 // maskOutside: y[v, c] = x[v, c] where mask[v] is not 0, else a value; maskEquals: y = 1 where a label is one of a list, else 0.
 // Least bytes: one read of each input, one write. Packets of 16 bytes of the wider type a thread; x is not read where a packet is
-// masked whole, and masks are mostly runs.
+// masked whole, and masks are mostly runs. No FLOPs.
 //
 // maskEquals takes up to kTerms values a launch among the kernel's arguments; longer lists go on from what y holds.
 #include <algorithm>

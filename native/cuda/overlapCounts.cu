@@ -3,7 +3,7 @@
 // A thread takes packets of both maps and counts stretches of the same pair in a register: most voxels are background in both maps, and
 // a packet of nothing else costs one comparison. Where a stretch ends it goes to the block's table in shared memory, or, where that
 // would be larger than kSharedCells (more than 109 labels), to the global one; the last cell is for pairs outside. Counts are
-// integers: any order. Least bytes: one read of each map. Worst: maps of noise, an atomic a voxel, of few labels most of all, whose
+// integers: any order. Least bytes: one read of each map. No FLOPs. Worst: maps of noise, an atomic a voxel, of few labels most of all, whose
 // threads meet at few cells.
 #include <algorithm>
 #include <cstring>

@@ -6,7 +6,8 @@
 // zeros, and then a warp a row of the output labels what lies between. Affines without rotation or shear: the warp blends the four
 // rows of logits once into shared memory, in pieces of 768 values, and each output mixes two neighbours there; exchanged axes are
 // strides of the logits. Others: eight corners a voxel, for the voxels that the box of all foreground lets through.
-// Least bytes: the logits once and again where there is foreground, one byte a voxel of the output.
+// Least bytes: the logits once and again where there is foreground, one byte a voxel of the output. FLOPs: about 3 a class and voxel labelled
+// without rotation, 14 with it.
 #include "cuda/affines.h"
 #include "cuda/launch.h"
 #include "cuda/reduce.h"

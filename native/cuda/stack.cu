@@ -1,5 +1,5 @@
 // stack and sliceBatch: samples one after the other along the first axis. Least bytes: one read, one write; the driver's copies and
-// fills, one for each run of bytes.
+// fills, one for each run of bytes. No FLOPs.
 #include <algorithm>
 
 #include "cuda/launch.h"

@@ -1,5 +1,5 @@
 // y [1] = sum of all values, in double, in a fixed order: thread t of block b adds every (blocks * threads)-th packet of four, the
-// block adds its threads' sums by a tree, one block adds the blocks' sums. Least bytes: one read of x.
+// block adds its threads' sums by a tree, one block adds the blocks' sums. Least bytes: one read of x. FLOPs: one a value.
 // Its gradient: dx = dy [1] everywhere. Least bytes: one write of dx (map.h).
 #include "cuda/map.h"
 #include "cuda/reduce.h"

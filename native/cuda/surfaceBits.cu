@@ -2,7 +2,7 @@
 //
 // A surface word is m & ~(left & right & up & down & front & behind), 32 voxels by some 15 operations; outside the volume is
 // background. For elements the words are of cells, surfaceCells.h, on a grid with one more along each axis. Bytes a voxel: each mask
-// once, then 1/8 for a pass over its bits (three over the volume's, four over the box's).
+// once, then 1/8 for a pass over its bits (three over the volume's, four over the box's). No FLOPs.
 //
 // The box is read back, 36 bytes: the workspaces that follow, about 14 bytes a voxel, then fit it and not the volume, of which a
 // kidney fills a hundredth. Ranks are sums of popcounts: of blocks of 2048 words, over the blocks, then inside each block.

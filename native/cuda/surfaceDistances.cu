@@ -3,7 +3,7 @@
 // Surfaces are found as bits (surfaceBits.cu). Then, for each direction, the exact transform of the other surface (distanceLines.h)
 // in the joint box; the pass along h stores only columns that hold a voxel of this surface in some plane, the pass along d takes
 // only these and evaluates its envelope at the voxels themselves, straight into distances in raster order. Bytes: about 20 a voxel
-// of the box and direction.
+// of the box and direction. FLOPs as distanceTransform's, for the columns that are left.
 //
 // Figures: a block for the sum and the maximum, one for each percentile and tolerance. A surface has some 10^4 to 10^6 voxels,
 // which stay in the cache. The order statistics are exact: a radix select on the bits of the distances, eight digits of eight bits.

@@ -47,10 +47,15 @@ class Simulator {
     double seconds = 0;
   };
   virtual ~Simulator() = default;
-  // The call-th driver call from now fails with a CUDA error code (0: none does). Mends a lost device for the next one.
-  virtual void failCall(int64_t call, int code) = 0;
+  // The call-th driver call from now fails with a CUDA error code (0: none does), and so do those after it until `times` have, but for
+  // calls that give memory back. Mends a lost device for the next one.
+  virtual void failCall(int64_t call, int code, int64_t times) = 0;
   // Driver calls since then.
   virtual int64_t calls() = 0;
+  // Waits since then that found copies under way.
+  virtual int64_t waits() = 0;
+  // Waits return at once and nothing is done: as if the backend had forgotten them. Until the next failCall.
+  virtual void forgetWaits() = 0;
   // "mixed", "roundRobin" or "warpGreedy"; the seed of all orders.
   virtual void schedule(const std::string& name, int64_t seed) = 0;
   // Counts launches from now on, running every sample-th block of each; 0 stops.

@@ -1,6 +1,7 @@
-// Driver calls that fail, one at a time, on the simulated GPU: allocations, copies, launches, events and waits of a training step and of an
-// inference fail once with want of memory and once for good. Every call of the inference; of the training step, whose calls are many,
-// every 13th. RENVOX_FAULT_STRIDE is the stride of both: 1 takes minutes.
+// Driver calls that fail on the simulated GPU: allocations, copies, launches, events and waits of a training step and of an inference fail
+// once with want of memory, four times in a row with it (so that trying again does not help), and once for good. Every call of the
+// inference; of the training step, whose calls are many, every 9th, each sweep from another one on. RENVOX_FAULT_STRIDE is the stride of
+// both (29 under AddressSanitizer): 1 takes minutes.
 
 import {
   type Device,
@@ -66,8 +67,18 @@ async function settled(): Promise<void> {
   }
 }
 
+interface Failing {
+  code: number;
+  /** Calls that fail, from each on. */
+  times?: number;
+  stride: number;
+  /** The first call that fails. */
+  first?: number;
+}
+
 /** Counts the driver calls of the work, then repeats it with each of them failing. */
-async function sweep(t: Test, work: Work, code: number, stride: number): Promise<void> {
+async function sweep(t: Test, work: Work, failing: Failing): Promise<void> {
+  const { code, times = 1, stride, first = 1 } = failing;
   if (!simulator) return;
   await settled();
   simulator.failCall(0, 0);
@@ -79,8 +90,8 @@ async function sweep(t: Test, work: Work, code: number, stride: number): Promise
   t.ok(calls > 50, `${calls} driver calls`);
   const outcomes = { done: 0, failed: 0 };
   const faults: string[] = [];
-  for (let call = 1; call <= calls; call += stride) {
-    simulator.failCall(call, code);
+  for (let call = Math.min(first, stride); call <= calls; call += stride) {
+    simulator.failCall(call, code, times);
     const d = open();
     let error: RenvoxError | undefined;
     let result: ArrayLike<number> = [];
@@ -121,6 +132,7 @@ async function sweep(t: Test, work: Work, code: number, stride: number): Promise
   }
   simulator.failCall(0, 0);
   t.strictSame(faults, []);
+  if (times > 1) t.ok(outcomes.failed > 0, 'trying again did not help');
   t.comment(`${calls} calls: ${outcomes.failed} failed with an error, ${outcomes.done} went well`);
   const after = open();
   t.strictSame(Array.from(await work(after)), expected, 'another device works');
@@ -132,12 +144,44 @@ else {
   let unhandled = 0;
   process.on('unhandledRejection', () => unhandled++);
   const given = process.env.RENVOX_FAULT_STRIDE;
-  const strides = { inference: Number(given ?? 1), trainingStep: Number(given ?? 13) };
+  const strides = { inference: Number(given ?? 1), trainingStep: Number(given ?? 9) };
   for (const [name, work] of Object.entries({ inference, trainingStep })) {
     const stride = strides[name as keyof typeof strides];
-    t.test(`${name}: calls fail for want of memory`, (t) => sweep(t, work, OUT_OF_MEMORY, stride));
-    t.test(`${name}: calls lose the device`, (t) => sweep(t, work, ILLEGAL_ADDRESS, stride));
+    const scarce = { code: OUT_OF_MEMORY, stride };
+    t.test(`${name}: calls fail for want of memory`, (t) => sweep(t, work, scarce));
+    t.test(`${name}: they fail when they are tried again, too`, (t) =>
+      sweep(t, work, { ...scarce, times: 4, first: 3 }),
+    );
+    t.test(`${name}: calls lose the device`, (t) =>
+      sweep(t, work, { code: ILLEGAL_ADDRESS, stride, first: 5 }),
+    );
   }
+
+  t.test('which errors lose the device', async (t) => {
+    const lost = [46, 214, 220, 226, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 721, 810];
+    for (const code of [...lost, 911, 999]) {
+      simulator.failCall(0, 0);
+      const d = open();
+      const x = d.full([8], 1);
+      await d.drain();
+      simulator.failCall(1, code);
+      await t.rejects(ops.add(x, x).data(), { code: 'DeviceLost' }, `${code}`);
+      t.throws(() => d.full([1], 1), { code: 'DeviceLost' }, `${code}: new work is refused`);
+      d.dispose();
+      t.throws(() => open(), { code: 'DeviceUnavailable' }, `${code}: and another device`);
+    }
+    for (const code of [1, 9, 98, 209, 400, 701, 713]) {
+      simulator.failCall(0, 0);
+      const d = open();
+      const x = d.full([8], 1);
+      await d.drain();
+      simulator.failCall(1, code);
+      await t.rejects(ops.add(x, x).data(), { code: 'InternalError' }, `${code}`);
+      t.strictSame([...(await ops.add(x, x).data())], new Array(8).fill(2), `${code}: goes on`);
+      d.dispose();
+    }
+    simulator.failCall(0, 0);
+  });
 
   t.test('a lost device fails what is queued, each with its operation', async (t) => {
     simulator.failCall(0, 0);

@@ -402,3 +402,13 @@ onEveryDevice(t, 'conv3d: errors', async (t, device) => {
     'no gradient through a fused norm',
   );
 });
+
+onEveryDevice(t, 'more samples than a grid of blocks is high', async (t, device) => {
+  if (device.kind === 'cpu') return;
+  const x = device.full([65536, 1, 1, 1, 1], 1);
+  const weight = device.full([1, 1, 1, 1, 1], 2);
+  for (const precision of ['fp32', 'fp16'] as const) {
+    const { y } = ops.conv3d(x, weight, { precision, statistics: true });
+    await t.rejects(y.data(), { code: 'ShapeMismatch', message: /65536/ }, precision);
+  }
+});

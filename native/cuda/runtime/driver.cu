@@ -6,6 +6,7 @@
 #include <set>
 
 #include "cuda/driver.h"
+#include "cuda/openFailure.h"
 #include "ops/backend.h"
 
 namespace rvx::cuda {
@@ -118,29 +119,17 @@ class RuntimeDriver : public Driver {
   std::set<const void*> allowed_;
 };
 
-std::string versionText(int version) {
-  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
-}
-
 std::string whyNot(int code) {
-  int driver = 0, runtime = 0;
-  cudaDriverGetVersion(&driver);
-  cudaRuntimeGetVersion(&runtime);
+  OpenFailure f;
+  f.code = code;
+  f.text = cudaGetErrorString(static_cast<cudaError_t>(code));
+  cudaDriverGetVersion(&f.driver);
+  cudaRuntimeGetVersion(&f.runtime);
+  cudaDeviceProp p{};
+  if (f.driver > 0 && cudaGetDeviceProperties(&p, 0) == cudaSuccess)
+    f.chip = p.name, f.major = p.major, f.minor = p.minor;
   cudaGetLastError();
-  if (driver == 0) return "this machine has no NVIDIA driver";
-  if (code == kInsufficientDriver)
-    return "the NVIDIA driver supports CUDA " + versionText(driver) +
-           " and this build needs CUDA " + versionText(runtime) + ": update the driver";
-  if (code == kNoDevice) return "the NVIDIA driver finds no GPU";
-  if (code == kNoKernelImage) {
-    cudaDeviceProp p{};
-    cudaGetDeviceProperties(&p, 0);
-    return "this build has no kernels for " + std::string(p.name) + " (compute capability " +
-           std::to_string(p.major) + "." + std::to_string(p.minor) +
-           "); build it for this chip: npm run build:native";
-  }
-  return std::string(cudaGetErrorString(static_cast<cudaError_t>(code))) + " (CUDA error " +
-         std::to_string(code) + ")";
+  return reasonOf(f);
 }
 
 }  // namespace

@@ -188,6 +188,53 @@ butterfly(const float* x, float* y, int) {
   st(y + at, v);
 }
 
+// A tile of 4 x 32 values read by columns, four lanes to a bank.
+template <bool kBroken>
+RVX_KERNEL(kThreads)
+columns(const float* x, float* y, int) {
+  auto* shared = sharedMemory<float>();
+  const unsigned i = threadIdx.x;
+  sts(shared + i, ld(x + blockIdx.x * kThreads + i));
+  if (!kBroken) syncBlock();
+  st(y + blockIdx.x * kThreads + i, lds(shared + i % 4 * 32 + i / 4));
+}
+
+// y[i] = x[i] times the threads of the block, counted by atomics.
+template <bool kBroken>
+RVX_KERNEL(kThreads)
+counted(const float* x, float* y, int) {
+  auto* count = sharedMemory<uint32_t>();
+  const unsigned i = threadIdx.x;
+  if (i == 0) sts(count, 0u);
+  syncBlock();
+  atomicAdd(count, 1u);
+  if (!kBroken) syncBlock();
+  st(y + blockIdx.x * kThreads + i,
+     ld(x + blockIdx.x * kThreads + i) * static_cast<float>(lds(count)));
+}
+
+// y = 2 x as a matrix product, [16][16] by [16][8]; broken, the halves of x are exchanged.
+template <bool kBroken>
+RVX_KERNEL(kThreads)
+product(const float* x, float* y, int) {
+  const int lane = static_cast<int>(threadIdx.x) % 32, row = lane / 4, pair = lane % 4 * 2;
+  const int64_t first = int64_t{blockIdx.x} * kThreads;
+  // Twice the unit matrix: what lies beside the diagonal's two blocks is zero.
+  const uint32_t diagonal = packF16(row == pair ? 2.0f : 0.0f, row == pair + 1 ? 2.0f : 0.0f);
+  const uint32_t a[4] = {diagonal, 0, 0, diagonal};
+  uint32_t b[2];
+  for (int half = 0; half < 2; ++half) {
+    const float* from = x + first + (pair + 8 * (kBroken ? 1 - half : half)) * 8 + row;
+    b[half] = packF16(ld(from), ld(from + 8));
+  }
+  float d[4] = {0, 0, 0, 0};
+  mma16816<F16>(d, a, b);
+  if (threadIdx.x >= 32) return;
+  for (int half = 0; half < 2; ++half)
+    st(reinterpret_cast<float2*>(y + first + (row + 8 * half) * 8 + pair),
+       make_float2(d[2 * half], d[2 * half + 1]));
+}
+
 using Kernel = void (*)(const float*, float*, int);
 // Value i of the result where block `from` .. is the block's values.
 using Expected = float (*)(const std::vector<float>& x, int i);
@@ -204,6 +251,10 @@ float threeReversed(const std::vector<float>& x, int i) { return 3 * reversed(x,
 float at(const std::vector<float>& x, int i) {
   return i >= 0 && i < static_cast<int>(x.size()) ? same(x, i) : 0;
 }
+float byColumns(const std::vector<float>& x, int i) {
+  return x[static_cast<size_t>(i / kThreads * kThreads + i % 4 * 32 + i % kThreads / 4)];
+}
+float timesThreads(const std::vector<float>& x, int i) { return kThreads * same(x, i); }
 float withNext(const std::vector<float>& x, int i) { return at(x, i) + at(x, i + 1); }
 float stencil(const std::vector<float>& x, int i) {
   return at(x, i - 1) + 2 * at(x, i) + 4 * at(x, i + 1);
@@ -235,6 +286,9 @@ const Case kCases[] = {
     {"misaligned", &misaligned<false>, &misaligned<true>, &twice},
     {"sharedBounds", &sharedBounds<false>, &sharedBounds<true>, &same},
     {"asyncCopy", &asyncCopy<false>, &asyncCopy<true>, &reversed},
+    {"columns", &columns<false>, &columns<true>, &byColumns},
+    {"counted", &counted<false>, &counted<true>, &timesThreads},
+    {"product", &product<false>, &product<true>, &twice},
     {"butterfly", &butterfly<false>, &butterfly<true>, &warpSum},
 };
 
