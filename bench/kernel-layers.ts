@@ -280,11 +280,11 @@ export function resnetLayers(edge = 128): Layer[] {
     if (i > 0)
       layers.push(
         wide({ name: `${name}/downsample`, ...from, kernel: 1 }, { input, output: 'f32' }),
-        norm(`${name}/downsample/bn`, out, cout),
+        norm(`${name}/bnShortcut`, out, cout),
       );
     else
       layers.push(
-        pass(`${name}/shortcut/cast`, { size, channels: cout, inputs: ['bf16'], least: 0 }, ([x]) =>
+        pass(`${name}/cast`, { size, channels: cout, inputs: ['bf16'], least: 0 }, ([x]) =>
           ops.cast(x as Tensor, 'f32'),
         ),
       );
