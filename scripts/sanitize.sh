@@ -18,7 +18,7 @@ preload="$(${CXX:-g++} -print-file-name=libasan.so) $(${CXX:-g++} -print-file-na
 export RENVOX_PREBUILD="$PWD/build-sanitize/build/sim"
 export RENVOX_TEST_PRELOAD="$preload"
 export RENVOX_TEST_TIMEOUT=900
-export RENVOX_FAULT_STRIDE=29
+export RENVOX_FAULT_STRIDE=61
 export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:detect_stack_use_after_return=1
 # Whole label maps of the data folder would take most of the time and reach no line that small ones do not.
 export RENVOX_DATA="${RENVOX_SANITIZE_DATA:-none}"

@@ -1,6 +1,6 @@
 // Driver calls that fail on the simulated GPU: allocations, copies, launches, events and waits of a training step and of an inference fail
 // once with want of memory, four times in a row with it (so that trying again does not help), and once for good. Every call of the
-// inference; of the training step, whose calls are many, every 9th, each sweep from another one on. RENVOX_FAULT_STRIDE is the stride of
+// inference; of the training step, whose calls are many, every 17th, each sweep from another one on. RENVOX_FAULT_STRIDE is the stride of
 // both (29 under AddressSanitizer): 1 takes minutes.
 
 import {
@@ -144,7 +144,7 @@ else {
   let unhandled = 0;
   process.on('unhandledRejection', () => unhandled++);
   const given = process.env.RENVOX_FAULT_STRIDE;
-  const strides = { inference: Number(given ?? 1), trainingStep: Number(given ?? 9) };
+  const strides = { inference: Number(given ?? 1), trainingStep: Number(given ?? 17) };
   for (const [name, work] of Object.entries({ inference, trainingStep })) {
     const stride = strides[name as keyof typeof strides];
     const scarce = { code: OUT_OF_MEMORY, stride };
