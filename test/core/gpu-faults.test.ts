@@ -1,7 +1,7 @@
 // Driver calls that fail on the simulated GPU: allocations, copies, launches, events and waits of a training step and of an inference fail
 // once with want of memory, four times in a row with it (so that trying again does not help), and once for good. Every call of the
 // inference; of the training step, whose calls are many, every 17th, each sweep from another one on. RENVOX_FAULT_STRIDE is the stride of
-// both (29 under AddressSanitizer): 1 takes minutes.
+// both (61 under AddressSanitizer): 1 takes minutes.
 
 import {
   type Device,
