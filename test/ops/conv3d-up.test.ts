@@ -4,7 +4,15 @@ import { type Device, gradients, ops, type Tensor } from 'renvox';
 import t, { type Test } from 'tap';
 import { native } from '#lib/native.js';
 import { concatenated, convolve, moments, transposed } from './convolution-naive.js';
-import { agrees, generator, onEveryDevice, randomArray, sameBits, simulated } from './harness.js';
+import {
+  agrees,
+  generator,
+  onEveryDevice,
+  randomArray,
+  sameBits,
+  sanitized,
+  simulated,
+} from './harness.js';
 import {
   codeOf,
   image,
@@ -185,7 +193,7 @@ onEveryDevice(t, 'conv3d of an up-sampled source', async (t, device) => {
   for (const [i, c] of all.entries())
     for (const wanted of ['bf16', 'fp16', 'fp32'] as const) {
       // The simulator takes its time.
-      if (c === manyTiles && wanted !== 'bf16') continue;
+      if ((c === manyTiles || sanitized) && wanted !== 'bf16') continue;
       const precision = productsOn(device, wanted);
       const inTile = await check(t, device, c, precision, 50 * i + 1);
       if (inTile) made++;
@@ -200,7 +208,7 @@ onEveryDevice(t, 'conv3d of an up-sampled source on random shapes', async (t, de
   const next = generator(4);
   const pick = (least: number, most: number) => least + Math.floor(next() * (most - least + 1));
   let made = 0;
-  for (let i = 0; i < 24; i++) {
+  for (let i = 0; i < (sanitized ? 4 : 14); i++) {
     const wide = i % 4 === 3;
     const c: Case = {
       x: [
@@ -222,7 +230,7 @@ onEveryDevice(t, 'conv3d of an up-sampled source on random shapes', async (t, de
     const precision = productsOn(device, (['bf16', 'fp16'] as const)[i % 2] as Precision);
     if (await check(t, device, c, precision, 1000 + 20 * i)) made++;
   }
-  if (large(device)) t.ok(made >= 8, `${made} made in the tiles`);
+  if (large(device)) t.ok(made >= (sanitized ? 1 : 5), `${made} made in the tiles`);
 });
 
 onEveryDevice(t, 'conv3d of an up-sampled source in other orders of blocks', async (t, device) => {
@@ -232,7 +240,7 @@ onEveryDevice(t, 'conv3d of an up-sampled source in other orders of blocks', asy
   const first = one();
   const { simulator } = native();
   try {
-    for (let i = 0; i < 8; i++) {
+    for (let i = 0; i < 4; i++) {
       simulator?.schedule(i % 2 ? 'roundRobin' : 'warpGreedy', i);
       const again = one();
       sameBits(t, await again.y.data(), await first.y.data(), 'y');

@@ -70,6 +70,9 @@ export function simulated(device: Device): boolean {
   return (device.kind as string) === 'cuda-sim';
 }
 
+/** Whether the addon is that of scripts/sanitize.sh: several times slower, so that some cases are cut for it. */
+export const sanitized = process.env.RENVOX_TEST_PRELOAD !== undefined;
+
 /** Seeded generator of uniform numbers in [0, 1): mulberry32. */
 export function generator(seed: number): () => number {
   let a = seed >>> 0;
