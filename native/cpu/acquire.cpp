@@ -56,6 +56,7 @@ float* blurAll(float* a, float* b, const Shape& s, const std::vector<float>* ker
 template <>
 void run(const Acquire& op, Context& cx) {
   const Shape& s = op.x.shape();
+  if (s.size() == 0) return;
   const int64_t size = s.size(), row = s[2] * s[3];
   const auto bytes = static_cast<size_t>(size) * sizeof(float);
   std::vector<float> blur[3], noiseBlur[3];
@@ -101,6 +102,7 @@ void run(const Acquire& op, Context& cx) {
 template <>
 void run(const RaggedMask& op, Context& cx) {
   const Shape& s = op.map.shape();
+  if (s.size() == 0) return;
   const int64_t row = s[2] * s[3];
   const auto bytes = static_cast<size_t>(s.size()) * sizeof(float);
   const std::vector<float> kernel = kernelOf(op.blur);
