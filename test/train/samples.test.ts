@@ -69,8 +69,8 @@ t.test('kidneySample: shapes, one class, and how often kidneys are there', async
   t.ok(large >= 27, `${large} of 60 with at least 150 mL of kidney`);
 });
 
-t.test('massSample: one kidney, its masses, and a mask that holds most of them', async (t) => {
-  let [withMass, covered, wrong, target1] = [0, 0, 0, 0];
+t.test('massSample: one kidney, its masses, and a mask that holds most of them, and some masses not at all', async (t) => {
+  let [withMass, covered, wrong, target1, seen, hidden] = [0, 0, 0, 0, 0, 0];
   for (let seed = 0; seed < 40; seed++) {
     await scope(async () => {
       const { image, target } = massOf(d, seed);
@@ -81,21 +81,28 @@ t.test('massSample: one kidney, its masses, and a mask that holds most of them',
       const map = await target.data();
       const x = await image.data();
       if (map.some((v) => v > 2)) t.fail(`seed ${seed}: a label above 2`);
-      if (map.includes(2)) withMass++;
+      let [ofMasses, inMask] = [0, 0];
       map.forEach((v, i) => {
         const inside = (x[2 * i + 1] as number) > 0;
-        if (v > 0) target1++;
-        if (v > 0 && inside) covered++;
+        if (v === 1) target1++;
+        if (v === 1 && inside) covered++;
         if (v === 0 && inside) wrong++;
+        if (v === 2) ofMasses++;
+        if (v === 2 && inside) inMask++;
       });
+      if (ofMasses > 0) withMass++;
+      // A sample's masses from half a mL on: a ball of 10 mm.
+      if (ofMasses > 65 && inMask > 0.8 * ofMasses) seen++;
+      if (ofMasses > 65 && inMask < 0.4 * ofMasses) hidden++;
     });
   }
   t.ok(withMass >= 25, `${withMass} of 40 with a mass`);
   t.ok(
     covered / target1 > 0.85,
-    `the masks hold ${(covered / target1).toFixed(3)} of kidneys and masses`,
+    `the masks hold ${(covered / target1).toFixed(3)} of kidneys`,
   );
   t.ok(wrong / target1 < 0.35, `and ${(wrong / target1).toFixed(3)} of their volume besides`);
+  t.ok(seen >= 8 && hidden >= 4, `masses of ${seen} samples in it, of ${hidden} not`);
 });
 
 t.test('massSample: the pelvis is no target, and part of some masks', async (t) => {
@@ -106,7 +113,9 @@ t.test('massSample: the pelvis is no target, and part of some masks', async (t) 
     if (name === 'raggedMask') drawn = (fields.map as Tensor).data();
     return run(name, fields);
   };
-  const PELVIS = 3;
+  const PELVIS = 4;
+  // Of background, hidden masses, kidney, other masses, pelvis.
+  const targets = [0, 2, 1, 2, 0];
   const shares: number[] = [];
   try {
     // Patients with a wide pelvis: others' are filled by closing the sinus.
@@ -116,7 +125,7 @@ t.test('massSample: the pelvis is no target, and part of some masks', async (t) 
         const [map, truth, x] = [await drawn, await target.data(), await image.data()];
         let [pelvis, covered] = [0, 0];
         for (const [i, label] of (map as Uint8Array).entries()) {
-          if (truth[i] !== (label === PELVIS ? 0 : label))
+          if (truth[i] !== targets[label])
             t.fail(`seed ${seed}: target ${truth[i]} where ${label} was drawn`);
           if (label !== PELVIS) continue;
           pelvis++;
