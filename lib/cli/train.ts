@@ -1,6 +1,6 @@
 /** `renvox train`: a network from a preset, on phantoms or on a folder of labelled CTs. */
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { makeFolder, writeFileAtomic } from '../atomic-write.js';
 import type { Device } from '../device.js';
@@ -16,6 +16,7 @@ interface Options {
   steps?: number;
   resume?: boolean;
   init?: string;
+  massWeights?: string;
   manifest?: string;
   folds?: number;
   fold?: number;
@@ -49,6 +50,10 @@ export function register(program: Command): void {
     .option(
       '--init <weights>',
       'weights of the same architecture to begin with; with --resume, that the run began with',
+    )
+    .option(
+      '--mass-weights <file>',
+      'of the mass network that draws contours for a classifier whose preset has foundContours',
     )
     .option('--manifest <csv>', 'columns case, patient: all cases of a patient on one side')
     .option('--folds <n>', 'patients in this many folds instead of 8:1:1', wholeNumber)
@@ -114,7 +119,14 @@ async function run(options: Options): Promise<void> {
 function refuseIdle(options: Options): void {
   if (options.fold !== undefined && options.folds === undefined)
     throw new RenvoxError('InvalidArgument', '--fold needs --folds', {});
-  if (options.data !== 'phantom') return;
+  if (options.data !== 'phantom') {
+    if (options.massWeights === undefined) return;
+    throw new RenvoxError(
+      'InvalidArgument',
+      '--mass-weights needs --data phantom: labels of a folder are its contours',
+      {},
+    );
+  }
   for (const name of ['manifest', 'folds', 'cache', 'memory', 'allowEmpty'] as const)
     if (options[name] !== undefined)
       throw new RenvoxError(
@@ -132,7 +144,15 @@ async function samplerOf(
   say: (line: string) => void,
 ): Promise<Sampler> {
   const { folderSampler, phantomSampler } = await import('../train/index.js');
-  if (options.data === 'phantom') return phantomSampler(preset);
+  if (options.data === 'phantom') {
+    const { loadStage } = await import('../pipeline/networks.js');
+    const { massWeights: file } = options;
+    const finder =
+      file === undefined
+        ? undefined
+        : await loadStage.unet(device, file, basename(file, '.safetensors'), 'mass');
+    return phantomSampler(preset, { finder });
+  }
   const split: Split | undefined =
     options.folds === undefined ? undefined : { folds: options.folds, fold: options.fold ?? 0 };
   const settings: FolderOptions = {

@@ -36,7 +36,7 @@ import { isOneStage, logitsOfSide } from './one-stage.js';
 /** Most masses that are told apart on one side. */
 export const CAPACITY = 16;
 /** mm that a second stage sees around a kidney whose file does not say. */
-const KIDNEY_MARGIN = 8;
+export const KIDNEY_MARGIN = 8;
 /** mm that a classifier sees around a mass whose file does not say. */
 const MASS_MARGIN = 2;
 /** mL below which a kidney component is a crumb. */
@@ -44,7 +44,7 @@ const KIDNEY_CRUMB = 4;
 /** Most components of the kidney mask that are looked at, the largest. */
 const MOST_PARTS = 255;
 /** mL below which a mass component is noise, a ball of 5.8 mm: of what the shipped network marks below it, most is none. */
-const MASS_CRUMB = 0.1;
+export const MASS_CRUMB = 0.1;
 
 type Core = NonNullable<KeepOptions['core']>;
 

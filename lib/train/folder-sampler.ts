@@ -16,7 +16,7 @@ import { readPatients, type Split, splitPatients, usualSplit } from './data/pati
 import { readCase } from './data/read-case.js';
 import { maskChannels, type Preset } from './preset.js';
 import type { CaseLists, Sample, Sampler } from './sampler.js';
-import { outlineOf } from './samples/mass.js';
+import { outlineOf } from './samples/kidney-view.js';
 import { coveringPatches } from './samples/patches.js';
 
 export interface FolderOptions {
@@ -53,6 +53,12 @@ export async function folderSampler(
   folder: string,
   options: FolderOptions,
 ): Promise<Sampler> {
+  if (preset.foundContours)
+    throw new RenvoxError(
+      'InvalidArgument',
+      `The foundContours of the preset ${preset.name} are of phantoms; a folder's contours are its labels`,
+      { preset: preset.name, foundContours: preset.foundContours },
+    );
   const data = await findDataSet(folder);
   const patients = await patientsOf(data, options.manifest);
   const { items, content } = await readItems(preset, data, options);

@@ -12,7 +12,7 @@ export { type CaseFiles, type DataSet, findDataSet } from './data/layouts.js';
 export { type Parts, type Split, splitPatients } from './data/patients.js';
 export { type FindRateOptions, findRate, type RateCurve } from './find-rate.js';
 export { checkFolder, type FolderOptions, folderSampler } from './folder-sampler.js';
-export { phantomSampler } from './phantom-sampler.js';
+export { type Finder, phantomSampler } from './phantom-sampler.js';
 export {
   checkPreset,
   classNames,

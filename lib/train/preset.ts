@@ -45,6 +45,11 @@ export interface Preset {
    */
   contour?: Contour;
   /**
+   * Of a classifier's phantoms: in this share of the samples, 0 to 1, the contour is what a mass network draws, which is then an input of the run
+   * (`phantomSampler`'s `finder`, `--mass-weights`); the others err at random. Default 0.
+   */
+  foundContours?: number;
+  /**
    * Of labelled CTs on disk, for the tasks `kidney` and `one-stage`: samples are patches of the grid's shape anywhere in the CT, this share of
    * them round a labelled voxel; validation looks at patches that cover all labelled voxels of a case. Without it a sample is the network's box
    * round the body.
@@ -189,7 +194,7 @@ type Names<T> = Readonly<Record<keyof Required<T>, true>>;
 const FIELDS = {
   '': {
     ...{ version: true, name: true, task: true, architecture: true, grid: true, window: true },
-    ...{ contour: true, sampling: true, augmentation: true, seed: true, steps: true, batch: true },
+    ...{ contour: true, foundContours: true, sampling: true, augmentation: true, seed: true, steps: true, batch: true },
     ...{ microBatch: true, precision: true, loss: true, optimiser: true, schedule: true },
     ...{ clip: true, average: true, validation: true, stop: true, checkpoint: true },
   } satisfies Names<Preset>,
@@ -269,6 +274,14 @@ function checkOptional(
   const { task, contour = 'cut' } = preset;
   const told = contour === 'cut' || (contour === 'channel' && task === 'class');
   check(told, 'contour', 'cut, or channel for the task class', contour);
+  const { foundContours = 0 } = preset;
+  const possible = foundContours === 0 || (task === 'class' && foundContours <= 1);
+  check(
+    possible && foundContours >= 0,
+    'foundContours',
+    '0, or up to 1 for the task class',
+    foundContours,
+  );
   const whole = Number.isSafeInteger(microBatch) && microBatch >= 1 && batch % microBatch === 0;
   check(whole, 'microBatch', `a divisor of the batch ${batch}`, microBatch);
   const precisions = ['fp32', 'bf16', 'fp16'];

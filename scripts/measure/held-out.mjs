@@ -63,7 +63,8 @@ export async function measureHeldOut(most, folder, { device, weights }) {
     const { metadata } = await describeWeights(join(folder, `${name}.safetensors`));
     const preset = checkPreset(metadata.training?.preset);
     const { classes } = preset.architecture.config;
-    const sampler = phantomSampler(preset);
+    const finder = preset.foundContours ? weights.mass : undefined;
+    const sampler = phantomSampler(preset, { finder });
     const count = Math.min(most, preset.validation.samples);
     const samples = [];
     for (let i = 0; i < count; i++)

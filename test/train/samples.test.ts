@@ -5,7 +5,8 @@ import { Random } from '#lib/phantom/random.js';
 import { classSample } from '#lib/train/samples/class.js';
 import type { CropPlan } from '#lib/train/samples/crop.js';
 import { kidneySample } from '#lib/train/samples/kidney.js';
-import { massSample, outlineOf } from '#lib/train/samples/mass.js';
+import { outlineOf } from '#lib/train/samples/kidney-view.js';
+import { massSample } from '#lib/train/samples/mass.js';
 import type { SampleGrid } from '#lib/train/samples/sample.js';
 
 const d: Device = device('cpu');

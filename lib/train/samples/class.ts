@@ -8,8 +8,11 @@ import { phases } from '../../phantom/palette.js';
 import { Random } from '../../phantom/random.js';
 import { renderAbdomen } from '../../phantom/render.js';
 import type { Contour } from '../../pipeline/networks.js';
+import { plus } from '../../phantom/vector.js';
 import type { Tensor } from '../../tensor.js';
 import { boxOf, type CropPlan, cropGridOf } from './crop.js';
+import { contourFound, type MassFinder } from './found-contour.js';
+import { ViewLabels } from './kidney-view.js';
 import { sampleWindow } from './sample.js';
 
 export interface ClassSample {
@@ -25,6 +28,8 @@ export interface ClassSample {
   diameterMm: number;
   /** Whether the contour errs by millimetres. */
   rough: boolean;
+  /** Whether a mass network drew it, or was asked to. */
+  found: boolean;
 }
 
 /**
@@ -45,7 +50,7 @@ function contourOf(r: Random, radius: number, step: number, rough: boolean) {
 }
 
 /**
- * A mass with real HU. Classes and phases follow the seed, so that twelve seeds in a row hold each pair once.
+ * A mass with real HU, and a contour of it that errs, or with a `finder` in its share of the samples the one that the mass network draws. Classes and phases follow the seed, so that twelve seeds in a row hold each pair once.
  */
 export function classSample(
   device: Device,
@@ -53,8 +58,10 @@ export function classSample(
   crop: CropPlan,
   window: { low: number; high: number } = sampleWindow,
   contour: Contour = 'cut',
+  finder?: MassFinder,
 ): ClassSample {
   const r = new Random(seed, 'class sample');
+  const labels = new ViewLabels(r.stream('hidden masses'));
   const wanted = seed % 3;
   const abdomen = drawAbdomen(seed, {
     voxel: crop.step,
@@ -65,22 +72,33 @@ export function classSample(
       diameters: [4, 80],
     },
     variation: 0.8,
+    labels: (side) => labels.of(side),
   });
   const mass = r.pick(abdomen.masses);
-  const { grid, step } = cropGridOf(boxOf(abdomen, mass.centre, mass.radii), crop);
-  const drawn = renderAbdomen(device, abdomen, grid);
+  const found = finder !== undefined && r.stream('found').chance(finder.share);
   const radius = Math.min(...mass.radii);
+  // What is found of a mass seldom has its middle.
+  const away = r.stream('place');
+  const centre = plus(mass.centre, away.direction(), found ? away.uniform(0, 0.3) * radius : 0);
+  const { grid, step } = cropGridOf(boxOf(abdomen, centre, mass.radii), crop);
+  const drawn = renderAbdomen(device, abdomen, grid);
   const rough = r.stream('contour').chance(1 / 3);
-  const mask = raggedMask(drawn.instance, {
-    labels: [mass.instance, mass.instance],
-    ...contourOf(r, radius, step, rough),
-    seed: r.bits(),
-  });
+  const errs = { ...contourOf(r, radius, step, rough), seed: r.bits() };
   const slice = r.pick([1, 1.5, 2.5, 3, 5]);
   const across = r.uniform(0.4, 0.9) / step;
+  const noise = r.logUniform(3, 25);
+  const erring = () =>
+    raggedMask(drawn.instance, { labels: [mass.instance, mass.instance], ...errs });
+  const mask = found
+    ? contourFound(device, abdomen, mass, {
+        ...{ finder, grid, step, instances: drawn.instance, otherwise: erring },
+        ...{ random: r.stream('view'), hidden: labels.hidden(mass.side) },
+        acquisition: { slice, across: (across * step) / finder.step, noise },
+      })
+    : erring();
   const image = acquire(drawn.hu, {
     blur: [(0.38 * slice) / step, across, across],
-    noise: r.logUniform(3, 25),
+    noise,
     noiseBlur: [(0.38 * slice) / step, across, across],
     seed: r.bits(),
     window,
@@ -91,7 +109,7 @@ export function classSample(
     image,
     class: wanted,
     className: massClasses[wanted] as MassClass,
-    rough,
+    ...{ rough, found },
     diameterMm: (2 * (mass.radii[0] + mass.radii[1] + mass.radii[2])) / 3,
   };
 }
