@@ -81,7 +81,10 @@ function drawer(
   };
 }
 
-function massFinder({ network, shape, spacing, margin, window }: Finder, share: number): MassFinder {
+function massFinder(
+  { network, shape, spacing, margin, window }: Finder,
+  share: number,
+): MassFinder {
   const { level, width } = window;
   return {
     ...{ network, shape, share, step: spacing[0], margin: margin ?? KIDNEY_MARGIN },

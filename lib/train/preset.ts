@@ -194,7 +194,15 @@ type Names<T> = Readonly<Record<keyof Required<T>, true>>;
 const FIELDS = {
   '': {
     ...{ version: true, name: true, task: true, architecture: true, grid: true, window: true },
-    ...{ contour: true, foundContours: true, sampling: true, augmentation: true, seed: true, steps: true, batch: true },
+    ...{
+      contour: true,
+      foundContours: true,
+      sampling: true,
+      augmentation: true,
+      seed: true,
+      steps: true,
+      batch: true,
+    },
     ...{ microBatch: true, precision: true, loss: true, optimiser: true, schedule: true },
     ...{ clip: true, average: true, validation: true, stop: true, checkpoint: true },
   } satisfies Names<Preset>,

@@ -81,7 +81,10 @@ t.test('the shipped network: its contours hold most of a large mass and little e
     });
   cascade.dispose();
   const middle = [...overlaps].sort((a, b) => a - b)[4] as number;
-  t.ok(middle > 0.6, `Dice of solid masses of 25 mm and more: ${overlaps.map((x) => x.toFixed(2))}`);
+  t.ok(
+    middle > 0.6,
+    `Dice of solid masses of 25 mm and more: ${overlaps.map((x) => x.toFixed(2))}`,
+  );
 });
 
 t.test('phantomSampler: a finder and the share belong together', async (t) => {
@@ -89,7 +92,8 @@ t.test('phantomSampler: a finder and the share belong together', async (t) => {
   const preset: Preset = { ...(presets.class as Preset), foundContours: 0.5 };
   t.throws(() => phantomSampler(preset), {
     code: 'InvalidArgument',
-    message: /0.5 of the contours of the preset class are drawn by a mass network, and none is given/,
+    message:
+      /0.5 of the contours of the preset class are drawn by a mass network, and none is given/,
   });
   const finder: Finder = cascade.mass;
   t.throws(() => phantomSampler(presets.class as Preset, { finder }), {

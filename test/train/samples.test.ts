@@ -70,41 +70,41 @@ t.test('kidneySample: shapes, one class, and how often kidneys are there', async
   t.ok(large >= 27, `${large} of 60 with at least 150 mL of kidney`);
 });
 
-t.test('massSample: one kidney, its masses, and a mask that holds most of them, and some masses not at all', async (t) => {
-  let [withMass, covered, wrong, target1, seen, hidden] = [0, 0, 0, 0, 0, 0];
-  for (let seed = 0; seed < 40; seed++) {
-    await scope(async () => {
-      const { image, target } = massOf(d, seed);
-      if (seed === 0) {
-        t.strictSame(image.shape, [1, ...massCrop.shape, 2]);
-        t.strictSame(target.shape, [1, ...massCrop.shape]);
-      }
-      const map = await target.data();
-      const x = await image.data();
-      if (map.some((v) => v > 2)) t.fail(`seed ${seed}: a label above 2`);
-      let [ofMasses, inMask] = [0, 0];
-      map.forEach((v, i) => {
-        const inside = (x[2 * i + 1] as number) > 0;
-        if (v === 1) target1++;
-        if (v === 1 && inside) covered++;
-        if (v === 0 && inside) wrong++;
-        if (v === 2) ofMasses++;
-        if (v === 2 && inside) inMask++;
+t.test(
+  'massSample: one kidney, its masses, and a mask that holds most of them, and some masses not at all',
+  async (t) => {
+    let [withMass, covered, wrong, target1, seen, hidden] = [0, 0, 0, 0, 0, 0];
+    for (let seed = 0; seed < 40; seed++) {
+      await scope(async () => {
+        const { image, target } = massOf(d, seed);
+        if (seed === 0) {
+          t.strictSame(image.shape, [1, ...massCrop.shape, 2]);
+          t.strictSame(target.shape, [1, ...massCrop.shape]);
+        }
+        const map = await target.data();
+        const x = await image.data();
+        if (map.some((v) => v > 2)) t.fail(`seed ${seed}: a label above 2`);
+        let [ofMasses, inMask] = [0, 0];
+        map.forEach((v, i) => {
+          const inside = (x[2 * i + 1] as number) > 0;
+          if (v === 1) target1++;
+          if (v === 1 && inside) covered++;
+          if (v === 0 && inside) wrong++;
+          if (v === 2) ofMasses++;
+          if (v === 2 && inside) inMask++;
+        });
+        if (ofMasses > 0) withMass++;
+        // A sample's masses from half a mL on: a ball of 10 mm.
+        if (ofMasses > 65 && inMask > 0.8 * ofMasses) seen++;
+        if (ofMasses > 65 && inMask < 0.4 * ofMasses) hidden++;
       });
-      if (ofMasses > 0) withMass++;
-      // A sample's masses from half a mL on: a ball of 10 mm.
-      if (ofMasses > 65 && inMask > 0.8 * ofMasses) seen++;
-      if (ofMasses > 65 && inMask < 0.4 * ofMasses) hidden++;
-    });
-  }
-  t.ok(withMass >= 25, `${withMass} of 40 with a mass`);
-  t.ok(
-    covered / target1 > 0.85,
-    `the masks hold ${(covered / target1).toFixed(3)} of kidneys`,
-  );
-  t.ok(wrong / target1 < 0.35, `and ${(wrong / target1).toFixed(3)} of their volume besides`);
-  t.ok(seen >= 8 && hidden >= 4, `masses of ${seen} samples in it, of ${hidden} not`);
-});
+    }
+    t.ok(withMass >= 25, `${withMass} of 40 with a mass`);
+    t.ok(covered / target1 > 0.85, `the masks hold ${(covered / target1).toFixed(3)} of kidneys`);
+    t.ok(wrong / target1 < 0.35, `and ${(wrong / target1).toFixed(3)} of their volume besides`);
+    t.ok(seen >= 8 && hidden >= 4, `masses of ${seen} samples in it, of ${hidden} not`);
+  },
+);
 
 t.test('massSample: the pelvis is no target, and part of some masks', async (t) => {
   // The labels as drawn, which only the mask's outline is made from.
