@@ -3,6 +3,7 @@ import { invalidArgument, unfitArgument } from '../errors.js';
 import { resample } from '../ops/index.js';
 import type { Tensor } from '../tensor.js';
 import { apply } from '../volume/affine.js';
+import { LEAST_CT_SPAN } from '../volume/ct.js';
 import { gridOf, gridToVolume, sameGrid, type Triple, Volume } from '../volume/index.js';
 import type { LoadedCt } from './stages.js';
 
@@ -20,9 +21,6 @@ export interface SecondPhase {
   ct: Volume;
 }
 
-/** HU that a CT spans at least, air and tissue: what spans less is a label map or an empty field. */
-const LEAST_SPAN = 100;
-
 /**
  * @param own - the phase of the CT that is analysed, where it is said
  * @throws RenvoxError InvalidArgument
@@ -37,10 +35,10 @@ export function checkPhases(own: unknown, phase: unknown): void {
   if (name === own) throw invalidArgument('phase.name', `another phase than ownPhase`, name);
   if (!(ct instanceof Volume)) throw invalidArgument('phase.ct', 'a Volume', ct);
   const span = spanOf(ct);
-  if (!(span >= LEAST_SPAN))
+  if (!(span >= LEAST_CT_SPAN))
     throw unfitArgument(
       'phase.ct',
-      `a CT in HU, of values at least ${LEAST_SPAN} apart`,
+      `a CT in HU, of values at least ${LEAST_CT_SPAN} apart`,
       `values ${span} apart, as of a label map`,
     );
 }

@@ -185,7 +185,7 @@ export const massMargin = ({ margin }: CascadeNetworks['classifier']): number =>
   margin ?? MASS_MARGIN;
 
 /** What holds in a CT of this length in mm. */
-function beliefAt(belief: Belief | undefined, mm: number): Belief | undefined {
+export function beliefAt(belief: Belief | undefined, mm: number): Belief | undefined {
   const thin = belief?.thin;
   return thin && mm < thin.below ? thin : belief;
 }

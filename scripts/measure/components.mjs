@@ -1,5 +1,6 @@
 // The kidney network alone on samples like those of its training, half of them slabs: components that are no kidney, and what `belief` does to them.
 import { argmax, connectedComponents } from '../../dist/ops/index.js';
+import { beliefAt } from '../../dist/pipeline/stages.js';
 import { scope } from '../../dist/scope.js';
 import { download } from '../../dist/tensor.js';
 import { kidneySample } from '../../dist/train/samples/kidney.js';
@@ -27,8 +28,8 @@ async function componentsOf(seed, device, { network, shape, spacing, window, bel
     const { components } = connectedComponents(argmax(logits), { connectivity: 6 });
     return download([image, logits, components, target]);
   });
-  const thin = belief?.thin && shownMm(pixels, shape, spacing) < belief.thin.below;
-  const rule = thin ? belief.thin : belief;
+  const rule = beliefAt(belief, shownMm(pixels, shape, spacing));
+  const thin = rule !== belief;
   const found = [];
   numbers.forEach((n, i) => {
     if (n === 0) return;

@@ -1,6 +1,7 @@
 /** One case of a data set, read and checked. */
 import { basename } from 'node:path';
 import { isRenvoxError } from '../../errors.js';
+import { LEAST_CT_SPAN } from '../../volume/ct.js';
 import { readVolume, reorient, sameGrid, Volume } from '../../volume/index.js';
 import type { LabelMeanings } from './labels.js';
 import type { CaseFiles } from './layouts.js';
@@ -20,8 +21,6 @@ export interface Case {
 
 /** mm between which a voxel's edges can be believed. */
 const EDGE = [0.05, 20] as const;
-/** HU that a CT's voxels span at least: air and tissue. */
-const LEAST_SPAN = 100;
 
 /** Reads and checks a case. What is wrong is added to `problems`; then there is no case. */
 export async function readCase(
@@ -97,9 +96,9 @@ function checkValues(volume: Volume, file: string, problem: (text: string) => vo
   }
   if (odd > 0) problem(`${file} holds ${odd} values that are no numbers`);
   const span = Math.abs(slope) * (high - low);
-  if (!(span >= LEAST_SPAN))
+  if (!(span >= LEAST_CT_SPAN))
     problem(
-      `${file} spans ${low * slope + inter} to ${high * slope + inter}, which are no HU of a CT (at least ${LEAST_SPAN} apart)`,
+      `${file} spans ${low * slope + inter} to ${high * slope + inter}, which are no HU of a CT (at least ${LEAST_CT_SPAN} apart)`,
     );
 }
 
