@@ -195,7 +195,7 @@ export async function pack(root: string, folder: string, options: PackOptions): 
 
   const modules = readdirSync(folder, { recursive: true })
     .map(String)
-    .filter((file) => /(\.test|^dist-bench\/gpu\/[^/]*)\.js$/.test(file));
+    .filter((file) => /(\.test|^dist-bench\/gpu\/.*)\.js$/.test(file));
   const missing = missingImports(
     folder,
     modules.map((file) => join(folder, file)),
