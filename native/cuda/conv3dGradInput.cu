@@ -6,7 +6,7 @@
 //
 // A dy that is formed of three tensors is formed while it is loaded, and the sums for the norm below are made while dx is stored, both as
 // convolutionTensorGrad.h says: least bytes one read more each. Where a tile cannot (products or tensors of f32, channels that are not
-// whole eights, up to eight channels of dy, a stride), it is a pass of norm.cu before or behind.
+// whole eights, up to eight channels of dy, tiles too wide to sum, a stride), it is a pass of norm.cu before or behind.
 #include "cuda/convolutionExact.h"
 #include "cuda/convolutionTensor.h"
 #include "cuda/formed.h"
@@ -73,7 +73,7 @@ void run(const Conv3dGradInput& op, Context& cx) {
     run(rest, cx);
     return;
   }
-  if (op.below && !(oneTensorLaunch && sumsOnStore(c))) {
+  if (op.below && !(oneTensorLaunch && sumsOnStore(c, cx))) {
     Conv3dGradInput rest = op;
     rest.below = OptionalInput();
     run(rest, cx);

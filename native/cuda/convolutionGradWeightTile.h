@@ -16,14 +16,14 @@ struct GradImage {
 struct GradPass {
   GradTile tile;
   GradImage coarse, fine[2];
+  bool normed;      // either of them
+  float slope;      // of the activation after a norm
+  float* partials;  // [split and voxel group][tap][coarse channel][fine channel], with padding
   // What coarse is formed of; read by kernels of that form alone.
   const void* raw;
   const float* coefficients;  // [5, N, coarse channels]
   int64_t plane;              // of them
   float formedSlope;
-  bool normed;      // either of them
-  float slope;      // of the activation after a norm
-  float* partials;  // [split and voxel group][tap][coarse channel][fine channel], with padding
 };
 
 // The block's share: box and channels along x, so that blocks which read the same voxels run together; the run of tiles along y.
@@ -285,18 +285,17 @@ RVX_DEVICE void stageTile(const GradPass& p, const GradShared& s, int tile) {
     return r;
   };
   syncBlock();  // the tile before is read
-  if (Formed || p.normed) {
-    if (p.normed) fillNorms<T>(p, s, tile);
-    if constexpr (Formed) fillFormedTable(p, s, tile);
-    syncBlock();
-  }
+  if constexpr (Formed) fillFormedTable(p, s, tile);
+  if (p.normed) fillNorms<T>(p, s, tile);
+  if (Formed || p.normed) syncBlock();
   int plane = static_cast<int>(threadIdx.x) % t.coarseUnits;
-  const int coarseUnit = lds(s.share + kCoarseTile) * t.coarseUnits + plane;
   if constexpr (Formed)
-    fillFormedPlanes<T>(p, coarseUnit, plane, origin(false), s.coarseTable, s.coarse);
+    fillFormedPlanes<T>(p, lds(s.share + kCoarseTile) * t.coarseUnits + plane, plane, origin(false),
+                        s.coarseTable, s.coarse);
   else
-    fillPlanes<T>(p.coarse, coarseUnit, t.coarseUnits, plane, origin(false), s.norms, p.slope,
-                  s.coarseTable, s.coarse, t.coarsePitch, t.coarseSlots);
+    fillPlanes<T>(p.coarse, lds(s.share + kCoarseTile) * t.coarseUnits + plane, t.coarseUnits,
+                  plane, origin(false), s.norms, p.slope, s.coarseTable, s.coarse, t.coarsePitch,
+                  t.coarseSlots);
   plane = static_cast<int>(threadIdx.x) % t.fineUnits;
   const int unit = lds(s.share + kFineTile) * t.fineUnits + plane;
   const bool second = unit >= t.firstUnits;

@@ -48,7 +48,11 @@ bool formsOnLoad(const TensorConvolution& c, Context& cx) {
   return !t.paired && t.sharedBytes + t.formedBytes() <= chip.sharedPerBlock;
 }
 
-bool sumsOnStore(const TensorConvolution& c) { return c.y->dtype == c.operand && c.cout % 8 == 0; }
+bool sumsOnStore(const TensorConvolution& c, Context& cx) {
+  if (c.y->dtype != c.operand || c.cout % 8 != 0) return false;
+  const TensorTile t = planTensor(c, gpu(cx).chip());
+  return t.columns < 8 || t.splits > 1;
+}
 
 bool convolveTensor(const TensorConvolution& c, Context& cx) {
   const Chip& chip = gpu(cx).chip();

@@ -92,6 +92,6 @@ bool makesUp(const TensorConvolution& c, Context& cx);
 // Whether it can form a source as `c.formed` says; where not, that is an operation of its own.
 bool formsOnLoad(const TensorConvolution& c, Context& cx);
 // Whether it can make `c.below`'s sums; where not, that is a pass of its own.
-bool sumsOnStore(const TensorConvolution& c);
+bool sumsOnStore(const TensorConvolution& c, Context& cx);
 
 }  // namespace rvx::cuda

@@ -5,9 +5,9 @@
 // of the gradient g of the activation and the raw output y, five coefficients a sample and channel (math/norm.h), rounded to the products'
 // type, which both are stored in. So the bits are those of a dy that an operation of its own stored. Outside of y it is zero.
 //
-// The sums: of m(z) Y and of m(z) Y (y - mean) over the tile for each channel, y being the raw output of the layer below at Y's place and Y as it is
-// stored, in the products' type, channels by eight. Lanes add their voxels, then the lanes of a channel in a tree, then the warps in their order;
-// tiles are added by convolutionTensorSums.cu.
+// The sums: of m(z) Y and of m(z) Y (y - mean) over the tile for each channel, y being the raw output of the layer below at Y's place and Y as
+// it is stored, in the products' type, channels by eight. Lanes add their voxels, then the lanes of a channel in a tree, then the warps in
+// their order; tiles are added by convolutionTensorSums.cu. Tiles of 64 channels a warp have no registers for it.
 #pragma once
 #include "cuda/convolutionTensorStore.h"
 #include "math/norm.h"
@@ -105,20 +105,11 @@ RVX_DEVICE void storeGradientSums(const TensorPass& p, const TensorPlace& at, co
   // As they are stored, which takes half of the registers.
   uint32_t stored[Depth][kTileRows][Columns][2];
   RVX_UNROLL
-  for (int d = 0; d < Depth; ++d) {
-    const TensorRows rows = rowsOf(p, at, l, d, endD, endW);
-    RVX_UNROLL
-    for (int row = 0; row < kTileRows; ++row) {
-      RVX_UNROLL
-      for (int half = 0; half < 2; ++half) {
-        const bool there = rows.valid[half] && rows.h + row < endH;
-        RVX_UNROLL
-        for (int c = 0; c < Columns; ++c)
-          stored[d][row][c][half] =
-              there ? pack<T>(acc[d][row][c][2 * half], acc[d][row][c][2 * half + 1]) : 0;
-      }
-    }
-  }
+  for (int d = 0; d < Depth; ++d) RVX_UNROLL
+  for (int row = 0; row < kTileRows; ++row) RVX_UNROLL
+  for (int c = 0; c < Columns; ++c) RVX_UNROLL
+  for (int half = 0; half < 2; ++half)
+    stored[d][row][c][half] = pack<T>(acc[d][row][c][2 * half], acc[d][row][c][2 * half + 1]);
   syncBlock();  // the haloes are read
   RVX_UNROLL
   for (int c = 0; c < Columns; c += 2) {
@@ -132,8 +123,7 @@ RVX_DEVICE void storeGradientSums(const TensorPass& p, const TensorPlace& at, co
         const int co = column + (c + i) * 8 + (lane & 3) * 2 + side;
         // One by one: as a float4 they would take four registers side by side, and some spill.
         const float* norm = table + 4 * (co < p.cout ? co : 0);
-        const float4 k = ld(reinterpret_cast<const float4*>(norm));
-        mean[i][side] = k.x, scale[i][side] = k.y, shift[i][side] = k.z;
+        mean[i][side] = ld(norm), scale[i][side] = ld(norm + 1), shift[i][side] = ld(norm + 2);
         first[i][side] = second[i][side] = 0;
       }
     }
@@ -148,8 +138,9 @@ RVX_DEVICE void storeGradientSums(const TensorPass& p, const TensorPlace& at, co
           (outputAt(p, at, upper ? rows.d[1] : rows.d[0], rows.h, upper ? rows.w[1] : rows.w[0]) *
                p.cout +
            co);
-      const bool reads = (upper ? rows.valid[1] : rows.valid[0]) && co < p.cout;
-      const int left = reads ? endH - rows.h : 0;
+      const int left0 = rows.valid[0] ? endH - rows.h : 0,
+                left1 = rows.valid[1] ? endH - rows.h : 0;
+      const int left = co < p.cout ? (upper ? left1 : left0) : 0;
       const int64_t next = int64_t{p.axisH.spread} * p.axisW.out * p.cout;
       RVX_UNROLL
       for (int row = 0; row < kTileRows; ++row) {
@@ -162,9 +153,10 @@ RVX_DEVICE void storeGradientSums(const TensorPass& p, const TensorPlace& at, co
         transposeQuad(v);
         RVX_UNROLL
         for (int half = 0; half < 2; ++half) {
+          const bool there = row < (half ? left1 : left0);
           RVX_UNROLL
           for (int i = 0; i < 2; ++i) {
-            const uint32_t word = stored[d][row][c + i][half];
+            const uint32_t word = there ? stored[d][row][c + i][half] : 0;
             const float dx[2] = {unpackLow<T>(word), unpackHigh<T>(word)};
             const float y[2] = {unpackLow<T>(v[2 * half + i]), unpackHigh<T>(v[2 * half + i])};
             RVX_UNROLL

@@ -122,9 +122,11 @@ RVX_DEVICE void multiplyTiles(const TensorPass& p) {
     }
     if constexpr (Gradient) {
       storeTile<T, Depth, Columns>(p, at, lane, acc, firstColumn + lane.column(), 0);
-      if (!p.grad.below) continue;
-      storeGradientSums<T, Depth, Columns>(p, at, lane, acc, firstColumn,
-                                           reinterpret_cast<float2*>(haloes));
+      if constexpr (Columns < 8) {
+        if (p.grad.below)
+          storeGradientSums<T, Depth, Columns>(p, at, lane, acc, firstColumn,
+                                               reinterpret_cast<float2*>(haloes));
+      }
       continue;
     }
     addBias<T, Depth, Columns>(p, acc, firstColumn + lane.column());
