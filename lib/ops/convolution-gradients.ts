@@ -53,12 +53,10 @@ export function conv3dGradients(
   { formed, below }: BetweenNorms = {},
 ): (Tensor | undefined)[] {
   const { device } = x;
-  const gradient = {
-    dy,
-    ...(formed && {
-      ...{ dyRaw: formed.raw, dyCoefficients: formed.coefficients, dySlope: formed.slope },
-    }),
+  const forming = formed && {
+    ...{ dyRaw: formed.raw, dyCoefficients: formed.coefficients, dySlope: formed.slope },
   };
+  const gradient = { dy, ...forming };
   // Gradients of images are of the images' type.
   const type = { precision, out: x.dtype, algorithm };
   const size = x.shape.slice(1, 4);
