@@ -20,7 +20,7 @@ const cube = (n: number): Size => [n, n, n];
 const HALF = 2;
 
 /** Zeros: the counts depend on shapes alone. */
-function image(device: Device, size: Size, channels: number, type: 'f32' | 'bf16'): Tensor {
+export function image(device: Device, size: Size, channels: number, type: 'f32' | 'bf16'): Tensor {
   const shape = [1, ...size, channels];
   const n = voxels(size) * channels;
   return type === 'f32'

@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { type DeviceKind, device, scope } from 'renvox';
 import { native, type SimulatedLaunch, type Simulator } from '#lib/native.js';
 import { type Layer, resnetLayers, unetLayers } from './kernel-layers.js';
+import { unetStepLayers } from './kernel-steps.js';
 import type { Row } from './row.js';
 
 const COPY = 3.0e12;
@@ -87,7 +88,7 @@ function extrapolated(some: SimulatedLaunch, more: SimulatedLaunch): SimulatedLa
 }
 
 export function bench(): AsyncIterable<Row> {
-  return countLayers([unetLayers(), resnetLayers()]);
+  return countLayers([unetLayers(), resnetLayers(), unetStepLayers(false), unetStepLayers(true)]);
 }
 
 /** A row for each layer of these networks and one for each network. */

@@ -5,7 +5,8 @@
  *
  * On the tape a {@link Raw}'s tensor stands for the activation that it is loaded as: layers hand the gradient of the activation to it, and the
  * convolution that made it turns that into the gradient of its raw output, once for all who loaded it. So raw tensors of a normed layer must
- * not reach operations outside this file.
+ * not reach operations outside this file. On a GPU in 16 bits that gradient is formed where it is loaded, where that pays (gradient-plan.ts), and a
+ * convolution that alone loads an output makes the sums that the output's norm needs beside its gradient.
  */
 import { differentiable, recording } from '../gradient.js';
 import { batchNormCoefficients, type FixedBatchNorm } from '../ops/batchNorm.js';
@@ -17,9 +18,11 @@ import {
   conv3dInputs,
   convTranspose3dGradients,
   convTranspose3dInputs,
+  type NormBelow,
 } from '../ops/convolution-gradients.js';
 import { scaleBy, weightedSum } from '../ops/weightedSum.js';
 import type { Tensor } from '../tensor.js';
+import { formsOnLoad } from './gradient-plan.js';
 import type { Products } from './network.js';
 import { storageOf } from './precision.js';
 
@@ -28,10 +31,12 @@ export interface Raw {
   tensor: Tensor;
   scale?: Tensor;
   shift?: Tensor;
+  /** Of an output on the tape: its norm, and how many layers load it. */
+  norm?: NormBelow & { readers: number };
 }
 
 /** A layer's output, and its maximum over 2x2x2 where that was asked for: made from raw values, it is loaded as the output is. */
-export type RawAndPooled = Required<Raw> & { pooled?: Tensor | undefined };
+export type RawAndPooled = Raw & { scale: Tensor; shift: Tensor; pooled?: Tensor | undefined };
 
 /**
  * A convolution, and the batch norm with fixed statistics after it as what the next load applies. In 16 bits the output is stored less the running
@@ -119,30 +124,71 @@ export function rawConvolution(
   ];
   sums.dispose();
   if (!statistics) return { tensor, scale, shift, pooled: pooled ?? undefined };
-  const { slope } = layer;
+  read(from);
+  if (layer.second) read(layer.second);
+  const norm = { gamma, beta, statistics, slope: layer.slope, readers: 0 };
   differentiable(
     'rawConvolution',
     [...conv3dInputs(conv), gamma, beta],
     [tensor],
-    ([dz], wants) => {
-      if (!dz) return [];
-      const norm = { x: tensor, dy: dz, gamma, beta, statistics, slope };
-      const [dy, dgamma, dbeta] = device.run('instanceNormGrad', norm) as [Tensor, Tensor, Tensor];
-      const made = conv3dGradients(conv, dy, wants);
-      dy.dispose();
-      return [...made, dgamma, dbeta];
-    },
+    ([dz], wants) => (dz ? normedGradients(conv, { from, tensor, norm, dz }, wants) : []),
     [scale, shift, statistics],
   );
-  return { tensor, scale, shift };
+  return { tensor, scale, shift, norm };
+}
+
+/** The gradients of a convolution and of the norm behind it, from that of the activation. */
+function normedGradients(
+  conv: Conv3dLayer,
+  made: { from: Raw; tensor: Tensor; norm: NormBelow; dz: Tensor },
+  wants: readonly boolean[],
+): (Tensor | undefined)[] {
+  const { from, tensor, norm, dz } = made;
+  const { gamma, beta, statistics, slope } = norm;
+  // Of another gradient where others have loaded the output as well.
+  const sums = norm.made?.of === dz ? norm.made.sums : undefined;
+  const onLoad = onTensorCores(conv) && formsOnLoad(planned(conv, tensor, wants));
+  const fields = { x: tensor, dy: dz, gamma, beta, statistics, slope, sums, onLoad };
+  const [dy, dgamma, dbeta, coefficients] = tensor.device.run('instanceNormGrad', fields) as [
+    Tensor | null,
+    Tensor,
+    Tensor,
+    Tensor | null,
+  ];
+  norm.made?.sums.dispose();
+  norm.made = undefined;
+  const formed = coefficients ? { raw: tensor, coefficients, slope } : undefined;
+  const gradients = conv3dGradients(conv, dy ?? dz, wants, { formed, below: alone(from, conv) });
+  dy?.dispose();
+  coefficients?.dispose();
+  return [...gradients, dgamma, dbeta];
+}
+
+const onTensorCores = (conv: Conv3dLayer) =>
+  conv.x.device.kind !== 'cpu' && conv.precision !== 'fp32';
+
+function read(from: Raw): void {
+  if (from.norm) from.norm.readers++;
+}
+
+/** The norm of what a convolution reads, if it is the only one that does: its gradient is then that of the whole output. */
+const alone = (from: Raw, conv: Conv3dLayer): NormBelow | undefined =>
+  from.norm?.readers === 1 && onTensorCores(conv) ? from.norm : undefined;
+
+function planned({ x, second, bias }: Conv3dLayer, y: Tensor, wants: readonly boolean[]) {
+  const [n, d, h, w, channels] = y.shape as [number, number, number, number, number];
+  const [own, other] = [x.shape[4] as number, (second?.shape[4] ?? 0) as number];
+  const gradients = [...(wants[0] ? [own] : []), ...(wants[bias ? 3 : 2] && second ? [other] : [])];
+  return { voxels: n * d * h * w, channels, gradients, sources: own + other };
 }
 
 /** 1x1x1 convolution without a norm: a head. The result is an f32 tensor like any other. */
 export function rawHead(from: Raw, layer: RawLayer): Tensor {
   const conv = layerOf(from, layer, NONE);
   const [y] = convolve(conv, { statistics: false, out: 'f32' }) as [Tensor];
+  read(from);
   differentiable('rawHead', conv3dInputs(conv), [y], ([dy], wants) =>
-    dy ? conv3dGradients(conv, dy, wants) : [],
+    dy ? conv3dGradients(conv, dy, wants, { below: alone(from, conv) }) : [],
   );
   return y;
 }
@@ -154,6 +200,7 @@ export function rawUp(from: Raw, { weight, bias, slope, products }: RawLayer): T
   const up: ConvTranspose3dLayer = { x, weight, bias, load: { scale, shift, slope }, precision };
   const fields = { x, weight, bias, ...up.load, precision, out: '' };
   const [y] = x.device.run('convTranspose3d', fields) as [Tensor];
+  read(from);
   differentiable('rawUp', convTranspose3dInputs(up), [y], ([dy], wants) =>
     dy ? convTranspose3dGradients(up, dy, wants) : [],
   );
@@ -161,10 +208,12 @@ export function rawUp(from: Raw, { weight, bias, slope, products }: RawLayer): T
 }
 
 /** Maximum over 2x2x2 of what `from` is loaded as, on the tape. */
-export function rawPool({ tensor: x, scale, shift }: Raw, slope: number): Tensor {
+export function rawPool(from: Raw, slope: number): Tensor {
+  const { tensor: x, scale, shift } = from;
   const window = { kernel: 2, stride: 2, padding: 0 };
   const fields = { x, scale, shift, slope, ...window, wantIndices: true };
   const [y, indices] = x.device.run('maxPool3d', fields) as [Tensor, Tensor];
+  read(from);
   const size = x.shape.slice(1, 4);
   const gradient = (dy: Tensor) =>
     x.device.run('maxPool3dGrad', { dy, indices, size, ...window })[0] as Tensor;

@@ -24,7 +24,7 @@ import {
   type Products,
 } from './network.js';
 import { storageOf } from './precision.js';
-import { convolutionBeforeNorm, type Raw } from './raw.js';
+import { convolutionBeforeNorm, type Raw, type RawAndPooled } from './raw.js';
 
 /** What a {@link ResNet3D} is made of: plain data. */
 export interface ResNet3DConfig {
@@ -134,7 +134,7 @@ export class ResNet3D extends Network<Complete> {
     from: Raw,
     products: Products,
     options: RawOptions,
-  ): Required<Raw> {
+  ): RawAndPooled {
     const { tensor: x, ...load } = from;
     const weight = this.tensor(`${name}.weight`);
     const all = { ...products, ...options, ...load, slope: 0 };

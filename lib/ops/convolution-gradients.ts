@@ -26,30 +26,64 @@ export function conv3dInputs({ x, weight, bias, second }: Conv3dLayer): Tensor[]
   return [x, weight, ...(bias ? [bias] : []), ...(second ? [second] : [])];
 }
 
+/** A norm with its activation of a raw output, as the gradient needs it. */
+export interface NormBelow {
+  gamma: Tensor;
+  beta: Tensor;
+  /** As instanceNormGrad takes them. */
+  statistics: Tensor;
+  slope: number;
+  /** Sums that the norm's gradient needs, and the gradient that they are of: made with it by the convolution that alone reads the output. */
+  made?: { of: Tensor; sums: Tensor } | undefined;
+}
+
+/** What the gradients of a convolution between two norms do for these (ops/convolution.h, docs/kernels.md). */
+export interface BetweenNorms {
+  /** dy is that of the activation: what forms that of the raw output where it is loaded. */
+  formed?: { raw: Tensor; coefficients: Tensor; slope: number } | undefined;
+  /** The norm of x, if this convolution alone reads it: its sums are made with dx. */
+  below?: NormBelow | undefined;
+}
+
 /** The gradients of a convolution from that of its result. */
 export function conv3dGradients(
   { x, weight, bias, second, load, geometry, precision, algorithm }: Conv3dLayer,
   dy: Tensor,
   wants: readonly boolean[],
+  { formed, below }: BetweenNorms = {},
 ): (Tensor | undefined)[] {
   const { device } = x;
+  const forming = formed && {
+    ...{ dyRaw: formed.raw, dyCoefficients: formed.coefficients, dySlope: formed.slope },
+  };
+  const gradient = { dy, ...forming };
   // Gradients of images are of the images' type.
   const type = { precision, out: x.dtype, algorithm };
   const size = x.shape.slice(1, 4);
-  const gradInput = (first: number, channels: number) => {
+  const gradInput = (first: number, channels: number, norm?: NormBelow) => {
     if (channels === 0) return device.full([...x.shape.slice(0, 4), 0], 0, x.dtype);
-    const fields = { dy, weight, size, first, channels, ...geometry, ...type };
-    return device.run('conv3dGradInput', fields)[0] as Tensor;
+    const fields = { ...gradient, weight, size, first, channels, ...geometry, ...type };
+    if (!norm) return device.run('conv3dGradInput', fields)[0] as Tensor;
+    const { gamma: belowGamma, beta: belowBeta, statistics: belowStatistics } = norm;
+    const [of, sums] = device.run('conv3dGradInput', {
+      ...{ ...fields, below: x, belowGamma, belowBeta, belowStatistics, belowSlope: norm.slope },
+    }) as [Tensor, Tensor];
+    norm.made = { of, sums };
+    return of;
   };
   const own = x.shape[4] as number;
-  const dx = wants[0] ? gradInput(0, own) : undefined;
+  const dx = wants[0] ? gradInput(0, own, below) : undefined;
   const wantsSecond = second && wants[bias ? 3 : 2];
   const dsecond = wantsSecond ? gradInput(own, second.shape[4] as number) : undefined;
   let dw: Tensor | undefined;
   let db: Tensor | undefined;
   if (wants[1] || (bias && wants[2])) {
-    const fields = { x, dy, second, kernel: weight.shape.slice(2), ...load, ...geometry, ...type };
-    [dw, db] = device.run('conv3dGradWeight', fields) as [Tensor, Tensor];
+    const kernel = weight.shape.slice(2);
+    const fields = { x, ...gradient, second, kernel, ...load, ...geometry, ...type };
+    const made = device.run('conv3dGradWeight', fields) as [Tensor, Tensor | null];
+    dw = made[0];
+    // Under a norm a bias has no gradient.
+    db = made[1] ?? (bias ? device.full(bias.shape) : undefined);
   }
   if (db && !bias) db.dispose();
   return [dx, dw, ...(bias ? [db] : []), ...(second ? [dsecond] : [])];

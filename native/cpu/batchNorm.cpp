@@ -38,10 +38,9 @@ void run(const BatchNorm& op, Context& cx) {
 
 template <>
 void run(const BatchNormGrad& op, Context& cx) {
-  normGradient(
-      {op.x.data(), op.dy.data(), op.statistics.data(), op.gamma.data(), op.beta.data(),
-       static_cast<float>(op.slope), !op.training, op.dx.data(), op.dgamma.data(), op.dbeta.data()},
-      wholeBatch(op.x.shape()), cx);
+  normGradient({op.x.data(), op.dy.data(), op.statistics.data(), op.gamma.data(), op.beta.data(),
+                static_cast<float>(op.slope), !op.training},
+               wholeBatch(op.x.shape()), op.dx.data(), op.dgamma.data(), op.dbeta.data(), cx);
 }
 
 template <>

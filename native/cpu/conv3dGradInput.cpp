@@ -3,18 +3,45 @@
 // FLOPs as conv3d; least bytes: one read of dy and w, one write of dx. With stride 1 this is conv3d
 // with flipped, transposed weights; with a stride, one such gather for each class of positions
 // modulo the stride, so no sum is ever scattered. Winograd's form transforms the weights at every
-// call: while training they are new each time. Other types than f32 as rounded.h says.
+// call: while training they are new each time. Other types than f32 as rounded.h says. A dy formed on load and the sums of the norm
+// below are passes before and behind (formed.h).
+#include <algorithm>
+
 #include "cpu/convolution.h"
-#include "cpu/rounded.h"
+#include "cpu/formed.h"
 #include "ops/ops.h"
 
 namespace rvx::cpu {
+
+namespace {
+
+// What the norm below needs of its gradient.
+void sumsBelow(const Conv3dGradInput& op, Context& cx) {
+  const auto count = static_cast<size_t>(op.sums.shape.size());
+  std::fill_n(op.sums.data(), count, 0.0f);
+  if (op.dx.shape.size() == 0) return;
+  const Rounded below(op.below, DType::f32, cx), dx({op.dx.tensor}, DType::f32, cx);
+  const NormGradient g{below.data(),
+                       dx.data(),
+                       op.belowStatistics.data(),
+                       op.belowGamma.data(),
+                       op.belowBeta.data(),
+                       static_cast<float>(op.belowSlope),
+                       false};
+  const Workspace sums(cx, count * sizeof(double));
+  gradientSums(g, perSample(op.dx.shape), sums.data<double>(), cx);
+  std::transform(sums.data<double>(), sums.data<double>() + count, op.sums.data(),
+                 [](double sum) { return static_cast<float>(sum); });
+}
+
+}  // namespace
 
 template <>
 void run(const Conv3dGradInput& op, Context& cx) {
   const Shape &s = op.dy.shape(), &w = op.weight.shape();
   const DType operand = op.type.operand();
-  const Rounded dy(op.dy, operand, cx), weight(op.weight, operand, cx);
+  const Formed formed(op, cx);
+  const Rounded dy(formed.dy(), operand, cx), weight(op.weight, operand, cx);
   const Algorithm algorithm =
       operand == DType::f32 ? algorithmFromName(op.algorithm) : Algorithm::direct;
   RoundedResult dx(op.dx, cx);
@@ -39,6 +66,7 @@ void run(const Conv3dGradInput& op, Context& cx) {
         runConvolution(g, algorithm, cx);
       }
   dx.finish();
+  if (op.sums) sumsBelow(op, cx);
 }
 
 }  // namespace rvx::cpu

@@ -3,7 +3,7 @@
 // FLOPs as conv3d; least bytes: one read of x and dy. Split as convolutionGradWeight.cpp says; operands of the product are rounded
 // to the precision (rounded.h), the sum of dy takes it as stored.
 #include "cpu/convolutionGradWeight.h"
-#include "cpu/rounded.h"
+#include "cpu/formed.h"
 #include "ops/ops.h"
 
 namespace rvx::cpu {
@@ -19,7 +19,8 @@ void run(const Conv3dGradWeight& op, Context& cx) {
   g.slope = static_cast<float>(op.slope);
   const bool normed = operand != DType::f32;  // already, by Rounded
   const Rounded x(op.x, operand, cx, op.scale.data(), op.shift.data(), g.slope);
-  const Rounded dy(op.dy, operand, cx), stored(op.dy, DType::f32, cx);
+  const Formed formed(op, cx);
+  const Rounded dy(formed.dy(), operand, cx);
   std::unique_ptr<Rounded> second;
   g.fine[0] = {x.data(), s[4], normed ? nullptr : op.scale.data(),
                normed ? nullptr : op.shift.data()};
@@ -38,6 +39,8 @@ void run(const Conv3dGradWeight& op, Context& cx) {
   g.dw = op.dw.data();
   runWeightGradient(g, operand == DType::f32 ? algorithmFromName(op.algorithm) : Algorithm::direct,
                     cx);
+  if (!op.db) return;
+  const Rounded stored(op.dy, DType::f32, cx);
   runBiasGradient(stored.data(), o[0] * o[1] * o[2] * o[3], o[4], op.db.data(), cx);
 }
 

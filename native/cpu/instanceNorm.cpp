@@ -1,16 +1,12 @@
 // instanceNorm, its gradient (other types than f32 as rounded.h says), and its coefficients for a convolution's load; see cpu/norm.cpp.
+#include <algorithm>
+
 #include "cpu/norm.h"
 #include "cpu/rounded.h"
 #include "math/norm.h"
 #include "ops/ops.h"
 
 namespace rvx::cpu {
-namespace {
-
-NormShape perSample(const Shape& s) { return {s[0], s.size() / (s[0] * s[-1]), s[-1]}; }
-
-}  // namespace
-
 template <>
 void run(const InstanceNorm& op, Context& cx) {
   const NormShape shape = perSample(op.x.shape());
@@ -23,11 +19,32 @@ void run(const InstanceNorm& op, Context& cx) {
 
 template <>
 void run(const InstanceNormGrad& op, Context& cx) {
+  const NormShape shape = perSample(op.x.shape());
+  const auto channels = static_cast<size_t>(shape.groups * shape.channels);
+  const Workspace sums(cx, 2 * channels * sizeof(double));
+  const Workspace own(cx, 5 * channels * sizeof(float));
+  float* coefficients = op.onLoad ? op.coefficients.data() : own.data();
+  NormGradient g{nullptr,
+                 nullptr,
+                 op.statistics.data(),
+                 op.gamma.data(),
+                 op.beta.data(),
+                 static_cast<float>(op.slope),
+                 false};
+  if (op.sums) std::copy_n(op.sums.data(), 2 * channels, sums.data<double>());
+  if (op.sums && op.onLoad) {
+    gradientCoefficients(g, shape, sums.data<double>(), coefficients, op.dgamma.data(),
+                         op.dbeta.data());
+    return;
+  }
   const Rounded x(op.x, DType::f32, cx), dy(op.dy, DType::f32, cx);
+  g.x = x.data(), g.dy = dy.data();
+  if (!op.sums) gradientSums(g, shape, sums.data<double>(), cx);
+  gradientCoefficients(g, shape, sums.data<double>(), coefficients, op.dgamma.data(),
+                       op.dbeta.data());
+  if (op.onLoad) return;
   RoundedResult dx(op.dx, cx);
-  normGradient({x.data(), dy.data(), op.statistics.data(), op.gamma.data(), op.beta.data(),
-                static_cast<float>(op.slope), false, dx.data(), op.dgamma.data(), op.dbeta.data()},
-               perSample(op.x.shape()), cx);
+  formGradient(g.x, g.dy, shape, coefficients, g.slope, dx.data());
   dx.finish();
 }
 

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "core/pool.h"
 #include "cpu/channels.h"
@@ -120,13 +121,11 @@ void normApply(const float* x, NormShape shape, const float* statistics, const f
   });
 }
 
-void normGradient(const NormGradient& g, NormShape shape, Context& cx) {
+void gradientSums(const NormGradient& g, NormShape shape, double* sums, Context& cx) {
   const int64_t channels = shape.channels, period = channelPeriod(channels);
   // Sums of g and g (x - rounded mean), per chunk, then per group.
   const Chunks chunks(shape, 2 * kSumChunk);
-  const auto row = static_cast<size_t>(channels * 2) * sizeof(double);
-  Workspace parts(cx, static_cast<size_t>(chunks.total()) * row);
-  Workspace sums(cx, static_cast<size_t>(shape.groups) * row);
+  Workspace parts(cx, static_cast<size_t>(chunks.total() * channels * 2) * sizeof(double));
   parallelFor(chunks.total(), [&](int64_t chunk) {
     auto* memory = static_cast<float*>(threadScratch(0, static_cast<size_t>(5 * period) * 4));
     const NormTables tables = forwardTables(g.statistics + 3 * channels * chunks.group(chunk),
@@ -141,52 +140,67 @@ void normGradient(const NormGradient& g, NormShape shape, Context& cx) {
     foldChannels(second, channels, part + channels);
   });
   parallelFor(shape.groups, [&](int64_t group) {
-    double* sum = sums.data<double>() + group * channels * 2;
-    std::fill(sum, sum + 2 * channels, 0.0);
+    std::vector<double> all(static_cast<size_t>(2 * channels), 0.0);
     for (int64_t i = 0; i < chunks.perGroup; ++i) {
       const double* part = parts.data<double>() + (group * chunks.perGroup + i) * channels * 2;
-      for (int64_t c = 0; c < 2 * channels; ++c) sum[c] += part[c];
+      for (int64_t c = 0; c < 2 * channels; ++c) all[static_cast<size_t>(c)] += part[c];
     }
-    // From here on the second sum is that of g xhat.
+    double* sum = sums + group * channels * 2;
     for (int64_t c = 0; c < channels; ++c) {
       const ChannelNorm k = normOf(g.statistics + 3 * channels * group, g.gamma, g.beta, c);
-      sum[channels + c] = k.sumOfProducts(sum[c], sum[channels + c]);
+      const double first = all[static_cast<size_t>(c)];
+      sum[2 * c] = first;
+      sum[2 * c + 1] = k.sumOfProducts(first, all[static_cast<size_t>(channels + c)]);
     }
   });
-  for (int64_t c = 0; c < channels; ++c) {
-    double dbeta = 0, dgamma = 0;
-    for (int64_t group = 0; group < shape.groups; ++group) {
-      dbeta += sums.data<double>()[group * channels * 2 + c];
-      dgamma += sums.data<double>()[group * channels * 2 + channels + c];
-    }
-    g.dbeta[c] = static_cast<float>(dbeta);
-    g.dgamma[c] = static_cast<float>(dgamma);
-  }
+}
 
+void gradientCoefficients(const NormGradient& g, NormShape shape, const double* sums,
+                          float* coefficients, float* dgamma, float* dbeta) {
+  const int64_t channels = shape.channels, size = shape.groups * channels;
+  const double share = g.constantStatistics ? 0 : 1 / static_cast<double>(shape.voxels);
+  for (int64_t c = 0; c < channels; ++c) {
+    double first = 0, second = 0;
+    for (int64_t i = c; i < size; i += channels) {
+      first += sums[2 * i], second += sums[2 * i + 1];
+      const NormGradientChannel k =
+          gradientChannel(normOf(g.statistics + 3 * (i - c), g.gamma, g.beta, c),
+                          sums[2 * i] * share, sums[2 * i + 1] * share);
+      const float plane[5] = {k.mean, k.scale, k.shift, k.rate, k.offset};
+      for (int64_t p = 0; p < 5; ++p) coefficients[p * size + i] = plane[p];
+    }
+    dbeta[c] = static_cast<float>(first);
+    dgamma[c] = static_cast<float>(second);
+  }
+}
+
+void formGradient(const float* x, const float* dy, NormShape shape, const float* coefficients,
+                  float slope, float* dx) {
+  const int64_t channels = shape.channels, period = channelPeriod(channels);
+  const int64_t size = shape.groups * channels;
   const Chunks applied(shape, kApplyChunk);
-  const double count = g.constantStatistics ? 0 : 1 / static_cast<double>(shape.voxels);
   parallelFor(applied.total(), [&](int64_t chunk) {
-    const int64_t group = applied.group(chunk);
-    const float* statistics = g.statistics + 3 * channels * group;
-    const double* sum = sums.data<double>() + group * channels * 2;
-    auto* memory = static_cast<float*>(threadScratch(0, static_cast<size_t>(6 * period) * 4));
-    NormTables tables = forwardTables(statistics, g.gamma, g.beta, channels, memory);
-    const auto table = [&](int i, auto&& value) {
-      float* t = memory + i * period;
-      repeatChannels(t, channels, [&](int64_t c) {
-        return value(normOf(statistics, g.gamma, g.beta, c), sum[c] * count,
-                     sum[channels + c] * count);
-      });
-      return t;
-    };
-    tables.a = table(3, [](const ChannelNorm& k, double, double) { return k.scale(); });
-    tables.b = table(4, [](const ChannelNorm& k, double, double m2) { return k.gradientRate(m2); });
-    tables.d = table(
-        5, [](const ChannelNorm& k, double m1, double m2) { return k.gradientShift(m1, m2); });
+    const float* own = coefficients + applied.group(chunk) * channels;
+    auto* memory = static_cast<float*>(threadScratch(0, static_cast<size_t>(5 * period) * 4));
+    for (int64_t p = 0; p < 5; ++p)
+      repeatChannels(memory + p * period, channels, [&](int64_t c) { return own[p * size + c]; });
+    const float* scale = memory + period;
+    const NormTables tables{
+        memory, scale, memory + 2 * period, scale, memory + 3 * period, memory + 4 * period};
     const int64_t at = applied.offset(chunk);
     RVX_ISA_CALL(normGradientApply)
-    (g.x + at, g.dy + at, applied.sizeOf(chunk) * channels, period, tables, g.slope, g.dx + at);
+    (x + at, dy + at, applied.sizeOf(chunk) * channels, period, tables, slope, dx + at);
   });
+}
+
+void normGradient(const NormGradient& g, NormShape shape, float* dx, float* dgamma, float* dbeta,
+                  Context& cx) {
+  const auto channels = static_cast<size_t>(shape.groups * shape.channels);
+  const Workspace sums(cx, 2 * channels * sizeof(double));
+  const Workspace coefficients(cx, 5 * channels * sizeof(float));
+  gradientSums(g, shape, sums.data<double>(), cx);
+  gradientCoefficients(g, shape, sums.data<double>(), coefficients.data(), dgamma, dbeta);
+  formGradient(g.x, g.dy, shape, coefficients.data(), g.slope, dx);
 }
 
 }  // namespace rvx::cpu

@@ -11,6 +11,8 @@ namespace rvx::cpu {
 struct NormShape {
   int64_t groups, voxels, channels;
 };
+// Of an instance norm of [N, ..., C].
+inline NormShape perSample(const Shape& s) { return {s[0], s.size() / (s[0] * s[-1]), s[-1]}; }
 
 // sums [groups, C, 2]: mean and M2 (sum of squared deviations), in double.
 void normSums(const float* x, NormShape shape, double* sums, Context& cx);
@@ -24,9 +26,18 @@ struct NormGradient {
   const float *x, *dy, *statistics, *gamma, *beta;
   float slope;
   bool constantStatistics;
-  float *dx, *dgamma, *dbeta;
 };
-void normGradient(const NormGradient& g, NormShape shape, Context& cx);
+// sums [groups, C, 2]: of g = dy leaky'(gamma xhat + beta) and of g xhat, in double.
+void gradientSums(const NormGradient& g, NormShape shape, double* sums, Context& cx);
+// From those: dgamma and dbeta, and coefficients [5, groups, C], the NormGradientChannels of math/norm.h.
+void gradientCoefficients(const NormGradient& g, NormShape shape, const double* sums,
+                          float* coefficients, float* dgamma, float* dbeta);
+// dx of them.
+void formGradient(const float* x, const float* dy, NormShape shape, const float* coefficients,
+                  float slope, float* dx);
+// All of it.
+void normGradient(const NormGradient& g, NormShape shape, float* dx, float* dgamma, float* dbeta,
+                  Context& cx);
 
 // Tables of one period for a chunk of the gradient.
 struct NormTables {

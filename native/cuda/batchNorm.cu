@@ -73,9 +73,8 @@ void run(const BatchNorm& op, Context& cx) {
 template <>
 void run(const BatchNormGrad& op, Context& cx) {
   normGradient("batchNormGrad",
-               {op.x, op.dy, op.gamma, op.beta, op.statistics, 1, op.slope, !op.training,
-                op.dx.data(), op.dgamma.data(), op.dbeta.data()},
-               cx);
+               {op.x, op.dy, op.gamma, op.beta, op.statistics, 1, op.slope, !op.training},
+               op.dx.data(), op.dgamma.data(), op.dbeta.data(), cx);
 }
 
 template <>

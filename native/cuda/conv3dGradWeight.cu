@@ -1,8 +1,10 @@
 // conv3dGradWeight: dw[co,ci,k] = sum over n, o of dy[n,o,co] * X[n, o*s-p+k*d, ci]; db[co] = sum dy. X is x, normalised on load.
 //
 // FLOPs as conv3d; least bytes: one read of x and dy. Products as convolutionGradWeight.h says; the sum of dy takes it as it is
-// stored, not rounded to the precision.
+// stored, not rounded to the precision. A dy that is formed of three tensors (least bytes: one read more) is formed on load, by products of
+// f32 or where it is stored otherwise than the products' type as a tensor before.
 #include "cuda/convolutionGradWeight.h"
+#include "cuda/formed.h"
 #include "ops/ops.h"
 
 namespace rvx::cuda {
@@ -23,8 +25,19 @@ void run(const Conv3dGradWeight& op, Context& cx) {
   g.slope = static_cast<float>(op.slope);
   g.operand = op.type.operand();
   g.kernel = op.kernel, g.stride = op.stride, g.padding = op.padding, g.dilation = op.dilation;
+  if (op.dyRaw && !formsOnLoad(g, cx)) {
+    const Formed formed(op, "conv3dGradWeight/form", cx);
+    Conv3dGradWeight rest = op;
+    rest.dy = formed.dy();
+    rest.dyRaw = rest.dyCoefficients = OptionalInput();
+    run(rest, cx);
+    return;
+  }
+  if (op.dyRaw)
+    g.formed = {op.dyRaw.data<void>(), op.dyCoefficients.data(), static_cast<float>(op.dySlope)};
   g.dw = op.dw.data();
   runWeightGradient(g, cx);
+  if (!op.db) return;
   runBiasGradient("conv3dGradWeight/bias", g.coarse.data, g.coarse.type, o[0] * o[1] * o[2] * o[3],
                   o[4], op.db.data(), cx);
 }

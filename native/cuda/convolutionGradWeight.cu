@@ -111,6 +111,12 @@ GradImage imageOf(const WeightGradient::Image& from, DType operand) {
 
 }  // namespace
 
+bool formsOnLoad(const WeightGradient& g, Context& cx) {
+  if (g.operand == DType::f32 || g.coarse.type != g.operand || g.coarse.channels == 0) return false;
+  const GradTile t = planGradient(g);
+  return t.sharedBytes + t.formedBytes() <= gpu(cx).chip().sharedPerBlock;
+}
+
 void runWeightGradient(const WeightGradient& g, Context& cx) {
   requireTensorCores(cx, g.operand);
   const int64_t outputs = g.samples * g.coarseSize[0] * g.coarseSize[1] * g.coarseSize[2];
@@ -130,9 +136,15 @@ void runWeightGradient(const WeightGradient& g, Context& cx) {
   p.partials = partials.data();
   const Dim3 grid{blocksFor(int64_t{t.boxCount()} * t.coarseTiles * t.fineTiles, 1),
                   static_cast<unsigned>(t.splits), 1};
-  launch(cx, g.name, grid, static_cast<unsigned>(t.threads()), t.sharedBytes,
-         g.operand == DType::f32 ? gradWeightExact(t) : gradWeightTensor(t, g.operand), p,
-         t.tableBytes());
+  const bool formed = g.formed.raw != nullptr;
+  p.raw = g.formed.raw, p.coefficients = g.formed.coefficients, p.formedSlope = g.formed.slope;
+  p.plane = g.samples * g.coarse.channels;
+  launch(cx, g.name, grid, static_cast<unsigned>(t.threads()),
+         t.sharedBytes + (formed ? t.formedBytes() : 0),
+         g.operand == DType::f32 ? gradWeightExact(t)
+         : formed                ? gradWeightFormed(t, g.operand)
+                                 : gradWeightTensor(t, g.operand),
+         p, t.tableBytes());
 
   Partials sums{};
   sums.data = p.partials, sums.count = t.partials(), sums.size = size;

@@ -4,6 +4,7 @@
 //
 // coarse is dy and fine is x, of a transposed convolution x and dy. Two fine tensors lie next to each other along b. Where an image has a
 // scale it is normalised on load, leaky(v * scale + shift); outside it stays zero. Both are rounded to `operand` before they are multiplied.
+// coarse may be formed on load of three tensors.
 #pragma once
 #include <array>
 
@@ -19,15 +20,25 @@ struct WeightGradient {
     int64_t channels = 0;
     const float *scale = nullptr, *shift = nullptr;  // [N, channels]
   };
+  // What forms coarse where it is loaded, from it as dy and `raw` as x: InstanceNormGrad's coefficients. Products of 16 bits alone.
+  struct Forming {
+    const void* raw = nullptr;  // stored as coarse; none: coarse is what it is
+    const float* coefficients = nullptr;
+    float slope = 1;
+  };
   int64_t samples = 1;
   Int3 coarseSize{}, fineSize{};
   Image coarse;
+  Forming formed;
   std::array<Image, 2> fine;
   DType operand = DType::f32;
   float slope = 1;  // of the activation after a norm
   Int3 kernel{1, 1, 1}, stride{1, 1, 1}, padding{0, 0, 0}, dilation{1, 1, 1};
   float* dw = nullptr;
 };
+
+// Whether coarse can be formed on load; where not, that is an operation of its own.
+bool formsOnLoad(const WeightGradient& g, Context& cx);
 
 void runWeightGradient(const WeightGradient& g, Context& cx);
 

@@ -6,6 +6,7 @@ namespace rvx::cuda {
 
 using GradKernel = void (*)(GradPass, unsigned tableBytes);
 GradKernel gradWeightTensor(const GradTile& t, DType operand);
+GradKernel gradWeightFormed(const GradTile& t, DType operand);
 GradKernel gradWeightExact(const GradTile& t);
 
 }  // namespace rvx::cuda

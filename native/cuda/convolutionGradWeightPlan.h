@@ -46,6 +46,8 @@ struct GradTile {
                                  (coarseUnits + fineUnits) * unit * 8 + 127) /
            128 * 128;
   }
+  // Besides sharedBytes where coarse is formed: five coefficients a channel.
+  unsigned formedBytes() const { return static_cast<unsigned>(coarseUnits * 9 * 20); }
 };
 
 GradTile planGradient(const WeightGradient& g);

@@ -15,10 +15,9 @@ namespace {
 
 constexpr int kMostThreads = 192;
 
-// Columns: units of fine channels, one or two. With one an ldmatrix brings two rows.
-template <class T, bool Shared, int Columns>
-RVX_KERNEL_BLOCKS(kMostThreads, 2)
-gradWeight(GradPass p, unsigned tableBytes) {
+// Columns: units of fine channels, one or two. With one an ldmatrix brings two rows. Formed: coarse is formed on load.
+template <class T, bool Shared, int Columns, bool Formed>
+RVX_DEVICE void addRun(const GradPass& p, unsigned tableBytes) {
   const GradTile& t = p.tile;
   const GradShared s = sharedOf(t, tableBytes);
   fillTables(t, s);
@@ -46,7 +45,7 @@ gradWeight(GradPass p, unsigned tableBytes) {
 
   const int end = runBegin(t, blockIdx.y + 1);
   for (int tile = runBegin(t, blockIdx.y); tile < end; ++tile) {
-    stageTile<T>(p, s, tile);
+    stageTile<T, Formed>(p, s, tile);
     for (int q = voxels; q < t.quads; q += t.voxelGroups) {
       const GradQuad quad = quadOf(t, q);
       uint32_t a[kQuadRows][4];
@@ -98,6 +97,23 @@ gradWeight(GradPass p, unsigned tableBytes) {
   }
 }
 
+template <class T, bool Shared, int Columns>
+RVX_KERNEL_BLOCKS(kMostThreads, 2)
+gradWeight(GradPass p, unsigned tableBytes) {
+  addRun<T, Shared, Columns, false>(p, tableBytes);
+}
+template <class T, bool Shared, int Columns>
+RVX_KERNEL_BLOCKS(kMostThreads, 2)
+gradWeightOfFormed(GradPass p, unsigned tableBytes) {
+  addRun<T, Shared, Columns, true>(p, tableBytes);
+}
+
+template <class T>
+GradKernel formedKernelOf(const GradTile& t) {
+  if (t.fineUnits == 2)
+    return t.rowsShared ? &gradWeightOfFormed<T, true, 2> : &gradWeightOfFormed<T, false, 2>;
+  return t.rowsShared ? &gradWeightOfFormed<T, true, 1> : &gradWeightOfFormed<T, false, 1>;
+}
 template <class T>
 GradKernel kernelOf(const GradTile& t) {
   if (t.fineUnits == 2) return t.rowsShared ? &gradWeight<T, true, 2> : &gradWeight<T, false, 2>;
@@ -108,6 +124,10 @@ GradKernel kernelOf(const GradTile& t) {
 
 GradKernel gradWeightTensor(const GradTile& t, DType operand) {
   return operand == DType::bf16 ? kernelOf<Bf16>(t) : kernelOf<F16>(t);
+}
+
+GradKernel gradWeightFormed(const GradTile& t, DType operand) {
+  return operand == DType::bf16 ? formedKernelOf<Bf16>(t) : formedKernelOf<F16>(t);
 }
 
 }  // namespace rvx::cuda

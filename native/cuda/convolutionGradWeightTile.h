@@ -2,6 +2,7 @@
 #pragma once
 #include "cuda/convolutionGradWeightPlan.h"
 #include "cuda/operandUnit.h"
+#include "math/norm.h"
 
 namespace rvx::cuda {
 
@@ -18,6 +19,11 @@ struct GradPass {
   bool normed;      // either of them
   float slope;      // of the activation after a norm
   float* partials;  // [split and voxel group][tap][coarse channel][fine channel], with padding
+  // What coarse is formed of; read by kernels of that form alone.
+  const void* raw;
+  const float* coefficients;  // [5, N, coarse channels]
+  int64_t plane;              // of them
+  float formedSlope;
 };
 
 // The block's share: box and channels along x, so that blocks which read the same voxels run together; the run of tiles along y.
@@ -179,6 +185,62 @@ RVX_DEVICE void fillPlanes(GradImage image, int firstUnit, int units, int plane,
   }
 }
 
+// Coefficients of the block's coarse channels lie behind everything else: four of each, then the fifth ones. A unit's begin four banks
+// apart from the next one's, which neighbouring threads take.
+RVX_DEVICE int formedAt(int channel) { return channel + channel / 8; }
+RVX_DEVICE float4* formedTable(const GradTile& t) { return sharedMemory<float4>(t.sharedBytes); }
+RVX_DEVICE float* formedOffsets(const GradTile& t) {
+  return reinterpret_cast<float*>(formedTable(t) + formedAt(t.coarseUnits * 8));
+}
+RVX_DEVICE void fillFormedTable(const GradPass& p, const GradShared& s, int tile) {
+  const GradTile& t = p.tile;
+  const int sample = tile / (t.axis[0].tiles() * t.axis[1].tiles() * t.axis[2].tiles());
+  for (int i = static_cast<int>(threadIdx.x); i < t.coarseUnits * 8;
+       i += static_cast<int>(blockDim.x)) {
+    const int channel = lds(s.share + kCoarseTile) * t.coarseUnits * 8 + i;
+    const bool real = channel < p.coarse.source.channels;
+    const float* from =
+        p.coefficients + (int64_t{sample} * p.coarse.source.channels + (real ? channel : 0));
+    const auto value = [&](int k) { return real ? ld(from + k * p.plane) : 0.0f; };
+    sts(formedTable(t) + formedAt(i), make_float4(value(0), value(1), value(2), value(3)));
+    sts(formedOffsets(t) + formedAt(i), value(4));
+  }
+}
+
+// fillPlanes of coarse where it is formed, stored as T.
+template <class T>
+RVX_DEVICE void fillFormedPlanes(const GradPass& p, int firstUnit, int plane,
+                                 const GradRegion& region, const int* table, uint4* to) {
+  const GradTile& t = p.tile;
+  const int first = static_cast<int>(threadIdx.x) / t.coarseUnits,
+            by = static_cast<int>(blockDim.x) / t.coarseUnits;
+  UnitSource dy = p.coarse.source;
+  dy.first = firstUnit * 8;
+  const int left = dy.channels - dy.first;
+  dy.count = left < 0 ? 0 : left < 8 ? left : 8;
+  UnitSource raw = dy;
+  raw.x = p.raw;
+  const float4* four = formedTable(t) + formedAt(plane * 8);
+  const float* offsets = formedOffsets(t) + formedAt(plane * 8);
+  for (int slot = first; slot < t.coarseSlots; slot += by) {
+    const int64_t voxel = dy.count > 0 ? voxelAt(region, lds(table + slot)) : -1;
+    uint4 unit = make_uint4(0, 0, 0, 0);
+    if (voxel >= 0) {
+      float v[8], x[8];
+      const StoredUnit<T, T> stored = fetchUnit<T, T>(dy, voxel);
+      widen(fetchUnit<T, T>(raw, voxel), x);
+      widen(stored, v);
+      RVX_UNROLL
+      for (int j = 0; j < 8; ++j) {
+        const float4 k = lds(four + j);
+        v[j] = formedGradient({k.x, k.y, k.z, k.w, lds(offsets + j)}, v[j], x[j], p.formedSlope);
+      }
+      unit = packUnit<T>(v);
+    }
+    sts(to + plane * t.coarsePitch + slot, unit);
+  }
+}
+
 // Scale and shift of the block's channels in the tile's sample; zeros for channels that do not exist.
 template <class T>
 RVX_DEVICE void fillNorms(const GradPass& p, const GradShared& s, int tile) {
@@ -202,8 +264,8 @@ RVX_DEVICE void fillNorms(const GradPass& p, const GradShared& s, int tile) {
   }
 }
 
-// Stages both tensors' parts of a tile. All threads together, with a barrier before and after.
-template <class T>
+// Stages both tensors' parts of a tile. All threads together, with a barrier before and after. Formed: coarse is.
+template <class T, bool Formed = false>
 RVX_DEVICE void stageTile(const GradPass& p, const GradShared& s, int tile) {
   const GradTile& t = p.tile;
   const auto origin = [&](bool fine) {
@@ -223,14 +285,17 @@ RVX_DEVICE void stageTile(const GradPass& p, const GradShared& s, int tile) {
     return r;
   };
   syncBlock();  // the tile before is read
-  if (p.normed) {
-    fillNorms<T>(p, s, tile);
-    syncBlock();
-  }
+  if constexpr (Formed) fillFormedTable(p, s, tile);
+  if (p.normed) fillNorms<T>(p, s, tile);
+  if (Formed || p.normed) syncBlock();
   int plane = static_cast<int>(threadIdx.x) % t.coarseUnits;
-  fillPlanes<T>(p.coarse, lds(s.share + kCoarseTile) * t.coarseUnits + plane, t.coarseUnits, plane,
-                origin(false), s.norms, p.slope, s.coarseTable, s.coarse, t.coarsePitch,
-                t.coarseSlots);
+  if constexpr (Formed)
+    fillFormedPlanes<T>(p, lds(s.share + kCoarseTile) * t.coarseUnits + plane, plane, origin(false),
+                        s.coarseTable, s.coarse);
+  else
+    fillPlanes<T>(p.coarse, lds(s.share + kCoarseTile) * t.coarseUnits + plane, t.coarseUnits,
+                  plane, origin(false), s.norms, p.slope, s.coarseTable, s.coarse, t.coarsePitch,
+                  t.coarseSlots);
   plane = static_cast<int>(threadIdx.x) % t.fineUnits;
   const int unit = lds(s.share + kFineTile) * t.fineUnits + plane;
   const bool second = unit >= t.firstUnits;

@@ -18,6 +18,7 @@
 #include "cuda/convolutionTensorPool.h"
 #include "cuda/convolutionTensorSums.h"
 #include "cuda/launch.h"
+#include "cuda/norm.h"
 
 namespace rvx::cuda {
 
@@ -37,6 +38,20 @@ bool poolsOnStore(const TensorConvolution& c, const TensorTile& t) {
 
 bool makesUp(const TensorConvolution& c, Context& cx) {
   return planUp(c, gpu(cx).chip()).has_value();
+}
+
+bool formsOnLoad(const TensorConvolution& c, Context& cx) {
+  if (c.sourceType != c.operand || c.source[0].channels % 8 != 0 || c.y->shape.size() == 0)
+    return false;
+  const Chip& chip = gpu(cx).chip();
+  const TensorTile t = planTensor(c, chip);
+  return !t.paired && t.sharedBytes + t.formedBytes() <= chip.sharedPerBlock;
+}
+
+bool sumsOnStore(const TensorConvolution& c, Context& cx) {
+  if (c.y->dtype != c.operand || c.cout % 8 != 0) return false;
+  const TensorTile t = planTensor(c, gpu(cx).chip());
+  return t.columns < 8 || t.splits > 1;
 }
 
 bool convolveTensor(const TensorConvolution& c, Context& cx) {
@@ -90,15 +105,23 @@ bool convolveTensor(const TensorConvolution& c, Context& cx) {
   const Dim3 grid{static_cast<unsigned>(tile.blocks),
                   static_cast<unsigned>(p.weightRows / tile.blockN()),
                   static_cast<unsigned>(tile.splits)};
-  const TensorKernel kernel = up                         ? upKernel(c.operand, tile)
-                              : c.operand == DType::bf16 ? bf16Kernel(tile)
-                                                         : f16Kernel(tile);
+  const bool gradient = c.formed.raw || c.below.sums, bf16 = c.operand == DType::bf16;
+  const TensorKernel kernel = up ? upKernel(c.operand, tile)
+                              : gradient
+                                  ? (bf16 ? bf16GradientKernel(tile) : f16GradientKernel(tile))
+                              : bf16 ? bf16Kernel(tile)
+                                     : f16Kernel(tile);
+  p.grad.raw = c.formed.raw;
+  p.grad.coefficients = c.formed.coefficients;
+  p.grad.plane = int64_t{c.samples} * c.source[0].channels;
+  p.grad.slope = c.formed.slope;
   const auto threads = static_cast<unsigned>(tile.threads());
+  const unsigned shared = tile.sharedBytes + (c.formed.raw ? tile.formedBytes() : 0);
   if (tile.splits > 1) {
     const Workspace partials(cx, static_cast<size_t>(p.ySize) * tile.splits * sizeof(float));
     p.y = partials.data<void>();
     p.yStored = Stored::f32;
-    launch(cx, c.name, grid, threads, tile.sharedBytes, kernel, p);
+    launch(cx, c.name, grid, threads, shared, kernel, p);
     addSplits(c, partials.data(), tile.splits, cx);
     return false;
   }
@@ -107,15 +130,28 @@ bool convolveTensor(const TensorConvolution& c, Context& cx) {
   const bool pools = poolsOnStore(c, tile);
   p.poolSign = c.poolSign;
   p.pooled = pools ? c.pooled->data<void>() : nullptr;
+  if (c.below.sums) {
+    const Workspace table(cx, static_cast<size_t>(c.samples) * c.cout * sizeof(float4));
+    makeNormTable("conv3dGradInput/norms", *c.below.statistics, *c.below.gamma, *c.below.beta,
+                  table.data<float4>(), cx);
+    const Workspace sums(cx, static_cast<size_t>(parts) * c.samples * c.cout * sizeof(float2));
+    p.grad.below = c.below.y->data<void>();
+    p.grad.table = table.data<float4>();
+    p.grad.belowSlope = c.below.slope;
+    p.grad.sums = sums.data<float2>();
+    launch(cx, c.name, grid, threads, shared, kernel, p);
+    mergeGradientSums(c, p.grad.sums, p.parts, cx);
+    return false;
+  }
   if (!c.sums) {
-    launch(cx, c.name, grid, threads, tile.sharedBytes, kernel, p);
+    launch(cx, c.name, grid, threads, shared, kernel, p);
     return pools;
   }
   const Workspace moments(cx, static_cast<size_t>(parts) * c.samples * c.cout * 2 * sizeof(float));
   const Workspace counts(cx, static_cast<size_t>(parts) * c.samples * sizeof(float));
   p.moments = moments.data();
   p.counts = counts.data();
-  launch(cx, c.name, grid, threads, tile.sharedBytes, kernel, p);
+  launch(cx, c.name, grid, threads, shared, kernel, p);
   mergeMoments("conv3d/statistics", p.moments, p.counts, c.samples, c.cout, p.parts, c.sums, cx);
   return pools;
 }

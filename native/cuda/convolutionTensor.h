@@ -41,6 +41,20 @@ struct TensorUp {
   const float* bias = nullptr;
 };
 
+// What forms the values of the first source where they are loaded, from it as dy and `raw` as x: InstanceNormGrad's coefficients.
+struct TensorFormed {
+  const void* raw = nullptr;  // stored as the source; none: the source is what it is
+  const float* coefficients = nullptr;
+  float slope = 1;
+};
+
+// Of Y as the gradient of leaky(norm(y)): the sums that the norm's gradient needs (Conv3dGradInput's `below`).
+struct TensorBelow {
+  const Input *y = nullptr, *gamma = nullptr, *beta = nullptr, *statistics = nullptr;
+  float slope = 1;
+  float* sums = nullptr;  // none: not wanted
+};
+
 struct TensorConvolution {
   const char* name = "";  // of the launches
   int samples = 1;
@@ -58,6 +72,8 @@ struct TensorConvolution {
   int cout = 0;
   float* sums =
       nullptr;  // [N, cout, 2]: mean and M2 of Y, or nullptr; with one launch for all outputs alone
+  TensorFormed formed;
+  TensorBelow below;                // with one launch for all outputs alone
   const float* poolSign = nullptr;  // [cout], and pooled as Conv3d's; or nullptr
   const Output* pooled = nullptr;
 };
@@ -73,5 +89,9 @@ TensorAxis gradientAxis(int in, int out, int taps, int stride, int padding, int 
 bool convolveTensor(const TensorConvolution& c, Context& cx);
 // Whether convolveTensor makes `c.up`; where not, it is an operation of its own.
 bool makesUp(const TensorConvolution& c, Context& cx);
+// Whether it can form a source as `c.formed` says; where not, that is an operation of its own.
+bool formsOnLoad(const TensorConvolution& c, Context& cx);
+// Whether it can make `c.below`'s sums; where not, that is a pass of its own.
+bool sumsOnStore(const TensorConvolution& c, Context& cx);
 
 }  // namespace rvx::cuda

@@ -1,14 +1,18 @@
 // The kernel of convolutionTensor.cu: a tile of a convolution on tensor cores.
 #pragma once
+#include "cuda/convolutionTensorGrad.h"
 #include "cuda/convolutionTensorPool.h"
 #include "cuda/convolutionTensorStore.h"
 #include "cuda/convolutionTensorUp.h"
 
 namespace rvx::cuda {
 
-// Up: the first source is made in the tiles.
-template <class T, bool Shared, int Depth, int Columns, bool Up>
+// up: the first source is made in the tiles. gradient: it may be formed on load, and the result summed on store.
+enum class TensorForm { plain, up, gradient };
+
+template <class T, bool Shared, int Depth, int Columns, TensorForm Form>
 RVX_DEVICE void multiplyTiles(const TensorPass& p) {
+  constexpr bool Up = Form == TensorForm::up, Gradient = Form == TensorForm::gradient;
   const TensorTile& t = p.tile;
   // Rows are shared by whole haloes of unpacked taps alone.
   const bool gathered = !Shared && t.gathered, packed = !Shared && t.packed > 1;
@@ -59,6 +63,7 @@ RVX_DEVICE void multiplyTiles(const TensorPass& p) {
       if (tile == firstTile) stageCoarse<T>(p, at, coarse);
       cpAsyncWait<0>();
     }
+    if (Gradient && p.grad.raw) fillFormedTable(p, at.sample);
     syncBlock();  // also: the tile before has been read
 
     const auto fetch = [&](int step) {
@@ -71,8 +76,13 @@ RVX_DEVICE void multiplyTiles(const TensorPass& p) {
           fillUpHalo<T>(p, at, chunk, coarse, haloAt(step), [&](int s) { return lds(voxels + s); });
         } else {
           const Halo halo = haloOf(p, at, gathered ? firstItem(group) : 0);
-          fillHalo<T>(p, at.sample, chunk, haloAt(step),
-                      [&](int s) { return gathered ? voxelOf(p, halo, s) : lds(voxels + s); });
+          const auto voxel = [&](int s) {
+            return gathered ? voxelOf(p, halo, s) : lds(voxels + s);
+          };
+          if (Gradient && p.grad.raw)
+            fillFormed<T>(p, at.sample, chunk, haloAt(step), voxel);
+          else
+            fillHalo<T>(p, at.sample, chunk, haloAt(step), voxel);
         }
       }
       cpAsyncCommit();
@@ -110,6 +120,15 @@ RVX_DEVICE void multiplyTiles(const TensorPass& p) {
       storeTile<T, Depth, Columns>(p, at, lane, acc, firstColumn + lane.column(), p.ySize * split);
       continue;
     }
+    if constexpr (Gradient) {
+      storeTile<T, Depth, Columns>(p, at, lane, acc, firstColumn + lane.column(), 0);
+      if constexpr (Columns < 8) {
+        if (p.grad.below)
+          storeGradientSums<T, Depth, Columns>(p, at, lane, acc, firstColumn,
+                                               reinterpret_cast<float2*>(haloes));
+      }
+      continue;
+    }
     addBias<T, Depth, Columns>(p, acc, firstColumn + lane.column());
     storeTile<T, Depth, Columns>(p, at, lane, acc, firstColumn + lane.column(), 0);
     // Of rows that are shared alone: elsewhere its registers spill.
@@ -127,7 +146,13 @@ RVX_DEVICE void multiplyTiles(const TensorPass& p) {
 template <class T, bool Shared, int Depth, int Columns>
 RVX_KERNEL_BLOCKS(32 * kTileWarps, Columns == 8 ? 2 : 3)
 multiply(TensorPass p) {
-  multiplyTiles<T, Shared, Depth, Columns, false>(p);
+  multiplyTiles<T, Shared, Depth, Columns, TensorForm::plain>(p);
+}
+
+template <class T, bool Shared, int Depth, int Columns>
+RVX_KERNEL_BLOCKS(32 * kTileWarps, Columns == 8 ? 2 : 3)
+multiplyGradient(TensorPass p) {
+  multiplyTiles<T, Shared, Depth, Columns, TensorForm::gradient>(p);
 }
 
 using TensorKernel = void (*)(TensorPass);
@@ -137,11 +162,21 @@ TensorKernel kernelOf(const TensorTile& t) {
   if (t.columns == 4) return t.rowsShared ? &multiply<T, true, 1, 4> : &multiply<T, false, 1, 4>;
   return t.rowsShared ? &multiply<T, true, 1, 8> : &multiply<T, false, 1, 8>;
 }
+template <class T>
+TensorKernel gradientKernelOf(const TensorTile& t) {
+  if (t.columns == 2)
+    return t.rowsShared ? &multiplyGradient<T, true, 2, 2> : &multiplyGradient<T, false, 2, 2>;
+  if (t.columns == 4)
+    return t.rowsShared ? &multiplyGradient<T, true, 1, 4> : &multiplyGradient<T, false, 1, 4>;
+  return t.rowsShared ? &multiplyGradient<T, true, 1, 8> : &multiplyGradient<T, false, 1, 8>;
+}
 
 // Made in files of their own, so that they are compiled side by side.
 TensorKernel bf16Kernel(const TensorTile& t);
 TensorKernel f16Kernel(const TensorTile& t);
-// Of tiles that make their first source.
+// Of tiles that make their first source, and of gradients between norms.
 TensorKernel upKernel(DType operand, const TensorTile& t);
+TensorKernel bf16GradientKernel(const TensorTile& t);
+TensorKernel f16GradientKernel(const TensorTile& t);
 
 }  // namespace rvx::cuda

@@ -73,6 +73,8 @@ struct TensorTile {
     return packed > 1 ? (haloD * haloH * rawPitch * 2 + 127) / 128 * 128
                       : (up.bytes() + 127) / 128 * 128;
   }
+  // Besides sharedBytes where the source is formed on load: five coefficients a channel.
+  unsigned formedBytes() const { return static_cast<unsigned>(channels8 * 8 * 20); }
   RVX_PORTABLE int haloUnits() const { return paired ? slots : 2 * slots; }
 };
 

@@ -4,6 +4,8 @@
 #include "cuda/convolutionTensorStore.h"
 #include "cuda/convolutionTensorSums.h"
 #include "cuda/launch.h"
+#include "cuda/norm.h"
+#include "math/norm.h"
 
 namespace rvx::cuda {
 namespace {
@@ -19,6 +21,13 @@ struct Splits {
   void* y;
   Stored stored;
   float *moments, *counts;
+};
+// Of a gradient stored in 16 bits, the layer below (TensorGradPass).
+struct SplitsBelow {
+  const void* y;
+  const float4* table;
+  float slope;
+  float2* sums;
 };
 
 RVX_KERNEL(kThreads) addPartials(Splits s) {
@@ -66,6 +75,72 @@ RVX_KERNEL(kThreads) addPartials(Splits s) {
   if (c == 0) st(s.counts + int64_t{sample} * gridDim.x + blockIdx.x, all.count);
 }
 
+// The same with the sums of a gradient for the norm below (convolutionTensorGrad.h) instead of moments.
+RVX_KERNEL(kThreads) addGradientPartials(Splits s, SplitsBelow below) {
+  const int lane = static_cast<int>(threadIdx.x) % kChannels,
+            row = static_cast<int>(threadIdx.x) / kChannels;
+  const int c = static_cast<int>(blockIdx.y) * kChannels + lane;
+  const auto sample = static_cast<int>(blockIdx.z);
+  const int64_t first = int64_t{blockIdx.x} * kRows * kRounds + row;
+  const float4 norm =
+      c < s.channels ? ld(below.table + int64_t{sample} * s.channels + c) : make_float4(0, 0, 0, 0);
+  float2 all = make_float2(0, 0);
+  RVX_UNROLL
+  for (int i = 0; i < kRounds; ++i) {
+    const int64_t voxel = first + i * kRows;
+    if (voxel >= s.voxels || c >= s.channels) continue;
+    const int64_t at = (sample * s.voxels + voxel) * s.channels + c;
+    float v = ld(s.partials + at);
+    for (int k = 1; k < s.splits; ++k) v += ld(s.partials + k * s.size + at);
+    storeOne(s.y, s.stored, at, v);
+    v = s.stored == Stored::bf16 ? unpackLow<Bf16>(packBf16(v, 0)) : unpackLow<F16>(packF16(v, 0));
+    const float t = loadAs(s.stored, below.y, at) - norm.x;
+    const float dz = leakyReluGrad(normalised(t, norm.y, norm.z), v, below.slope);
+    all.x += dz;
+    all.y = fma(dz, t, all.y);
+  }
+  auto* scratch = sharedMemory<float2>();
+  sts(scratch + threadIdx.x, all);
+  syncBlock();
+  if (row > 0 || c >= s.channels) return;
+  for (int k = 1; k < kRows; ++k) {
+    const float2 more = lds(scratch + k * kChannels + lane);
+    all.x += more.x, all.y += more.y;
+  }
+  st(below.sums + (int64_t{sample} * s.channels + c) * gridDim.x + blockIdx.x, all);
+}
+
+// A block a channel of a sample.
+RVX_KERNEL(kThreads)
+mergeGradientParts(const float2* parts, int count, const float* statistics, float* sums) {
+  const auto tid = static_cast<int>(threadIdx.x);
+  const int64_t channel = blockIdx.x;
+  double first = 0, second = 0;
+  for (int i = tid; i < count; i += kThreads) {
+    const float2 part = ld(parts + channel * count + i);
+    first += static_cast<double>(part.x);
+    second += static_cast<double>(part.y);
+  }
+  double* scratch = sharedMemory<double>();
+  for (int half = kThreads / 2; half > 0; half /= 2) {
+    if (tid >= half && tid < 2 * half) {
+      sts(scratch + tid, first);
+      sts(scratch + kThreads + tid, second);
+    }
+    syncBlock();
+    if (tid < half) {
+      first += lds(scratch + tid + half);
+      second += lds(scratch + kThreads + tid + half);
+    }
+  }
+  if (tid > 0) return;
+  const float* from = statistics + 3 * channel;
+  const float three[3] = {ld(from), ld(from + 1), ld(from + 2)};
+  const double products = channelNorm(three, 0, 0).sumOfProducts(first, second);
+  st(reinterpret_cast<float2*>(sums) + channel,
+     make_float2(static_cast<float>(first), static_cast<float>(products)));
+}
+
 // Sums around the first part's mean instead of merging pair by pair, which divides doubles.
 RVX_KERNEL(kThreads)
 mergeParts(const float* moments, const float* counts, int channels, int parts, float* sums) {
@@ -110,6 +185,12 @@ void mergeMoments(const char* name, const float* moments, const float* counts, i
          kThreads * 3 * sizeof(double), &mergeParts, moments, counts, channels, parts, sums);
 }
 
+void mergeGradientSums(const TensorConvolution& c, const float2* parts, int count, Context& cx) {
+  launch(cx, "conv3dGradInput/sums", blocksFor(int64_t{c.samples} * c.cout, 1), kThreads,
+         kThreads * 2 * sizeof(double), &mergeGradientParts, parts, count,
+         c.below.statistics->data(), c.below.sums);
+}
+
 void addSplits(const TensorConvolution& c, const float* partials, int splits, Context& cx) {
   Splits s{};
   s.partials = partials;
@@ -121,14 +202,26 @@ void addSplits(const TensorConvolution& c, const float* partials, int splits, Co
   s.y = c.y->data<void>();
   s.stored = storedAs(c.y->dtype);
   const unsigned blocks = blocksFor(s.voxels, kRows * kRounds);
+  const Dim3 grid{blocks, static_cast<unsigned>((c.cout + kChannels - 1) / kChannels),
+                  static_cast<unsigned>(c.samples)};
+  if (c.below.sums) {
+    const Workspace table(cx, static_cast<size_t>(c.samples) * c.cout * sizeof(float4));
+    makeNormTable("conv3dGradInput/norms", *c.below.statistics, *c.below.gamma, *c.below.beta,
+                  table.data<float4>(), cx);
+    const Workspace sums(cx,
+                         size_t{blocks} * static_cast<size_t>(c.samples) * c.cout * sizeof(float2));
+    launch(cx, "convolution/splits", grid, kThreads, kThreads * sizeof(float2),
+           &addGradientPartials, s,
+           SplitsBelow{c.below.y->data<void>(), table.data<float4>(), c.below.slope,
+                       sums.data<float2>()});
+    mergeGradientSums(c, sums.data<float2>(), static_cast<int>(blocks), cx);
+    return;
+  }
   const size_t parts = c.sums ? size_t{blocks} * static_cast<size_t>(c.samples) : 0;
   const Workspace moments(cx, parts * static_cast<size_t>(c.cout) * 2 * sizeof(float));
   const Workspace counts(cx, parts * sizeof(float));
   if (c.sums) s.moments = moments.data(), s.counts = counts.data();
-  launch(cx, "convolution/splits",
-         Dim3{blocks, static_cast<unsigned>((c.cout + kChannels - 1) / kChannels),
-              static_cast<unsigned>(c.samples)},
-         kThreads, kThreads * 3 * sizeof(float), &addPartials, s);
+  launch(cx, "convolution/splits", grid, kThreads, kThreads * 3 * sizeof(float), &addPartials, s);
   if (c.sums)
     mergeMoments("conv3d/statistics", s.moments, s.counts, c.samples, c.cout,
                  static_cast<int>(blocks), c.sums, cx);

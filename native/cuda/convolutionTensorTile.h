@@ -17,6 +17,18 @@ struct TensorUpPass {
   const float* bias;
 };
 
+// What a gradient's kernel knows besides (convolutionTensorGrad.h).
+struct TensorGradPass {
+  const void* raw;            // what dy is formed of, or nullptr
+  const float* coefficients;  // [5, N, channels]
+  int64_t plane;              // of them
+  float slope;
+  const void* below;    // as y; nullptr: no sums
+  const float4* table;  // [N, cout]: its norms
+  float belowSlope;
+  float2* sums;  // [N, cout, parts]
+};
+
 // What a kernel knows, by value.
 struct TensorPass {
   TensorTile tile;
@@ -45,6 +57,7 @@ struct TensorPass {
   const float* poolSign;  // [cout]
   void* pooled;           // as y; nullptr: the store pools nothing
   TensorUpPass up;
+  TensorGradPass grad;
 };
 
 // Which output voxels a block makes, by the number of its tile.

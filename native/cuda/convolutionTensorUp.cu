@@ -7,7 +7,7 @@ namespace {
 template <class T, int Depth, int Columns>
 RVX_KERNEL_BLOCKS(32 * kTileWarps, 2)
 multiplyUp(TensorPass p) {
-  multiplyTiles<T, true, Depth, Columns, true>(p);
+  multiplyTiles<T, true, Depth, Columns, TensorForm::up>(p);
 }
 
 template <class T>

@@ -39,10 +39,24 @@ void run(const InstanceNorm& op, Context& cx) {
 
 template <>
 void run(const InstanceNormGrad& op, Context& cx) {
-  normGradient("instanceNormGrad",
-               {op.x, op.dy, op.gamma, op.beta, op.statistics, op.x.shape()[0], op.slope, false,
-                op.dx.data<void>(), op.dgamma.data(), op.dbeta.data()},
-               cx);
+  const char* name = "instanceNormGrad";
+  const NormGradient n{op.x,          op.dy,           op.gamma, op.beta,
+                       op.statistics, op.x.shape()[0], op.slope, false};
+  const auto channels = static_cast<size_t>(n.groups * op.x.shape()[-1]);
+  const Workspace own(cx, 5 * channels * sizeof(float));
+  float* coefficients = op.onLoad ? op.coefficients.data() : own.data();
+  const auto finish = [&](const auto* sums) {
+    gradientCoefficients(name, n, sums, coefficients, op.dgamma.data(), op.dbeta.data(), cx);
+  };
+  if (op.sums) {
+    finish(op.sums.data());
+  } else {
+    const Workspace sums(cx, 2 * channels * sizeof(double));
+    gradientSums(name, n, sums.data<double>(), cx);
+    finish(static_cast<const double*>(sums.data<double>()));
+  }
+  if (!op.onLoad)
+    formGradient(name, op.x, op.dy, n.groups, coefficients, op.slope, op.dx.data<void>(), cx);
 }
 
 template <>

@@ -1,8 +1,8 @@
 // Norms over groups of [voxels, C] and their gradient; formulas in ops/norms.h, per value and channel in math/norm.h.
 //
 // Forward: moments (channelSums.h), whose last step also writes what the application needs of a channel; then the application.
-// Gradient: a table of channels; sums of g and g (x - mean) by chunk, in float, then in double in a fixed order; dgamma and dbeta from the
-// groups' sums; the application. Values are walked as channelWalk.h says, so a thread loads its channels' figures once.
+// Gradient: a table of channels; sums of g and g (x - mean) by chunk, in float, then in double in a fixed order; dgamma, dbeta and what
+// forms dx (NormGradientChannel) from the groups' sums; the application. Values are walked as channelWalk.h says, so a thread loads its channels' figures once.
 // About 8 FLOPs a value forward, 15 in the gradient. Least bytes, in units of x: statistics 1, application 2, gradient 5.
 #include "cuda/channelSums.h"
 #include "cuda/norm.h"
@@ -15,11 +15,16 @@ namespace {
 // Packets of a thread on their way at once, and at most.
 constexpr int kForwardBatch = 4, kGradientBatch = 2, kApplyRounds = 8;
 
+RVX_DEVICE ChannelNorm normAt(const float* statistics, int64_t at, float gamma, float beta) {
+  const float* from = statistics + 3 * at;
+  const float three[3] = {ld(from), ld(from + 1), ld(from + 2)};
+  return channelNorm(three, gamma, beta);
+}
 // (x - mean) scale + shift of one channel of a group; `w` is not used.
 RVX_DEVICE float4 entry(const float* statistics, float gamma, float beta) {
-  const float three[3] = {ld(statistics), ld(statistics + 1), ld(statistics + 2)};
-  const ChannelNorm k = channelNorm(three, gamma, beta);
-  return make_float4(three[0], static_cast<float>(k.scale()), static_cast<float>(k.shift()), 0);
+  const ChannelNorm k = normAt(statistics, 0, gamma, beta);
+  return make_float4(static_cast<float>(k.mean), static_cast<float>(k.scale()),
+                     static_cast<float>(k.shift()), 0);
 }
 
 RVX_DEVICE void writeStatistics(float* statistics, double mean, double variance, double eps) {
@@ -139,35 +144,40 @@ chunkGradients(const T* x, const T* dy, ChannelWalk w, const float4* table, floa
               lds(sums + apart + j));
 }
 
+template <class T>
 struct FinishGradient {
   const float *statistics, *gamma, *beta;
-  double* sums;  // of g and g xhat
-  float2* table;
-  bool constantStatistics;
+  T* sums;  // of g and g xhat
 
   RVX_DEVICE void operator()(int64_t at, int c, const Moments<double>& all) const {
-    const float three[3] = {ld(statistics + 3 * at), ld(statistics + 3 * at + 1),
-                            ld(statistics + 3 * at + 2)};
-    const ChannelNorm k = channelNorm(three, ld(gamma + c), ld(beta + c));
-    const double first = all.mean, second = k.sumOfProducts(first, all.m2);
-    st(sums + 2 * at, first);
-    st(sums + 2 * at + 1, second);
-    const double share = constantStatistics ? 0 : 1 / all.count;
-    float2 rates;
-    rates.x = static_cast<float>(k.gradientRate(second * share));
-    rates.y = static_cast<float>(k.gradientShift(first * share, second * share));
-    st(table + at, rates);
+    const ChannelNorm k = normAt(statistics, at, ld(gamma + c), ld(beta + c));
+    st(sums + 2 * at, static_cast<T>(all.mean));
+    st(sums + 2 * at + 1, static_cast<T>(k.sumOfProducts(all.mean, all.m2)));
   }
 };
 
+// A thread a channel of all groups. `share`: 1 / voxels of a group, 0 where the statistics are constants.
+template <class T>
 RVX_KERNEL(kWalkThreads)
-addGroups(const double* sums, int64_t groups, int channels, float* dgamma, float* dbeta) {
+fillCoefficients(const T* sums, const float* statistics, const float* gamma, const float* beta,
+                 int64_t groups, int channels, double share, float* coefficients, float* dgamma,
+                 float* dbeta) {
   const int c = static_cast<int>(blockIdx.x) * kWalkThreads + static_cast<int>(threadIdx.x);
   if (c >= channels) return;
+  const int64_t plane = groups * channels;
+  const float g = ld(gamma + c), b = ld(beta + c);
   double first = 0, second = 0;
-  for (int64_t group = 0; group < groups; ++group) {
-    first += ld(sums + 2 * (group * channels + c));
-    second += ld(sums + 2 * (group * channels + c) + 1);
+  for (int64_t at = c; at < plane; at += channels) {
+    const double one = ld(sums + 2 * at), two = ld(sums + 2 * at + 1);
+    first += one;
+    second += two;
+    const NormGradientChannel k =
+        gradientChannel(normAt(statistics, at, g, b), one * share, two * share);
+    st(coefficients + at, k.mean);
+    st(coefficients + plane + at, k.scale);
+    st(coefficients + 2 * plane + at, k.shift);
+    st(coefficients + 3 * plane + at, k.rate);
+    st(coefficients + 4 * plane + at, k.offset);
   }
   st(dbeta + c, static_cast<float>(first));
   st(dgamma + c, static_cast<float>(second));
@@ -175,16 +185,17 @@ addGroups(const double* sums, int64_t groups, int channels, float* dgamma, float
 
 template <class T, int N>
 RVX_KERNEL(kWalkThreads)
-applyGradient(const T* x, const T* dy, ChannelWalk w, const float4* table, const float2* rates,
-              float slope, T* dx) {
+applyGradient(const T* x, const T* dy, ChannelWalk w, const float* coefficients, float slope,
+              T* dx) {
   constexpr int kB = kGradientBatch;
   const WalkPlace<N> place(w);
-  float4 k[N];
-  float2 rate[N];
+  const int64_t plane = w.groups * w.channels;
+  NormGradientChannel k[N];
   RVX_UNROLL
   for (int i = 0; i < N; ++i) {
-    k[i] = ld(table + place.channelOfGroup(i));
-    rate[i] = ld(rates + place.channelOfGroup(i));
+    const float* from = coefficients + place.channelOfGroup(i);
+    k[i] = {ld(from), ld(from + plane), ld(from + 2 * plane), ld(from + 3 * plane),
+            ld(from + 4 * plane)};
   }
   for (int64_t at = place.at; at < place.end; at += kB * w.stride) {
     Packet<float, N> v[kB], r[kB];
@@ -193,11 +204,8 @@ applyGradient(const T* x, const T* dy, ChannelWalk w, const float4* table, const
     RVX_UNROLL
     for (int b = 0; b < kB; ++b) {
       RVX_UNROLL
-      for (int i = 0; i < N; ++i) {
-        const float t = v[b].value[i] - k[i].x;
-        const float g = leakyReluGrad(normalised(t, k[i].y, k[i].z), r[b].value[i], slope);
-        v[b].value[i] = normalisedGradient(g, t, k[i].y, rate[i].x, rate[i].y);
-      }
+      for (int i = 0; i < N; ++i)
+        v[b].value[i] = formedGradient(k[i], r[b].value[i], v[b].value[i], slope);
       storePacket(dx, at + b * w.stride, place.end, v[b]);
     }
   }
@@ -219,37 +227,67 @@ void normFixed(const char* name, const NormForward& n, Context& cx) {
   launchApply(name, n, table.data<float4>(), cx);
 }
 
-void normGradient(const char* name, const NormGradient& n, Context& cx) {
+void makeNormTable(const char* name, const Input& statistics, const Input& gamma, const Input& beta,
+                   float4* table, Context& cx) {
+  const int64_t count = statistics.shape().size() / 3;
+  if (count == 0) return;
+  launch(cx, name, blocksFor(count, kWalkThreads), kWalkThreads, 0, &normTable, statistics.data(),
+         gamma.data(), beta.data(), count, static_cast<int>(gamma.shape()[0]), table);
+}
+
+template <class T>
+void gradientSums(const char* name, const NormGradient& n, T* sums, Context& cx) {
   const ChannelWalk w(n.x.shape(), n.groups, kApplyRounds, kMostRounds);
-  const int64_t count = n.groups * w.channels;
   const Workspace table(cx, tableBytes(n.x, n.groups, sizeof(float4)));
-  const Workspace rates(cx, tableBytes(n.x, n.groups, sizeof(float2)));
-  const Workspace sums(cx, tableBytes(n.x, n.groups, 2 * sizeof(double)));
   const Workspace parts(cx, tableBytes(n.x, n.groups * w.perGroup, 2 * sizeof(double)));
-  const auto slope = static_cast<float>(n.slope);
-  launch(cx, name, blocksFor(count, kWalkThreads), kWalkThreads, 0, &normTable, n.statistics.data(),
-         n.gamma.data(), n.beta.data(), count, w.channels, table.data<float4>());
+  makeNormTable(name, n.statistics, n.gamma, n.beta, table.data<float4>(), cx);
   withStoredType(n.x.dtype(), [&](auto* stored) {
-    using T = std::remove_pointer_t<decltype(stored)>;
+    using S = std::remove_pointer_t<decltype(stored)>;
     launch(cx, name, w.blocks(), w.threads(),
            static_cast<size_t>(w.active * w.packet) * 2 * sizeof(float),
-           w.packet == 4 ? &chunkGradients<T, 4> : &chunkGradients<T, 1>, n.x.data<T>(),
-           n.dy.data<T>(), w, table.data<float4>(), slope, parts.data<double>());
+           w.packet == 4 ? &chunkGradients<S, 4> : &chunkGradients<S, 1>, n.x.data<S>(),
+           n.dy.data<S>(), w, table.data<float4>(), static_cast<float>(n.slope),
+           parts.data<double>());
   });
   launchMerge<MergeSums>(
       cx, name, parts.data<double>(), w,
-      FinishGradient{n.statistics.data(), n.gamma.data(), n.beta.data(), sums.data<double>(),
-                     rates.data<float2>(), n.constantStatistics});
-  launch(cx, name, blocksFor(w.channels, kWalkThreads), kWalkThreads, 0, &addGroups,
-         sums.data<double>(), n.groups, w.channels, n.dgamma, n.dbeta);
-  const ChannelWalk applied(n.x.shape(), n.groups, kGradientBatch, kApplyRounds);
-  withStoredType(n.x.dtype(), [&](auto* stored) {
+      FinishGradient<T>{n.statistics.data(), n.gamma.data(), n.beta.data(), sums});
+}
+template void gradientSums(const char*, const NormGradient&, float*, Context&);
+template void gradientSums(const char*, const NormGradient&, double*, Context&);
+
+template <class T>
+void gradientCoefficients(const char* name, const NormGradient& n, const T* sums,
+                          float* coefficients, float* dgamma, float* dbeta, Context& cx) {
+  const auto channels = static_cast<int>(n.x.shape()[-1]);
+  const double voxels = static_cast<double>(n.x.shape().size() / (n.groups * channels));
+  launch(cx, name, blocksFor(channels, kWalkThreads), kWalkThreads, 0, &fillCoefficients<T>, sums,
+         n.statistics.data(), n.gamma.data(), n.beta.data(), n.groups, channels,
+         n.constantStatistics ? 0 : 1 / voxels, coefficients, dgamma, dbeta);
+}
+template void gradientCoefficients(const char*, const NormGradient&, const float*, float*, float*,
+                                   float*, Context&);
+template void gradientCoefficients(const char*, const NormGradient&, const double*, float*, float*,
+                                   float*, Context&);
+
+void formGradient(const char* name, const Input& x, const Input& dy, int64_t groups,
+                  const float* coefficients, double slope, void* dx, Context& cx) {
+  const ChannelWalk w(x.shape(), groups, kGradientBatch, kApplyRounds);
+  withStoredType(x.dtype(), [&](auto* stored) {
     using T = std::remove_pointer_t<decltype(stored)>;
-    launch(cx, name, applied.blocks(), applied.threads(), 0,
-           applied.packet == 4 ? &applyGradient<T, 4> : &applyGradient<T, 1>, n.x.data<T>(),
-           n.dy.data<T>(), applied, table.data<float4>(), rates.data<float2>(), slope,
-           static_cast<T*>(n.dx));
+    launch(cx, name, w.blocks(), w.threads(), 0,
+           w.packet == 4 ? &applyGradient<T, 4> : &applyGradient<T, 1>, x.data<T>(), dy.data<T>(),
+           w, coefficients, static_cast<float>(slope), static_cast<T*>(dx));
   });
+}
+
+void normGradient(const char* name, const NormGradient& n, void* dx, float* dgamma, float* dbeta,
+                  Context& cx) {
+  const Workspace sums(cx, tableBytes(n.x, n.groups, 2 * sizeof(double)));
+  const Workspace coefficients(cx, tableBytes(n.x, n.groups, 5 * sizeof(float)));
+  gradientSums(name, n, sums.data<double>(), cx);
+  gradientCoefficients(name, n, sums.data<double>(), coefficients.data(), dgamma, dbeta, cx);
+  formGradient(name, n.x, n.dy, n.groups, coefficients.data(), n.slope, dx, cx);
 }
 
 }  // namespace rvx::cuda

@@ -2,6 +2,7 @@
 #pragma once
 #include <cmath>
 
+#include "math/activation.h"
 #include "math/portable.h"
 
 namespace rvx {
@@ -25,6 +26,11 @@ struct ChannelNorm {
   }
 };
 
+// What forms dx of one channel: (dy, x) -> scale leaky'(z) dy + ((x - mean) rate + offset), z = (x - mean) scale + shift.
+struct NormGradientChannel {
+  float mean, scale, shift, rate, offset;
+};
+
 RVX_PORTABLE inline ChannelNorm channelNorm(const float* statistics, float gamma, float beta) {
   return {static_cast<double>(statistics[0]), static_cast<double>(statistics[1]),
           static_cast<double>(statistics[2]), static_cast<double>(gamma),
@@ -36,6 +42,13 @@ RVX_PORTABLE inline void storeStatistics(float* statistics, double mean, double 
   statistics[0] = static_cast<float>(mean);
   statistics[1] = static_cast<float>(mean - static_cast<double>(statistics[0]));
   statistics[2] = static_cast<float>(1 / std::sqrt(variance + eps));
+}
+
+// `m1`, `m2`: the means of g and g xhat, zeros where the statistics are constants.
+RVX_PORTABLE inline NormGradientChannel gradientChannel(const ChannelNorm& k, double m1,
+                                                        double m2) {
+  return {static_cast<float>(k.mean), static_cast<float>(k.scale()), static_cast<float>(k.shift()),
+          static_cast<float>(k.gradientRate(m2)), static_cast<float>(k.gradientShift(m1, m2))};
 }
 
 // What multiplies x where the statistics are known beforehand.
@@ -50,6 +63,12 @@ RVX_PORTABLE inline float normalised(float deviation, float scale, float shift) 
 RVX_PORTABLE inline float normalisedGradient(float g, float deviation, float scale, float rate,
                                              float shift) {
   return scale * g + (deviation * rate + shift);
+}
+RVX_PORTABLE inline float formedGradient(const NormGradientChannel& k, float dy, float x,
+                                         float slope) {
+  const float t = x - k.mean;
+  return normalisedGradient(leakyReluGrad(normalised(t, k.scale, k.shift), dy, slope), t, k.scale,
+                            k.rate, k.offset);
 }
 
 }  // namespace rvx

@@ -155,22 +155,44 @@ struct Conv3d {
   }
 };
 
+// A gradient dy that is formed where it is loaded: of dy, then the gradient of the activation leaky(norm(dyRaw)), the raw output dyRaw and
+// InstanceNormGrad's `coefficients`, all three or dy alone. What is formed is rounded to dy's type first: the bits are those of a stored dx.
+inline void requireFormed(const Input& dy, const OptionalInput& raw,
+                          const OptionalInput& coefficients) {
+  if (!raw && !coefficients) return;
+  const Shape& s = dy.shape();
+  requireShape(raw.tensor.shape, s, "dyRaw");
+  requireType(raw, dy.dtype(), "dyRaw");
+  requireShape(coefficients.tensor.shape, {5, s[0], s[-1]}, "dyCoefficients");
+  requireType(coefficients, DType::f32, "dyCoefficients");
+}
+
 // Gradient with respect to x: dx[n,i,ci] = sum over co, k with i = o*stride - padding + k*dilation
 // of weight[co,ci,k] * dy[n,o,co]. `size` is the spatial size of x. Only the input channels from
-// `first` are made, `channels` of them (0: all that follow): one source of a concatenation.
+// `first` are made, `channels` of them (0: all that follow): one source of a concatenation. dy may be formed on load (dyRaw, dyCoefficients and
+// dySlope, that of the activation; requireFormed).
+//
+// Where dx is the whole gradient of an activation leaky(norm(below)), `below` its raw output, of dx's shape and type, with the norm's gamma, beta
+// and statistics, `sums` [N, made, 2] receives those of g = dx leaky'(norm(below)) and of g xhat over space, dx as it is stored: what
+// InstanceNormGrad takes instead of reading both tensors for them.
 struct Conv3dGradInput {
   static constexpr const char* name = "conv3dGradInput";
   Input dy, weight;
-  Output dx;
+  OptionalInput dyRaw, dyCoefficients, below, belowGamma, belowBeta, belowStatistics;
+  Output dx, sums;
   Int3 size{0, 0, 0}, stride{1, 1, 1}, padding{0, 0, 0}, dilation{1, 1, 1};
   int64_t first = 0, channels = 0;
+  double dySlope = 1, belowSlope = 1;
   std::string algorithm = "auto";
   Precision type;
 
   template <class V>
   void fields(V& v) {
-    v(dy, "dy"), v(weight, "weight"), v(dx, "dx"), v(size, "size"), v(stride, "stride"),
-        v(padding, "padding"), v(dilation, "dilation"), v(first, "first"), v(channels, "channels"),
+    v(dy, "dy"), v(weight, "weight"), v(dyRaw, "dyRaw"), v(dyCoefficients, "dyCoefficients"),
+        v(below, "below"), v(belowGamma, "belowGamma"), v(belowBeta, "belowBeta"),
+        v(belowStatistics, "belowStatistics"), v(dx, "dx"), v(sums, "sums"), v(size, "size"),
+        v(stride, "stride"), v(padding, "padding"), v(dilation, "dilation"), v(first, "first"),
+        v(channels, "channels"), v(dySlope, "dySlope"), v(belowSlope, "belowSlope"),
         v(algorithm, "algorithm");
     type.fields(v);
   }
@@ -190,29 +212,43 @@ struct Conv3dGradInput {
     require(first >= 0 && made > 0 && first + made <= weight.shape()[1], "ShapeMismatch",
             "The channels asked for do not lie in the weight " + weight.shape().text());
     requireAlgorithm(algorithm, dy, weight.shape(), stride, type.operand());
-    dx.is({dy.shape()[0], size[0], size[1], size[2], made}, type.result());
+    requireFormed(dy, dyRaw, dyCoefficients);
+    const int64_t samples = dy.shape()[0];
+    dx.is({samples, size[0], size[1], size[2], made}, type.result());
+    sums.is({samples, made, 2});
+    sums.wanted = static_cast<bool>(below);
+    if (!below) return;
+    requireShape(below.shape(), dx.shape, "below");
+    requireType(below, dx.dtype, "below");
+    requireShape(belowGamma.tensor.shape, {made}, "belowGamma");
+    requireShape(belowBeta.tensor.shape, {made}, "belowBeta");
+    requireShape(belowStatistics.tensor.shape, {samples, made, 3}, "belowStatistics");
+    for (const OptionalInput* v : {&belowGamma, &belowBeta, &belowStatistics})
+      requireType(*v, DType::f32, "belowGamma, belowBeta or belowStatistics");
   }
 };
 
 // Gradient with respect to the weight and bias: dw[co,ci,k] = sum over n, o of dy[n,o,co] * X[n,
 // o*stride - padding + k*dilation, ci]; db[co] = sum over n, o of dy[n,o,co], not rounded to the precision. X is x, or x followed by
-// `second` along the channels, with the norms and activation of Conv3d on load.
+// `second` along the channels, with the norms and activation of Conv3d on load. dy may be formed on load as Conv3dGradInput's; there is no db
+// then, for its true value is 0: a norm takes away what a bias adds.
 struct Conv3dGradWeight {
   static constexpr const char* name = "conv3dGradWeight";
   Input x, dy;
-  OptionalInput second, scale, shift, secondScale, secondShift;
+  OptionalInput second, scale, shift, secondScale, secondShift, dyRaw, dyCoefficients;
   Output dw, db;
   Int3 kernel{1, 1, 1}, stride{1, 1, 1}, padding{0, 0, 0}, dilation{1, 1, 1};
-  double slope = 1;
+  double slope = 1, dySlope = 1;
   std::string algorithm = "auto";
   Precision type;
 
   template <class V>
   void fields(V& v) {
     v(x, "x"), v(dy, "dy"), v(second, "second"), v(scale, "scale"), v(shift, "shift"),
-        v(secondScale, "secondScale"), v(secondShift, "secondShift"), v(dw, "dw"), v(db, "db"),
-        v(kernel, "kernel"), v(stride, "stride"), v(padding, "padding"), v(dilation, "dilation"),
-        v(slope, "slope"), v(algorithm, "algorithm");
+        v(secondScale, "secondScale"), v(secondShift, "secondShift"), v(dyRaw, "dyRaw"),
+        v(dyCoefficients, "dyCoefficients"), v(dw, "dw"), v(db, "db"), v(kernel, "kernel"),
+        v(stride, "stride"), v(padding, "padding"), v(dilation, "dilation"), v(slope, "slope"),
+        v(dySlope, "dySlope"), v(algorithm, "algorithm");
     type.fields(v);
   }
   void infer() {
@@ -236,8 +272,10 @@ struct Conv3dGradWeight {
     requireLoad(secondScale, secondShift, {s[0], cin - s[4]});
     const Shape w{dy.shape()[4], cin, kernel[0], kernel[1], kernel[2]};
     requireAlgorithm(algorithm, x, w, stride, type.operand());
+    requireFormed(dy, dyRaw, dyCoefficients);
     dw.is(w);
     db.is({dy.shape()[4]});
+    db.wanted = !dyRaw;
   }
 };
 

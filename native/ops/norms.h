@@ -43,26 +43,40 @@ struct InstanceNorm {
 
 // With xhat = (x - mean) rstd, g = dy leaky'(gamma xhat + beta):
 // dbeta = sum g, dgamma = sum g xhat, dx = gamma rstd (g - mean(g) - xhat mean(g xhat)). x, dy and dx are of one type, f32, bf16 or f16.
+// `sums` [N, C, 2], of g and g xhat, where another operation made them (Conv3dGradInput's `below`): dy is then not read for them.
+// With onLoad there is no dx but what forms it from x and dy where it is loaded (math/norm.h, NormGradientChannel): `coefficients`
+// [5, N, C], of which Conv3dGradInput and Conv3dGradWeight make the same dx as their `dy`.
 struct InstanceNormGrad {
   static constexpr const char* name = "instanceNormGrad";
   Input x, dy, gamma, beta, statistics;
-  Output dx, dgamma, dbeta;
+  OptionalInput sums;
+  Output dx, dgamma, dbeta, coefficients;
   double slope = 1;
+  bool onLoad = false;
 
   template <class V>
   void fields(V& v) {
     v(x, "x"), v(dy, "dy"), v(gamma, "gamma"), v(beta, "beta"), v(statistics, "statistics"),
-        v(dx, "dx"), v(dgamma, "dgamma"), v(dbeta, "dbeta"), v(slope, "slope");
+        v(sums, "sums"), v(dx, "dx"), v(dgamma, "dgamma"), v(dbeta, "dbeta"),
+        v(coefficients, "coefficients"), v(slope, "slope"), v(onLoad, "onLoad");
   }
   void infer() {
     requireFloat(x, "x");
     requireType(dy, x.dtype(), "dy");
     requireNormInputs(x, gamma, beta);
     requireShape(dy.shape(), x.shape(), "dy");
-    requireShape(statistics.shape(), {x.shape()[0], x.shape()[-1], 3}, "statistics");
+    const int64_t samples = x.shape()[0], channels = x.shape()[-1];
+    requireShape(statistics.shape(), {samples, channels, 3}, "statistics");
+    if (sums) {
+      requireShape(sums.shape(), {samples, channels, 2}, "sums");
+      requireType(sums, DType::f32, "sums");
+    }
     dx.like(x);
+    dx.wanted = !onLoad;
     dgamma.like(gamma);
     dbeta.like(beta);
+    coefficients.is({5, samples, channels});
+    coefficients.wanted = onLoad;
   }
 };
 
