@@ -4,7 +4,7 @@ import { PEERS } from './peers.js';
 import type { BenchOptions } from './row.js';
 
 /** What counts on the simulated GPU instead of measuring time. */
-export const COUNTING: readonly string[] = ['kernels'];
+export const COUNTING: readonly string[] = ['kernels', 'kernels-step'];
 
 /** What was asked for, or what is wrong with it. */
 export type Asked =

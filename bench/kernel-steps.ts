@@ -1,5 +1,5 @@
 /**
- * The gradients between the norms of a U-Net's training step, whose kernels bench/kernels.bench.ts counts: of every convolution that of its norm, its
+ * The gradients between the norms of a U-Net's training step, whose kernels bench/kernels-step.bench.ts counts: of every convolution that of its norm, its
  * input and its weight, once with the gradient dy of its raw output stored (`unet-step-stored/..`), once with dy formed where it is loaded
  * and the sums of the norm below made where dx is stored (`unet-step-loaded/..`; docs/kernels.md).
  */

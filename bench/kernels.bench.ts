@@ -13,7 +13,6 @@ import { fileURLToPath } from 'node:url';
 import { type DeviceKind, device, scope } from 'renvox';
 import { native, type SimulatedLaunch, type Simulator } from '#lib/native.js';
 import { type Layer, resnetLayers, unetLayers } from './kernel-layers.js';
-import { unetStepLayers } from './kernel-steps.js';
 import type { Row } from './row.js';
 
 const COPY = 3.0e12;
@@ -88,7 +87,7 @@ function extrapolated(some: SimulatedLaunch, more: SimulatedLaunch): SimulatedLa
 }
 
 export function bench(): AsyncIterable<Row> {
-  return countLayers([unetLayers(), resnetLayers(), unetStepLayers(false), unetStepLayers(true)]);
+  return countLayers([unetLayers(), resnetLayers()]);
 }
 
 /** A row for each layer of these networks and one for each network. */

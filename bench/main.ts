@@ -4,7 +4,7 @@
  * minutes on two cores; --brief asks for the same of those named. --peer none measures ours alone, --peer onnxruntime, itk-wasm, pytorch or scipy
  * only against that one, which then must be there; by default whichever is installed is measured (`npm run bench:peers`, Debian's python3-torch and
  * python3-scipy). --large adds cases that take minutes or gigabytes. With --device cuda-sim only those that count on the simulated GPU run
- * (`kernels`); these run on no other device.
+ * (`kernels`, `kernels-step`); these run on no other device.
  * A line is printed for each row as it comes. With --json these lines go to stderr, and stdout is one JSON array of rows and nothing else, if npm
  * is asked to be silent: `npm run --silent bench -- conv3d --json`. A bench that fails is a row with its `failure`, and the exit code is 1.
  * The machine is named on stderr. docs/benchmarks.md tells what the keys mean.

@@ -5,7 +5,7 @@
 // The benches are those of this checkout, so that both are measured the same way; what BASE cannot run is left out, and said. Installed
 // packages are this checkout's as well. --processor compares processor time instead of what passed, where other programs disturb. Default:
 // 3 rounds of 3 samples, no peers, without the longest cases, of all benches that time the library: not `ladder` (its steps are this checkout's on both
-// sides) and `event-loop` (what it counts is waiting), nor `kernels`, which counts and does not time.
+// sides) and `event-loop` (what it counts is waiting), nor `kernels` and `kernels-step`, which count and do not time.
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';

@@ -104,7 +104,7 @@ t.test('ratios and goals', async (t) => {
 });
 
 t.test('the command line', async (t) => {
-  const known = ['conv3d', 'kernels', 'unet'];
+  const known = ['conv3d', 'kernels', 'kernels-step', 'unet'];
   const all = readArguments([], known);
   t.same(
     all.names,
@@ -117,10 +117,10 @@ t.test('the command line', async (t) => {
   t.match(one.options, { samples: 5, brief: false, peer: 'none' });
   const brief = readArguments(['unet', '--brief'], known);
   t.match(brief, { names: ['unet'], options: { samples: 3, brief: true } }, 'as in a run of all');
-  t.same(readArguments(['--device', 'cuda-sim'], known).names, ['kernels']);
+  t.same(readArguments(['--device', 'cuda-sim'], known).names, ['kernels', 'kernels-step']);
   for (const [args, expected] of [
     [['kernel'], /Expected some of conv3d, unet .* received kernel/],
-    [['kernels'], /with --device cuda-sim: kernels/],
+    [['kernels'], /with --device cuda-sim: kernels, kernels-step/],
     [['--device', 'cuda'], /Expected cpu or cuda-sim for --device but received cuda/],
     [['--peer', 'tensorflow'], /one of onnxruntime, itk-wasm, pytorch, scipy for --peer/],
     [['--samples', '0'], /positive integer for --samples but received 0/],
