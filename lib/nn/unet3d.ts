@@ -166,7 +166,7 @@ export class UNet3D extends Network<Complete> {
     for (let level = 0; level < channels.length; level++) {
       if (level > 0) y = maxPool3d(y, { kernel: 2, stride: 2 });
       for (let i = 0; i < convolutions.encoder; i++)
-        y = this.#block(`encoder.${level}.${i}`, y, training, products);
+        y = this.#block(`encoder.${level}.${i}`, y, training, type);
       skips.push(y);
     }
     for (let k = 0; k < channels.length - 1; k++) {
@@ -174,13 +174,19 @@ export class UNet3D extends Network<Complete> {
       y = convTranspose3d(y, this.tensor(`up.${k}.weight`), { bias, ...type });
       const skip = skips[channels.length - 2 - k];
       for (let i = 0; i < convolutions.decoder; i++)
-        y = this.#block(`decoder.${k}.${i}`, y, training, products, i === 0 ? skip : undefined);
+        y = this.#block(`decoder.${k}.${i}`, y, training, type, i === 0 ? skip : undefined);
     }
     return conv3d(y, this.tensor('head.weight'), { bias: this.tensor('head.bias'), ...type });
   }
 
   /** Convolution, batch norm, activation: of the eager form. */
-  #block(name: string, x: Tensor, training: boolean, type: Products, second?: Tensor): Tensor {
+  #block(
+    name: string,
+    x: Tensor,
+    training: boolean,
+    type: Products & { out: 'f32' },
+    second?: Tensor,
+  ): Tensor {
     const weight = this.tensor(`${name}.conv.weight`);
     const y = conv3d(x, weight, { ...this.#bias(name), padding: 1, second, ...type });
     const { gamma, beta } = this.#norm(name);

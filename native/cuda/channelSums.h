@@ -4,7 +4,7 @@
 // channelMoments: mean and M2. The mean of a block's first 8 packets a thread, which stay in registers, is taken off its values before
 // they are summed (d = x - K: mean = K + s / n, M2 = sum d^2 - s^2 / n). As K is the mean of a part of what the block sums, it
 // lies at most a few deviations off, so a mean of 10^4 deviations loses nothing; chunks are merged as moments.h says.
-// Least bytes: x read once.
+// Least bytes: x read once. FLOPs: 4 a value.
 #pragma once
 #include "cuda/channelWalk.h"
 #include "cuda/moments.h"

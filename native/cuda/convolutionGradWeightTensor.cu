@@ -2,7 +2,8 @@
 // convolutionGradWeightPlan.h says.
 //
 // FLOPs 2 * voxels of coarse * taps * coarse channels * fine channels; least bytes: one read of both tensors. A tile of channels (16 or
-// 32 of coarse, 16 of fine) reads its voxels again, mostly from the second-level cache.
+// 32 of coarse, 16 of fine) reads its voxels again, mostly from the second-level cache. Where coarse is formed on load: one read more, of
+// the raw output, and 8 FLOPs for each value that is staged.
 //
 // A matrix product of coarse^T [channels x voxels] by fine [voxels x channels], one per tap, which shifts fine. Shared memory holds a
 // voxel's channels side by side, so both operands come by transposing ldmatrix. A warp makes 16 coarse by 8 or 16 fine channels of up to

@@ -8,6 +8,10 @@
 // The sums: of m(z) Y and of m(z) Y (y - mean) over the tile for each channel, y being the raw output of the layer below at Y's place and Y as
 // it is stored, in the products' type, channels by eight. Lanes add their voxels, then the lanes of a channel in a tree, then the warps in
 // their order; tiles are added by convolutionTensorSums.cu. Tiles of 64 channels a warp have no registers for it.
+//
+// FLOPs beside the convolution's: 8 a value of a halo that is formed, 7 a value of Y that is summed. Least bytes beside its own: y read once,
+// with each halo again, as dy is; the y below read once, 8 bytes written a tile and channel.
+// Limits: dy and its y, or Y and the y below, are stored in the products' type with channels by eight; more than eight of dy.
 #pragma once
 #include "cuda/convolutionTensorStore.h"
 #include "math/norm.h"

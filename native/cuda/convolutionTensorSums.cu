@@ -1,6 +1,8 @@
 // What follows a tensor-core convolution: y = bias + sum over splits s of partial[s] in the order of s (least bytes: the partials read,
 // y written once; a block makes 64 voxels x 32 channels), and the statistics of every channel from those of its parts (one block
 // each, in double, since f32 means of many parts drift). FLOPs: splits + 1 a value of y, 4 more with statistics: the bytes bound it.
+// Of a gradient between norms the sums for the norm below take the place of statistics (convolutionTensorGrad.h): of y as it is stored, by
+// the same blocks (one read more, 7 FLOPs a value), those of parts by a block a channel in double.
 #include "cuda/convolutionTensorStore.h"
 #include "cuda/convolutionTensorSums.h"
 #include "cuda/launch.h"

@@ -1,7 +1,7 @@
 // Driver calls that fail on the simulated GPU: allocations, copies, launches, events and waits of a training step and of an inference fail
 // once with want of memory, four times in a row with it (so that trying again does not help), and once for good. Every call of the
-// inference; of the training step, whose calls are many, every 17th, each sweep from another one on. RENVOX_FAULT_STRIDE is the stride of
-// both (61 under AddressSanitizer): 1 takes minutes.
+// inference; of the training steps, whose calls are many, every 17th (in bf16 every 41st), each sweep from another one on.
+// RENVOX_FAULT_STRIDE is the stride of all (61 under AddressSanitizer): 1 takes minutes.
 
 import {
   type Device,
@@ -14,7 +14,7 @@ import {
   scope,
   type Tensor,
 } from 'renvox';
-import { UNet3D } from 'renvox/nn';
+import { type Precision, UNet3D } from 'renvox/nn';
 import t, { type Test } from 'tap';
 import { native } from '#lib/native.js';
 
@@ -27,8 +27,8 @@ const shape = [1, 4, 4, 4, 1];
 const image = Float32Array.from({ length: 64 }, (_, i) => Math.sin(i));
 const labels = Uint8Array.from({ length: 64 }, (_, i) => (i % 3 === 0 ? 1 : 0));
 
-const network = (d: Device): UNet3D =>
-  new UNet3D({ inputChannels: 1, classes: 2, channels: [2, 3] }, { device: d, seed: 3 });
+const network = (d: Device, channels = [2, 3]): UNet3D =>
+  new UNet3D({ inputChannels: 1, classes: 2, channels }, { device: d, seed: 3 });
 
 /** What a piece of work reads at its end. */
 type Work = (d: Device) => Promise<ArrayLike<number>>;
@@ -39,15 +39,16 @@ const inference: Work = (d) =>
     return await net.infer(d.tensor(image, { shape })).data();
   });
 
-const trainingStep: Work = (d) =>
+const stepIn = (precision: Precision, channels?: number[]) => (d: Device) =>
   scope(async () => {
-    const net = network(d);
+    const net = network(d, channels);
     const x = d.tensor(image, { shape });
     const target = d.tensor(labels, { shape: [1, 4, 4, 4] });
     const parameters = [...net.parameters.values()];
     const zeros = () => parameters.map((p) => d.full(p.shape, 0));
+    const logits = () => net.forward(x, { training: true, precision });
     const { value: loss, gradients: made } = gradients(
-      () => ops.add(ops.crossEntropy(net.forward(x), target), ops.softDice(net.forward(x), target)),
+      () => ops.add(ops.crossEntropy(logits(), target), ops.softDice(logits(), target)),
       parameters,
     );
     ops.clipGradients(made, 1);
@@ -55,6 +56,10 @@ const trainingStep: Work = (d) =>
     const [first] = parameters as [Tensor];
     return [...(await first.data()), ...(await loss.data())];
   });
+
+const trainingStep: Work = stepIn('fp32');
+/** Of channels whose gradients between norms are formed on load and summed on store. */
+const halfStep: Work = stepIn('bf16', [16, 16]);
 
 /** Waits for devices of before: collected as garbage, they give their memory back, in calls of the same driver. */
 async function settled(): Promise<void> {
@@ -144,9 +149,12 @@ else {
   let unhandled = 0;
   process.on('unhandledRejection', () => unhandled++);
   const given = process.env.RENVOX_FAULT_STRIDE;
-  const strides = { inference: Number(given ?? 1), trainingStep: Number(given ?? 17) };
-  for (const [name, work] of Object.entries({ inference, trainingStep })) {
-    const stride = strides[name as keyof typeof strides];
+  const works: [string, Work, stride: number][] = [
+    ['inference', inference, Number(given ?? 1)],
+    ['trainingStep', trainingStep, Number(given ?? 17)],
+    ['trainingStep in bf16', halfStep, Number(given ?? 41)],
+  ];
+  for (const [name, work, stride] of works) {
     const scarce = { code: OUT_OF_MEMORY, stride };
     t.test(`${name}: calls fail for want of memory`, (t) => sweep(t, work, scarce));
     t.test(`${name}: they fail when they are tried again, too`, (t) =>

@@ -289,6 +289,33 @@ onEveryDevice(t, 'training by raw tensors equals training by operations', async 
   }
 });
 
+onEveryDevice(t, 'training with batch norms in every precision', async (tap, device) => {
+  const config = { inputChannels: 2, classes: 3, channels: [8, 16], norm: 'batch' } as const;
+  using net = new UNet3D(config, { device, seed: 2 });
+  const shape = [2, 4, 6, 8];
+  using x = ops.randomNormal(device, { shape: [...shape, 2], seed: 7 });
+  using seed = ops.randomNormal(device, { shape: [...shape, 3], seed: 3 });
+  const names = [...net.parameters.keys()].filter((name) => !undone(name));
+  const parameters = [...names.map((name) => net.tensor(name)), x];
+  const step = (precision: Precision) =>
+    gradients(() => net.forward(x, { training: true, precision }), parameters, seed);
+  const exact = step('fp32');
+  // Operands are rounded, what is stored is not; the norms are by the batch's own statistics, whatever the running ones have become.
+  for (const [wanted, close, tolerance] of [
+    ['fp16', 4e-3, 0.12],
+    ['bf16', 3e-2, 0.3],
+  ] as const) {
+    const precision = productsOn(device, wanted);
+    const rounded = step(precision);
+    tap.equal(rounded.value.dtype, 'f32');
+    agrees(tap, await rounded.value.data(), await exact.value.data(), close, precision);
+    for (const [i, name] of [...names, 'x'].entries()) {
+      const [own, other] = [rounded.gradients[i], exact.gradients[i]] as [Tensor, Tensor];
+      agrees(tap, await own.data(), await other.data(), tolerance, `${precision}: ${name}`);
+    }
+  }
+});
+
 /** The most that `body` has in use at once, in tensors of `finest` bytes. */
 async function peak(device: Device, finest: number, body: () => Tensor): Promise<number> {
   await device.drain();

@@ -72,13 +72,42 @@ const source = `
     const two = await ops.conv3d(made, weight, options).data();
     up.push({ inTiles, different: one.filter((v, i) => v !== two[i]).length });
   }
+  // Between norms: values that differ from those of a dy that is stored, and whether it was formed on load, for which shared memory may be too small.
+  const between = [];
+  for (const channels of [48, 320]) {
+    const [raw, dy] = [1, 2].map((seed) => ops.cast(random(gpu, [1, 3, 4, 6, channels], seed), 'f16'));
+    const x = ops.cast(random(gpu, [1, 3, 4, 6, 32], 3), 'f16');
+    const [gamma, beta] = [random(gpu, [channels], 4), random(gpu, [channels], 5)];
+    const norm = { x: raw, dy, gamma, beta, statistics: gpu.full([1, channels, 3], 0.5), slope: 0.1 };
+    const [stored] = gpu.run('instanceNormGrad', norm);
+    const coefficients = gpu.run('instanceNormGrad', { ...norm, onLoad: true })[3];
+    const weight = random(gpu, [channels, 32, 3, 3, 3], 6);
+    const type = { padding: [1, 1, 1], precision: 'fp16' };
+    const made = (dy) => [
+      gpu.run('conv3dGradInput', { ...dy, weight, size: [3, 4, 6], ...type })[0],
+      gpu.run('conv3dGradWeight', { ...dy, x, kernel: [3, 3, 3], ...type })[0],
+    ];
+    const apart = made({ dy: stored });
+    await gpu.drain();
+    native().simulator.count(1);
+    const formed = made({ dy, dyRaw: raw, dyCoefficients: coefficients, dySlope: 0.1 });
+    await gpu.drain();
+    const onLoad = native().simulator.counted().every((l) => !l.name.endsWith('/form'));
+    native().simulator.count(0);
+    let different = 0;
+    for (const [i, tensor] of formed.entries()) {
+      const [a, b] = [await tensor.data(), await apart[i].data()];
+      different += a.filter((v, k) => v !== b[k]).length;
+    }
+    between.push({ onLoad, different });
+  }
   let refused = 'none';
   try {
     await ops.conv3d(random(gpu, [1, 4, 4, 4, 8], 1), random(gpu, [8, 8, 3, 3, 3], 2), { precision: 'bf16' }).data();
   } catch (error) {
     refused = error.code + ': ' + error.message;
   }
-  console.log(JSON.stringify({ capability: gpu.info.capability, distances, up, refused }));
+  console.log(JSON.stringify({ capability: gpu.info.capability, distances, up, between, refused }));
 `;
 
 if (!native().simulator) t.pass('no simulated GPU in this build: other chips were not tried');
@@ -95,6 +124,7 @@ else
         capability: number;
         distances: Record<string, (number | null)[]>;
         up: { inTiles: boolean; different: number }[];
+        between: { onLoad: boolean; different: number }[];
         refused: string;
       };
       t.equal(told.capability, capability);
@@ -110,6 +140,14 @@ else
         told.up.map(({ inTiles }) => inTiles),
         [true, false],
         'made in the tiles',
+      );
+      t.same(
+        told.between,
+        [
+          { onLoad: true, different: 0 },
+          { onLoad: capability >= 80, different: 0 },
+        ],
+        'between norms',
       );
       if (capability < 80) t.match(told.refused, /InvalidArgument.*bf16 needs a GPU of compute/);
       else t.equal(told.refused, 'none');

@@ -16,10 +16,10 @@ import { delimiter, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as wait } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import { type Device, device, scope, Tensor } from 'renvox';
+import { type Device, type DeviceKind, device, scope, Tensor } from 'renvox';
 import { ResNet3D } from 'renvox/nn';
 import t from 'tap';
-import { addonFile } from '#lib/native.js';
+import { addonFile, native } from '#lib/native.js';
 
 interface Results {
   chip: string;
@@ -143,6 +143,56 @@ if (!onPath('xz')) {
       await dev.drain();
     });
     dev.dispose();
+  });
+
+  // What sanitizer, repeat and leak do not run on a GPU runs nowhere under them.
+  t.test('training steps in 16 bits run the gradients between norms', async (t) => {
+    const { simulator } = native();
+    if (!simulator) {
+      t.pass('no simulated GPU in this build: on the CPU no case forms dy');
+      return;
+    }
+    const module = pathToFileURL(join(root, 'dist-bench', 'gpu', 'cases.js')).href;
+    const { cases } = (await import(module)) as {
+      cases(d: Device, size: readonly number[]): { name: string; prepare(): () => Tensor[] }[];
+    };
+    for (const precision of ['bf16', 'fp16']) {
+      using dev = device('cuda-sim' as DeviceKind);
+      const seen = new Set<string>();
+      const run = dev.run.bind(dev);
+      dev.run = (name, fields) => {
+        for (const option of ['dyRaw', 'below', 'onLoad'])
+          if ((fields as Record<string, unknown>)[option]) seen.add(`${name} ${option}`);
+        return run(name, fields);
+      };
+      // compute-sanitizer's size.
+      const step = cases(dev, [5, 9, 37]).find(
+        (c) => c.name === `UNet3D training step ${precision}`,
+      );
+      simulator.count(1);
+      await scope(async () => {
+        step?.prepare()();
+        await dev.drain();
+      });
+      const launches = simulator.counted().map(({ name }) => name);
+      simulator.count(0);
+      t.same(
+        [...seen].sort(),
+        [
+          'conv3dGradInput below',
+          'conv3dGradInput dyRaw',
+          'conv3dGradWeight dyRaw',
+          'instanceNormGrad onLoad',
+        ],
+        precision,
+      );
+      const count = (name: string) => launches.filter((launched) => launched === name).length;
+      t.equal(count('conv3dGradInput/norms'), 4, `${precision}: sums made on store`);
+      t.notOk(
+        launches.some((name) => name.endsWith('/form')),
+        `${precision}: no dy is made by a pass`,
+      );
+    }
   });
 
   const testFiles = readdirSync(join(folder, 'dist-test'), { recursive: true })
