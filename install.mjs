@@ -6,6 +6,7 @@
 // RENVOX_BUILD=cmake or RENVOX_BUILD=gyp allows only that one and always builds.
 // RENVOX_CUDA_ARCH=90 builds for that chip alone, as CMAKE_CUDA_ARCHITECTURES; all: for every chip that is shipped.
 // RENVOX_PTXAS=1 prints registers and spills of each kernel, for scripts/ptxas.mjs --log.
+// Nothing is done where RENVOX_PREBUILD names an addon to use instead, unless a build is asked for.
 // --tests also builds the tests' addon, build/sim/build/Release/renvox.node, whose device cuda-sim runs the CUDA kernels on the CPU.
 
 import { spawnSync } from 'node:child_process';
@@ -135,6 +136,7 @@ function main() {
   }
   const wanted = only !== '' || process.argv.includes('--build');
   const checkout = existsSync(join(root, '.git'));
+  if (!wanted && !forTests && process.env.RENVOX_PREBUILD) return 0;
   const files = forTests ? [addon, testsAddon] : [addon];
   if (!wanted && (checkout ? files.every(upToDate) : true) && loadError() === undefined) return 0;
   const started = Date.now();

@@ -59,7 +59,10 @@ export function register(program: Command): void {
         .choices(['grad-cam', 'grad-cam++'])
         .preset('grad-cam'),
     )
-    .option('--grad-cam-layer <name>', 'of the classifier, layer2 say (default: its last)')
+    .option(
+      '--grad-cam-layer <name>',
+      'of the classifier, layer2 say (default: its last of at least 4 voxels a side)',
+    )
     .option('--dry-run', 'say what would be done and the memory it would take')
     .option('--json', 'the report on stdout, and nothing else there')
     .option('--quiet', 'no progress')

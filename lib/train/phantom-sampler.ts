@@ -35,7 +35,7 @@ export function phantomSampler(
       'InvalidArgument',
       finder
         ? `The preset ${preset.name} has no foundContours, so a mass network has nothing to draw`
-        : `${foundContours} of the contours of the preset ${preset.name} are drawn by a mass network, and none is given`,
+        : `${foundContours} of the contours of the preset ${preset.name} are drawn by a mass network, and none is given (--mass-weights FILE, or a finder)`,
       { preset: preset.name, foundContours },
     );
   const { low, high } = preset.window;

@@ -242,9 +242,12 @@ function recognise(view: DataView): { layout: Layout; littleEndian: boolean } {
       );
     }
   }
-  throw invalid(`no NIfTI header: it begins with the number ${first}, expected 348 or 540`, {
-    first,
-  });
+  throw invalid(
+    `no NIfTI file (.nii, .nii.gz): its header begins with the number ${first}, expected 348 or 540`,
+    {
+      first,
+    },
+  );
 }
 
 /** Slope 0 and slopes that are not finite mean unscaled data, as in nibabel. */
