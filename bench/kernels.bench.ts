@@ -12,11 +12,10 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type DeviceKind, device, scope } from 'renvox';
 import { native, type SimulatedLaunch, type Simulator } from '#lib/native.js';
+import { COPIED, MULTIPLIED } from '#lib/nn/gradient-plan.js';
 import { type Layer, resnetLayers, unetLayers } from './kernel-layers.js';
 import type { Row } from './row.js';
 
-const COPY = 3.0e12;
-const TENSOR = 800e12;
 const SECTOR = 32;
 const MMA = 4096;
 
@@ -101,7 +100,7 @@ export async function* countLayers(networks: readonly Layer[][]): AsyncIterable<
       const c = await counts(layer, simulator);
       const conflicts = c.accesses > 0 ? c.conflicts / c.accesses : 0;
       worst = Math.max(worst, conflicts);
-      const roofline = Math.max(c.touched / COPY, c.mma / TENSOR) * 1e6;
+      const roofline = Math.max(c.touched / COPIED, c.mma / MULTIPLIED) * 1e6;
       total.bytes += c.touched;
       total.least += layer.leastBytes;
       total.requested += c.requested;

@@ -145,13 +145,11 @@ async function samplerOf(
 ): Promise<Sampler> {
   const { folderSampler, phantomSampler } = await import('../train/index.js');
   if (options.data === 'phantom') {
-    const { loadStage } = await import('../pipeline/networks.js');
     const { massWeights: file } = options;
-    const finder =
-      file === undefined
-        ? undefined
-        : await loadStage.unet(device, file, basename(file, '.safetensors'), 'mass');
-    return phantomSampler(preset, { finder });
+    if (file === undefined) return phantomSampler(preset);
+    const { loadStage } = await import('../pipeline/networks.js');
+    const name = basename(file, '.safetensors');
+    return phantomSampler(preset, { finder: await loadStage.unet(device, file, name, 'mass') });
   }
   const split: Split | undefined =
     options.folds === undefined ? undefined : { folds: options.folds, fold: options.fold ?? 0 };

@@ -3,9 +3,9 @@
  * operation of its own, or formed where the gradients with respect to its input and its weight load it (docs/kernels.md).
  */
 
-/** Bytes a second and multiplications and additions a second of an H100, as bench/kernels.bench.ts counts rooflines. */
-const COPIED = 3.0e12;
-const MULTIPLIED = 800e12;
+/** Bytes a second, and multiplications and additions a second on tensor cores, of an H100 (both measured there with copies and matrix products). */
+export const COPIED = 3.0e12;
+export const MULTIPLIED = 800e12;
 
 /** A convolution of 3x3x3 with stride 1 whose tensors are stored in the 16-bit type of its products. */
 export interface NormedConvolution {

@@ -66,11 +66,7 @@ void run(const Conv3dGradInput& op, Context& cx) {
   TensorConvolution c = tensorForm(op);
   c.axis = axesOf(op, {0, 0, 0});
   if (op.dyRaw && !(oneTensorLaunch && formsOnLoad(c, cx))) {
-    const Formed formed(op, "conv3dGradInput/form", cx);
-    Conv3dGradInput rest = op;
-    rest.dy = formed.dy();
-    rest.dyRaw = rest.dyCoefficients = OptionalInput();
-    run(rest, cx);
+    runOnFormed(op, "conv3dGradInput/form", cx);
     return;
   }
   if (op.below && !(oneTensorLaunch && sumsOnStore(c, cx))) {

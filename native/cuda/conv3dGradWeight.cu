@@ -26,11 +26,7 @@ void run(const Conv3dGradWeight& op, Context& cx) {
   g.operand = op.type.operand();
   g.kernel = op.kernel, g.stride = op.stride, g.padding = op.padding, g.dilation = op.dilation;
   if (op.dyRaw && !formsOnLoad(g, cx)) {
-    const Formed formed(op, "conv3dGradWeight/form", cx);
-    Conv3dGradWeight rest = op;
-    rest.dy = formed.dy();
-    rest.dyRaw = rest.dyCoefficients = OptionalInput();
-    run(rest, cx);
+    runOnFormed(op, "conv3dGradWeight/form", cx);
     return;
   }
   if (op.dyRaw)
