@@ -6,6 +6,8 @@
 //   --contours N     the classifier alone on N masses, one phantom each, with contours that err; the first 12 hold each class in each phase
 //   --components N   the kidney network alone on N samples: components that are no kidney, with and without its file's belief
 //   --held-out N     each network alone on at most N of the validation samples of its preset
+// --two-phases: every phantom and every mass in a second contrast phase as well, any of the others, in another breath, and the
+// classifier that sees both.
 // --seed is the first of N seeds (several: N of each) instead of 31000000, 52000000, 71000000 for phantoms, contours, components. --belief mass=none
 // or kidney=LEAD,SHARE[,BELOW,LEAD,SHARE] is used instead of what the file says. --pictures: previews of truth and finding where the cascade went
 // wrong. Intervals are of 95 %: of shares of independent trials Wilson's, of all others by bootstrap, phantoms or samples resampled whole. One CT has
@@ -23,11 +25,14 @@ import { measurePhantoms } from './measure/phantoms.mjs';
 const asked = readOptions(process.argv.slice(2));
 const folder = asked.weights ?? shippedWeights();
 const cpu = device('cpu');
-const loaded = await loadCascade(cpu, folder);
+const { twoPhases } = asked;
+const loaded = await loadCascade(cpu, folder, { twoPhases: twoPhases || asked.heldOut > 0 });
+if (twoPhases && !loaded.twoPhaseClassifier)
+  throw new Error(`${folder} has no class-two-phases.safetensors`);
 const weights = { ...loaded };
 for (const [stage, belief] of Object.entries(asked.belief))
   weights[stage] = { ...loaded[stage], belief };
-const options = { device: cpu, weights, pictures: asked.pictures };
+const options = { device: cpu, weights, twoPhases, pictures: asked.pictures };
 
 for (const [what, seeds, measure] of [
   ['phantoms (phantoms, not patients)', asked.phantoms, measurePhantoms],

@@ -10,6 +10,7 @@ interface Options {
   contours: string;
   labels: string;
   out: string;
+  secondImages?: string;
   weights?: string;
   device: 'auto' | 'cpu' | 'cuda';
   precision?: 'fp32' | 'bf16' | 'fp16';
@@ -21,6 +22,7 @@ export function register(program: Command): void {
     .command('classify')
     .description('name masses whose contours are given, case by case (not a medical device)')
     .requiredOption('--images <folder>', 'CTs: ID.nii.gz, ID_0000.nii.gz or ID/imaging.nii.gz')
+    .option('--second-images <folder>', 'CTs of the same cases in a second contrast phase')
     .requiredOption('--contours <folder>', 'label maps of the same cases, true ones say')
     .option('--labels <file>', 'what their values mean: renvox, kits or JSON', 'renvox')
     .requiredOption('--out <folder>', 'where ID.nii.gz goes: masses alone, as analyze labels them')
@@ -48,22 +50,31 @@ async function run(options: Options): Promise<void> {
   const scheme = await schemeOf(options.labels);
   const labels = [...scheme].flatMap(([v, { structure }]) => (structure === 'mass' ? [v] : []));
   const images = await findImages(options.images);
+  const { secondImages } = options;
+  const seconds = secondImages === undefined ? undefined : await findImages(secondImages);
   const cases = await findCases(options.contours);
   const signal = interruptSignal();
   const on = device(options.device);
   try {
     const { precision } = options;
-    const weights = await loadCascade(on, options.weights, { precision });
+    const twoPhases = seconds !== undefined;
+    const weights = await loadCascade(on, options.weights, { precision, twoPhases });
     await makeFolder(options.out);
     let failed = 0;
     for (const [id, path] of cases) {
       try {
-        const image = images.get(id);
-        if (image === undefined)
-          throw new RenvoxError('FileNotFound', `${options.images} has no CT of it`, { case: id });
-        const ct = await readVolume(image, { signal });
+        const read = (of: ReadonlyMap<string, string>, folder: string) => {
+          const image = of.get(id);
+          if (image === undefined)
+            throw new RenvoxError('FileNotFound', `${folder} has no CT of it`, { case: id });
+          return readVolume(image, { signal });
+        };
+        const ct = await read(images, options.images);
+        const phase = seconds && { ct: await read(seconds, secondImages as string) };
         const contours = await readVolume(path, { signal });
-        const named = await classifyContours(ct, contours, { labels, device: on, weights, signal });
+        const named = await classifyContours(ct, contours, {
+          ...{ labels, device: on, weights, signal, phase },
+        });
         await named.labels.write(join(options.out, `${id}.nii.gz`), { signal });
         const calls = named.masses.map((mass) => mass.class).join(', ');
         console.error(`${id}: ${calls || 'no mass'}`);

@@ -2,11 +2,12 @@
 import { randomBytes } from 'node:crypto';
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { makeFolder, writeFileAtomic } from '../atomic-write.js';
 import type { Device } from '../device.js';
 import { invalidArgument, RenvoxError } from '../errors.js';
-import { type Phantom, type PhantomOptions, phantom } from '../phantom/index.js';
+import { type Phantom, type PhantomOptions, phantom, phases } from '../phantom/index.js';
+import { PHASES, type PhaseName } from '../pipeline/phase.js';
 import { interruptSignal } from './exit.js';
 
 /** Declares the command. */
@@ -20,17 +21,25 @@ export function register(program: Command): void {
     )
     .option('--count <n>', 'how many', Number, 1)
     .option('--seed <n>', 'of the first; the next one is one more', Number, 0)
+    .addOption(
+      new Option(
+        '--phase <name>',
+        'contrast phase; a seed is the same patient on the same grid in each (default: drawn)',
+      ).choices(PHASES),
+    )
     .option('--quiet', 'no progress')
     .action(
       async ({
         out,
         count,
         seed,
+        phase,
         quiet,
       }: {
         out: string;
         count: number;
         seed: number;
+        phase?: PhaseName;
         quiet?: boolean;
       }) => {
         const onProgress = quiet
@@ -41,6 +50,7 @@ export function register(program: Command): void {
           out,
           count,
           seed,
+          ...(phase ? { phase: phases[PHASES.indexOf(phase)] } : {}),
           signal: interruptSignal(),
           onProgress,
         });

@@ -19,7 +19,7 @@ export interface PhantomOptions {
   device?: Device;
   /** Where the voxels lie, LPS mm; by default drawn: slices of 1-5 mm, 192-256 pixels across, kidneys in view. */
   grid?: Grid;
-  /** By default one of the four, equally often. */
+  /** By default one of the four, equally often. The patient of a seed is the same in all of them, and lies on the same grid; the noise differs. */
   phase?: Phase;
   /** Sinus fat, pelvis and hilar vessels belong to the kidney's label, as in the renal study. Default false. */
   sinus?: boolean;
@@ -72,7 +72,7 @@ export async function phantom(seed: number, options: PhantomOptions = {}): Promi
       blur: [r.uniform(0.2, 0.45), blur, blur],
       noise: r.logUniform(training ? 1 : 5, training ? 25 : 20),
       noiseBlur: [r.uniform(0, 0.4), blur, blur],
-      seed: r.bits(),
+      seed: noiseSeed(r, abdomen.palette.phase),
     });
     return download([image, drawn.label, drawn.instance]);
   });
@@ -83,6 +83,13 @@ export async function phantom(seed: number, options: PhantomOptions = {}): Promi
     instances: volumeOnGrid(instance as Uint8Array, grid),
     ...measureTruth(label as Uint8Array, instance as Uint8Array, grid, abdomen.masses),
   };
+}
+
+/** Of each phase of a patient its own: two scans never share their noise. */
+function noiseSeed(r: Random, phase: Phase): number {
+  const bits = r.bits();
+  const own = new Random(r.seed).stream('phase').pick(phases);
+  return phase === own ? bits : (bits ^ new Random(r.seed, `noise ${phase}`).bits()) >>> 0;
 }
 
 /** Slices and pixels as scanners make them, but few enough pixels to keep files small; the kidneys lie in it. */

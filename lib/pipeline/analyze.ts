@@ -24,13 +24,13 @@ import {
   type Timings,
 } from './finding.js';
 import { enhancement, Histogram, HU_RANGE, intensities } from './intensities.js';
-import { type CascadeNetworks, weightsOf } from './networks.js';
+import { type CascadeNetworks, forPhases, weightsOf } from './networks.js';
 import { loadSystem } from './one-stage.js';
 import {
   checkPhases,
   covers,
   isEarlier,
-  loadPhase,
+  onCtGrid,
   type PhaseName,
   type SecondPhase,
 } from './phase.js';
@@ -64,7 +64,7 @@ export interface AnalyzeOptions {
   precision?: Precision | undefined;
   /** Stops between operations; the device stays usable. */
   signal?: AbortSignal | undefined;
-  /** A second contrast phase, for enhancement. */
+  /** A second contrast phase, for enhancement, and for a classifier that sees both where the weights hold one (class-two-phases.safetensors). */
   phase?: SecondPhase | undefined;
   /** Which phase the CT itself is: then the two are in order whatever they are, and an unenhanced CT is known as one. */
   ownPhase?: PhaseName | undefined;
@@ -85,9 +85,11 @@ export async function analyze(ct: Volume, options: AnalyzeOptions = {}): Promise
   const given = options.weights;
   const own = given === undefined || typeof given === 'string';
   checkAborted(options.signal);
-  const networks = own ? await loadSystem(device, given, { precision: options.precision }) : given;
+  const { precision, phase } = options;
+  const twoPhases = phase !== undefined;
+  const networks = own ? await loadSystem(device, given, { precision, twoPhases }) : given;
   try {
-    return await scope(() => cascade(ct, device, networks, options));
+    return await scope(() => cascade(ct, device, forPhases(networks, twoPhases), options));
   } catch (error) {
     if (options.signal?.aborted) checkAborted(options.signal);
     throw error;
@@ -119,13 +121,10 @@ async function cascade(
     return result;
   };
 
-  const loaded = await stage('load', (): LoadedCt => {
-    const values = ct.values({ missing: -1024 });
-    return {
-      image: device.tensor(values, { shape: [1, ...ct.shape, 1], borrow: true }),
-      volume: ct,
-    };
-  });
+  const loaded = await stage(
+    'load',
+    (): LoadedCt => ({ ...load(ct, device), phase: phase && load(phase.ct, device) }),
+  );
   const kidneys = await stage('kidneys', () => findKidneys(loaded, networks));
   const sides = await stage('masses', () =>
     SIDES.map((side) => findMasses(loaded, kidneys, side, networks)),
@@ -191,6 +190,12 @@ async function cascade(
   };
 }
 
+/** A CT on the device, from memory that stays JavaScript's where the device can read it. */
+function load(volume: Volume, device: Device): LoadedCt {
+  const values = volume.values({ missing: -1024 });
+  return { image: device.tensor(values, { shape: [1, ...volume.shape, 1], borrow: true }), volume };
+}
+
 /**
  * Counts of whole HU of every instance, of all of it and of its interior; with a second phase also of the later phase less the earlier
  * one, and of the second phase.
@@ -202,8 +207,8 @@ function countHu(ct: LoadedCt, instances: Tensor, { phase, ownPhase }: Phases): 
         labelHistograms(instances, image, { labels: INSTANCES, ...HU_RANGE, minus, interior }),
       );
     const counts = both(ct.image);
-    if (!phase) return counts;
-    const other = loadPhase(ct, phase);
+    if (!phase || !ct.phase) return counts;
+    const other = onCtGrid(ct, ct.phase);
     const change = isEarlier(phase.name, ownPhase) ? both(ct.image, other) : both(other, ct.image);
     return [...counts, ...change, ...both(other)];
   });

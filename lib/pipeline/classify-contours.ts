@@ -4,7 +4,7 @@ import { RenvoxError } from '../errors.js';
 import { axialAxisOfVolume, type Component, componentsOf } from '../metrics/components.js';
 import { hostBox } from '../metrics/device-box.js';
 import type { Precision } from '../nn/index.js';
-import { maskOutside, resample } from '../ops/index.js';
+import { concatChannels, maskOutside, resample } from '../ops/index.js';
 import { scope } from '../scope.js';
 import { download, type Tensor } from '../tensor.js';
 import {
@@ -19,8 +19,9 @@ import {
 } from '../volume/index.js';
 import { LABELS, MASS_CLASSES, type MassClass } from './finding.js';
 import { besideMask } from './mask-channel.js';
-import type { CascadeNetworks } from './networks.js';
+import { type CascadeNetworks, forPhases } from './networks.js';
 import { loadSystem } from './one-stage.js';
+import { checkPhaseCt, type SecondPhase } from './phase.js';
 import { massMargin, probabilitiesOf } from './stages.js';
 
 export interface ClassifyOptions {
@@ -28,6 +29,8 @@ export interface ClassifyOptions {
   labels?: readonly number[];
   /** Default: {@link defaultDevice}. */
   device?: Device | undefined;
+  /** A second contrast phase, of the same patient in the same position: seen too where the weights hold class-two-phases.safetensors. */
+  phase?: Pick<SecondPhase, 'ct'> | undefined;
   /** A folder as `analyze` takes it, or networks that are loaded already. Default: the shipped ones. */
   weights?: string | CascadeNetworks | undefined;
   /** Of the networks that are loaded here. Default: fp32 on the CPU, bf16 on a GPU. */
@@ -54,7 +57,7 @@ export interface ClassifiedMass {
  * @param ct - in HU after its slope and intercept, any orientation and spacing
  * @param contours - a label map on the CT's grid
  * @returns `labels`: {@link LABELS} of the classes where masses are, else 0
- * @throws RenvoxError ShapeMismatch where the two lie on different grids; InvalidArgument for labels outside 0..255; InvalidWeights,
+ * @throws RenvoxError ShapeMismatch where the two lie on different grids; InvalidArgument for labels outside 0..255 and a phase that is no CT; InvalidWeights,
  * FileNotFound, AbortError, OutOfMemory
  */
 export async function classifyContours(
@@ -68,7 +71,8 @@ export async function classifyContours(
       `Expected CT and contours on one grid but received [${ct.shape.join(', ')}] and [${contours.shape.join(', ')}], or another affine`,
       { shapes: [ct.shape, contours.shape], affines: [ct.affine, contours.affine] },
     );
-  const { weights: given, precision, signal, device = defaultDevice() } = options;
+  const { weights: given, precision, signal, device = defaultDevice(), phase } = options;
+  if (phase !== undefined) checkPhaseCt(phase.ct);
   const { labels = [LABELS.aml, LABELS.cystic, LABELS.solid] } = options;
   const box = await hostBox({ contours }, contours.shape, labels, signal);
   const { map, list } = await componentsOf(box.maps[0] as Uint8Array, box.shape, {
@@ -76,12 +80,13 @@ export async function classifyContours(
     ...{ device, signal, perLabel: true, connectivity: 26, volume: contours },
   });
   const own = given === undefined || typeof given === 'string';
-  const networks = own ? await loadSystem(device, given, { precision }) : given;
+  const twoPhases = phase !== undefined;
+  const networks = own ? await loadSystem(device, given, { precision, twoPhases }) : given;
   try {
-    const named = await probabilitiesOfAll(ct, { ...box, map, list }, networks.classifier, {
-      device,
-      signal,
-    });
+    const { classifier } = forPhases(networks, twoPhases);
+    const scans = phase && classifier.phases === 2 ? [ct, phase.ct] : [ct];
+    const contoured = { ...box, map, list };
+    const named = await probabilitiesOfAll(scans, contoured, classifier, { device, signal });
     const classes = named.map((p) => p.indexOf(Math.max(...p)));
     return {
       labels: painted(contours, { ...box, map }, classes),
@@ -106,8 +111,9 @@ interface Contours {
   readonly map: Int32Array;
 }
 
+/** @param scans - the CT, on whose grid the contours lie, and what else the classifier sees */
 async function probabilitiesOfAll(
-  ct: Volume,
+  scans: readonly Volume[],
   contours: Contours & { list: readonly Component[] },
   classifier: CascadeNetworks['classifier'],
   { device, signal }: { device: Device; signal: AbortSignal | undefined },
@@ -115,16 +121,25 @@ async function probabilitiesOfAll(
   if (contours.list.length === 0) return [];
   const { network, shape: size, spacing, window } = classifier;
   const room = { step: spacing[0], margin: massMargin(classifier) };
+  const ct = scans[0] as Volume;
   return scope(async () => {
-    const values = ct.values({ missing: -1024 });
-    const image = device.tensor(values, { shape: [1, ...ct.shape, 1], borrow: true });
+    const images = scans.map((scan) =>
+      device.tensor(scan.values({ missing: -1024 }), {
+        ...{ shape: [1, ...scan.shape, 1], borrow: true },
+      }),
+    );
     const found = contours.list.map((component, i): Tensor => {
       const grid = cropOf(component, gridOf(ct), size, room);
       const { inside, shape } = maskOf(component, i + 1, contours);
       return device.under({ signal }, () =>
         scope(() => {
           const affine = gridToVolume(grid, ct);
-          const seen = resample(image, { size, affine, outside: window.low, window });
+          const seen = images.map((image, i) =>
+            resample(image, {
+              ...{ size, affine: gridToVolume(grid, scans[i] as Volume) },
+              ...{ outside: window.low, window },
+            }),
+          );
           const mask = resample(device.tensor(inside, { shape: [1, ...shape] }), {
             ...{ size, mode: 'nearest' },
             // Into the mass's own box.
@@ -134,8 +149,8 @@ async function probabilitiesOfAll(
           });
           const told =
             classifier.contour === 'cut'
-              ? maskOutside(seen, mask, window.low)
-              : besideMask(seen, mask);
+              ? concatChannels(seen.map((image) => maskOutside(image, mask, window.low)))
+              : besideMask(concatChannels(seen), mask);
           return probabilitiesOf(network, told);
         }),
       );

@@ -1,4 +1,5 @@
 /** The three networks of the cascade and what their files say about what they expect. */
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Device } from '../device.js';
@@ -37,6 +38,8 @@ export interface Stage<N> {
   margin: number | undefined;
   window: NetworkWindow;
   contour: Contour;
+  /** Images that it sees beside masks: the CT, and behind it a second contrast phase where there are 2. */
+  phases: 1 | 2;
   /** Undefined where the file does not say: every component is believed. */
   belief: Belief | undefined;
   sha256: string;
@@ -48,10 +51,28 @@ export interface CascadeNetworks {
   kidney: Stage<UNet3D>;
   mass: Stage<UNet3D>;
   classifier: Stage<ResNet3D>;
+  /** Names the masses instead of `classifier` where there is a second phase. */
+  twoPhaseClassifier?: Stage<ResNet3D> | undefined;
   dispose(): void;
 }
 
-/** Which files a system's networks are of, as findings and reports say it. */
+/** How the networks of a system are loaded. */
+export interface LoadOptions {
+  /** Default: fp32 on the CPU, bf16 on a GPU. */
+  precision?: Precision | undefined;
+  /** Also loads class-two-phases.safetensors where the folder has it. Default false. */
+  twoPhases?: boolean | undefined;
+}
+
+/**
+ * The networks that name masses as far as images are there: with a second phase, the classifier that sees both where there is one.
+ */
+export function forPhases(networks: CascadeNetworks, second: boolean): CascadeNetworks {
+  const { classifier, twoPhaseClassifier } = networks;
+  return { ...networks, classifier: (second ? twoPhaseClassifier : undefined) ?? classifier };
+}
+
+/** Which files the networks are of that made a finding, as findings and reports say it. */
 export function weightsOf({
   kidney,
   mass,
@@ -66,50 +87,69 @@ export function shippedWeights(): string {
 }
 
 /**
- * Loads kidney.safetensors, mass.safetensors and class.safetensors of a folder.
- * @param options.precision - of the networks; default: fp32 on the CPU, bf16 on a GPU
+ * Loads kidney.safetensors, mass.safetensors and class.safetensors of a folder, and where it is asked for and there, class-two-phases.safetensors.
  * @throws RenvoxError FileNotFound, InvalidWeights
  */
 export async function loadCascade(
   device: Device,
   folder = shippedWeights(),
-  options: { precision?: Precision | undefined } = {},
+  options: LoadOptions = {},
 ): Promise<CascadeNetworks> {
   const loaded: { dispose(): void }[] = [];
   const kept = <N extends { dispose(): void }>(stage: Stage<N>): Stage<N> => {
     loaded.push(stage.network);
     return stage;
   };
+  const { precision } = options;
   const path = (name: string) => join(folder, `${name}.safetensors`);
   try {
     const dispose = () => {
       for (const n of loaded) n.dispose();
     };
-    const kidney = kept(await loadStage.unet(device, path('kidney'), 'kidney', 'kidney', options));
-    const mass = kept(await loadStage.unet(device, path('mass'), 'mass', 'mass', options));
-    const classifier = kept(
-      await loadStage.resnet(device, path('class'), 'class', 'class', options),
+    const kidney = kept(
+      await loadStage.unet(device, path('kidney'), 'kidney', 'kidney', { precision }),
     );
-    return { kidney, mass, classifier, dispose };
+    const mass = kept(await loadStage.unet(device, path('mass'), 'mass', 'mass', { precision }));
+    const classifiers = await loadClassifiers(device, folder, options, kept);
+    return { kidney, mass, ...classifiers, dispose };
   } catch (error) {
     for (const n of loaded) n.dispose();
     throw error;
   }
 }
 
+/** Loads what names masses; `kept` is told of each network as soon as it is there. */
+export async function loadClassifiers(
+  device: Device,
+  folder: string,
+  options: LoadOptions,
+  kept: (stage: Stage<ResNet3D>) => Stage<ResNet3D>,
+): Promise<Pick<CascadeNetworks, 'classifier' | 'twoPhaseClassifier'>> {
+  const path = (name: string) => join(folder, `${name}.safetensors`);
+  const load = async (name: string, phases: 1 | 2) =>
+    kept(await loadStage.resnet(device, path(name), name, 'class', { ...options, phases }));
+  const classifier = await load('class', 1);
+  const both = options.twoPhases === true && existsSync(path(TWO_PHASES));
+  return { classifier, twoPhaseClassifier: both ? await load(TWO_PHASES, 2) : undefined };
+}
+
+const TWO_PHASES = 'class-two-phases';
+
 type Load<N> = (
   device: Device,
   path: string,
   name: string,
   task: string,
-  options?: { precision?: Precision | undefined },
+  /** `phases`: images that it must see, 1 by default. */
+  options?: { precision?: Precision | undefined; phases?: 1 | 2 | undefined },
 ) => Promise<Stage<N>>;
 
 function loader<N extends { dispose(): void }>(
   type: abstract new (...args: never[]) => N,
 ): Load<N> {
   return async (device, path, name, task, options = {}) => {
-    const { network, metadata, sha256 } = await loadNetwork(path, { ...options, device });
+    const { precision, phases = 1 } = options;
+    const { network, metadata, sha256 } = await loadNetwork(path, { precision, device });
     try {
       if (!(network instanceof type) || metadata.preprocessing.task !== task)
         throw new RenvoxError(
@@ -120,7 +160,7 @@ function loader<N extends { dispose(): void }>(
       const { preset } = metadata.training as { preset?: { sampling?: unknown } | null };
       const patches = preset?.sampling !== undefined;
       const own = gridAndWindow(metadata.preprocessing, name);
-      const stage = { name, network, ...own, sha256, patches };
+      const stage = { name, network, ...own, phases, sha256, patches };
       checkFit(stage, task);
       return stage;
     } catch (error) {
@@ -189,17 +229,17 @@ function soundBelief(belief: unknown): boolean {
 const CLASSES: Readonly<Record<string, number>> = { kidney: 2, mass: 3, class: 3 };
 
 /**
- * A system reads one CT, one channel; the mass network's kidney, and the mass of a classifier that is told it by a channel, are one more. Networks of
- * several phases can be trained and exported, but nothing here would give them their phases.
+ * A system reads one CT, one channel, or two for a classifier of two phases; the mass network's kidney, and the mass of a classifier that is told it by
+ * a channel, are one more. Other networks of several phases can be trained and exported, but nothing here would give them their phases.
  */
-function checkFit({ network, contour, name }: Stage<unknown>, task: string): void {
+function checkFit({ network, contour, name, phases }: Stage<unknown>, task: string): void {
   const { inputChannels, classes } = (network as UNet3D | ResNet3D).config;
   const mask = task === 'mass' ? 'kidney' : task === 'class' && contour === 'channel' ? 'mass' : '';
-  const channels = mask ? 2 : 1;
+  const channels = phases + (mask ? 1 : 0);
   if (inputChannels !== channels)
     throw new RenvoxError(
       'InvalidWeights',
-      `${name}.safetensors has ${inputChannels} input channels, expected ${channels}${task === 'class' ? ` with contour ${contour}` : ''}: analyze reads one CT${mask ? ` and the ${mask}'s mask` : ''}; networks of several phases can be exported only`,
+      `${name}.safetensors has ${inputChannels} input channels, expected ${channels}${task === 'class' ? ` with contour ${contour}` : ''}: it sees ${phases === 2 ? 'two phases' : 'one CT'}${mask ? ` and the ${mask}'s mask` : ''}; ${phases === 2 ? '' : `a classifier of two phases is read from ${TWO_PHASES}.safetensors, `}other networks of several phases can be exported only`,
       { file: name, inputChannels, expected: channels, contour },
     );
   const expected = CLASSES[task];

@@ -3,29 +3,35 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Device } from '../device.js';
 import { RenvoxError } from '../errors.js';
-import type { Precision } from '../nn/index.js';
 import { maskEquals, maskOutside, resample } from '../ops/index.js';
 import type { Tensor } from '../tensor.js';
-import { type CascadeNetworks, loadCascade, loadStage } from './networks.js';
+import {
+  type CascadeNetworks,
+  type LoadOptions,
+  loadCascade,
+  loadClassifiers,
+  loadStage,
+} from './networks.js';
 
 /** Voxels and mm of the crop round a kidney in which the one network's logits are interpolated. */
 const CROP = { shape: [64, 64, 64], spacing: [2.5, 2.5, 2.5] } as const;
 
 /**
  * Loads one-stage.safetensors (classes background, kidney, mass) and class.safetensors of a folder, for {@link analyze}'s `weights`.
- * @param options.precision - of the networks; default: fp32 on the CPU, bf16 on a GPU
  * @throws RenvoxError FileNotFound; InvalidWeights, also for a network of four classes, as the preset `nnunet` has, and for one trained on patches:
  * nothing here leads a network over a CT patch by patch
  */
 export async function loadOneStage(
   device: Device,
   folder: string,
-  options: { precision?: Precision | undefined } = {},
+  options: LoadOptions = {},
 ): Promise<CascadeNetworks> {
-  const path = (name: string) => join(folder, `${name}.safetensors`);
-  const loaded = await loadStage.unet(device, path('one-stage'), 'one-stage', 'one-stage', options);
+  const path = join(folder, 'one-stage.safetensors');
+  const { precision } = options;
+  const loaded = await loadStage.unet(device, path, 'one-stage', 'one-stage', { precision });
   // Of a network that does both, a kidney's logit need not lead a mass's.
   const kidney = { ...loaded, belief: undefined };
+  const networks: { dispose(): void }[] = [kidney.network];
   try {
     const { classes } = kidney.network.config;
     if (classes !== 3 || kidney.patches)
@@ -34,20 +40,20 @@ export async function loadOneStage(
         `one-stage.safetensors has ${classes} classes${kidney.patches ? ' and was trained on patches' : ''}, expected background, kidney, mass, trained on boxes round the body; others can be exported only (docs/training.md)`,
         { classes, patches: kidney.patches },
       );
-    const classifier = await loadStage.resnet(
-      ...([device, path('class'), 'class', 'class', options] as const),
-    );
+    const classifiers = await loadClassifiers(device, folder, options, (stage) => {
+      networks.push(stage.network);
+      return stage;
+    });
     return {
       kidney,
       mass: { ...kidney, shape: [...CROP.shape], spacing: [...CROP.spacing] },
-      classifier,
+      ...classifiers,
       dispose() {
-        kidney.network.dispose();
-        classifier.network.dispose();
+        for (const network of networks) network.dispose();
       },
     };
   } catch (error) {
-    kidney.network.dispose();
+    for (const network of networks) network.dispose();
     throw error;
   }
 }
@@ -59,7 +65,7 @@ export async function loadOneStage(
 export async function loadSystem(
   device: Device,
   folder: string | undefined,
-  options: { precision?: Precision | undefined } = {},
+  options: LoadOptions = {},
 ): Promise<CascadeNetworks> {
   const has = (name: string) =>
     folder !== undefined && existsSync(join(folder, `${name}.safetensors`));

@@ -33,6 +33,11 @@ export function checkPhases(own: unknown, phase: unknown): void {
   if (!PHASES.includes(name as PhaseName))
     throw invalidArgument('phase.name', PHASES.join(' or '), name);
   if (name === own) throw invalidArgument('phase.name', `another phase than ownPhase`, name);
+  checkPhaseCt(ct);
+}
+
+/** @throws RenvoxError InvalidArgument for what is no CT in HU */
+export function checkPhaseCt(ct: unknown): void {
   if (!(ct instanceof Volume)) throw invalidArgument('phase.ct', 'a Volume', ct);
   const span = spanOf(ct);
   if (!(span >= LEAST_CT_SPAN))
@@ -61,14 +66,11 @@ export function isEarlier(name: PhaseName, own: PhaseName | undefined): boolean 
   return PHASES.indexOf(name) < PHASES.indexOf(own);
 }
 
-/** A phase on the device, on the CT's grid: the file's own voxels where that is its grid, else trilinear. */
-export function loadPhase({ image, volume }: LoadedCt, { ct }: SecondPhase): Tensor {
-  const values = ct.values({ missing: -1024 });
-  const shape = [1, ...ct.shape, 1];
-  const own = image.device.tensor(values, { shape, borrow: true });
-  if (sameGrid(ct, volume)) return own;
-  const affine = gridToVolume(gridOf(volume), ct);
-  return resample(own, { size: [...volume.shape], affine, outside: 'border' });
+/** A phase on the CT's grid: its own voxels where that is its grid, else trilinear. */
+export function onCtGrid({ volume }: LoadedCt, phase: LoadedCt): Tensor {
+  if (sameGrid(phase.volume, volume)) return phase.image;
+  const affine = gridToVolume(gridOf(volume), phase.volume);
+  return resample(phase.image, { size: [...volume.shape], affine, outside: 'border' });
 }
 
 /** Whether a box of voxels [d, h, w], inclusive, lies in a phase's field of view as a whole. */

@@ -87,7 +87,7 @@ export interface Report {
   masses_truncated: boolean;
   /** The second phase; null without one. */
   phase: { name: string; sha256: string | null } | null;
-  /** What a reader should know before the figures: a second phase that shows none of the masses. */
+  /** What a reader should know before the figures: masses that the second phase does not show. */
   warnings: string[];
   /** How gradcam.nii.gz was made; only where Grad-CAM was asked for. */
   grad_cam?: { method: string; layer: string; layer_shape: number[] };
@@ -153,7 +153,12 @@ export function makeReport(
 }
 
 function warningsOf({ phase, masses }: Finding): string[] {
-  if (!phase || masses.length === 0 || masses.some((m) => m.phaseIntensities)) return [];
+  const outside = masses.filter((m) => !m.phaseIntensities).map((m) => m.id);
+  if (!phase || outside.length === 0) return [];
+  if (outside.length < masses.length)
+    return [
+      `mass ${outside.join(', ')}: not wholly in the field of view of the second phase (${phase.name}), so nothing is said of enhancement, and the class is of what one phase shows`,
+    ];
   return [
     `no mass lies in the field of view of the second phase (${phase.name}), so nothing is said of enhancement: is it the same patient in the same position?`,
   ];

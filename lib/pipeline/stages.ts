@@ -56,6 +56,8 @@ export interface LoadedCt {
   /** [1, D, H, W, 1], i16 or f32, HU. */
   image: Tensor;
   volume: Volume;
+  /** A second contrast phase, on its own grid. */
+  phase?: LoadedCt | undefined;
 }
 
 /** The first stage's result, on the kidney network's grid. */
@@ -119,6 +121,8 @@ export function findKidneys(ct: LoadedCt, { kidney }: CascadeNetworks): KidneySt
 export interface MassStage extends CropFinding {
   /** i32 [CAPACITY]: voxels of each kept mass, largest first, 0 where there is none. */
   voxels: Tensor;
+  /** From the crop's voxels to those of the second phase, f32 [12]. */
+  toPhase?: Tensor | undefined;
 }
 
 /** Delineates the masses of one kidney, if there is one. */
@@ -143,10 +147,9 @@ export function findMasses(
         mirror: side === 'left',
       };
       const toKidneyGrid = boxAffine(kidneys.table, box);
-      const affine = boxAffine(kidneys.table, {
-        ...box,
-        base: gridToVolume(kidneys.grid, ct.volume),
-      });
+      const into = (volume: Volume) =>
+        boxAffine(kidneys.table, { ...box, base: gridToVolume(kidneys.grid, volume) });
+      const affine = into(ct.volume);
       const inKidney = resampleArgmax(kidneys.logits, {
         size: mass.shape,
         affine: toKidneyGrid,
@@ -175,7 +178,8 @@ export function findMasses(
         largest: CAPACITY,
         core: coreOf(logits, 2, mass.belief),
       });
-      return { logits, masses: kept, affine, voxels };
+      const toPhase = ct.phase && into(ct.phase.volume);
+      return { logits, masses: kept, affine, voxels, toPhase };
     }),
   );
 }
@@ -220,7 +224,7 @@ export function classifierBox({ mass, classifier }: CascadeNetworks, k: number) 
   };
 }
 
-/** What the classifier sees of one mass, [1, D, H, W, 1 or 2]; it is where both masks, u8 [1, D, H, W], are 1. */
+/** What the classifier sees of one mass, [1, D, H, W, 1 to 3]; it is where both masks, u8 [1, D, H, W], are 1. */
 export function massCrop(
   ct: LoadedCt,
   found: MassStage,
@@ -231,12 +235,16 @@ export function massCrop(
   const { classifier } = networks;
   return scope(() => {
     const box = classifierBox(networks, k);
-    const image = resample(ct.image, {
-      size: classifier.shape,
-      affine: boxAffine(table, { ...box, through: found.affine }),
-      outside: classifier.window.low,
-      window: classifier.window,
-    });
+    const seen = ({ image }: LoadedCt, through: Tensor) =>
+      resample(image, {
+        size: classifier.shape,
+        affine: boxAffine(table, { ...box, through }),
+        outside: classifier.window.low,
+        window: classifier.window,
+      });
+    const images = [seen(ct, found.affine)];
+    if (classifier.phases === 2 && ct.phase && found.toPhase)
+      images.push(seen(ct.phase, found.toPhase));
     // The contour is where the interpolated logits change class, not the steps of the crop's voxels.
     const here = { size: classifier.shape, affine: boxAffine(table, box) };
     const anyMass = maskEquals(resampleArgmax(found.logits, here), 2);
@@ -244,10 +252,12 @@ export function massCrop(
     const nearest = maskEquals(components, k + 1);
     const within = (x: Tensor, outside: number) =>
       maskOutside(maskOutside(x, anyMass, outside), nearest, outside);
-    if (classifier.contour === 'cut')
-      return { image: within(image, classifier.window.low), anyMass, nearest };
-    const mask = within(reshape(cast(anyMass, 'f32'), image.shape), 0);
-    return { image: besideMask(image, mask), anyMass, nearest };
+    if (classifier.contour === 'cut') {
+      const cut = images.map((image) => within(image, classifier.window.low));
+      return { image: concatChannels(cut), anyMass, nearest };
+    }
+    const mask = within(reshape(cast(anyMass, 'f32'), [1, ...classifier.shape, 1]), 0);
+    return { image: besideMask(concatChannels(images), mask), anyMass, nearest };
   });
 }
 

@@ -46,26 +46,30 @@ export function phantomSampler(
       `Phantoms come with their window as -1 to 1; the preset ${preset.name} wants it as ${low} to ${high}`,
       { preset: preset.name, window: preset.window },
     );
-  const channels = 1 + maskChannels(preset);
-  if (inputChannels !== channels)
+  const images = inputChannels - maskChannels(preset);
+  const most = preset.task === 'class' ? 2 : 1;
+  if (images < 1 || images > most)
     throw new RenvoxError(
       'InvalidArgument',
-      `Phantoms of the task ${preset.task} have ${channels} channels; the preset ${preset.name} wants ${inputChannels}`,
+      `Phantoms of the task ${preset.task} have ${most === 1 ? 'one phase' : 'one or two phases'}${maskChannels(preset) ? ' and a mask' : ''}; the preset ${preset.name} wants ${inputChannels} channels`,
       { preset: preset.name, inputChannels },
     );
   const draw = drawer(preset, finder);
   const by = finder ? `, ${foundContours} of the contours by mass network ${finder.sha256}` : '';
   return {
     source: `phantoms${by}`,
+    ...(images === 2 ? { channels: ['CT', 'second phase'] } : {}),
     training: draw,
     validation: (device, index) => draw(device, validationSeed(preset.seed, index)),
   };
 }
 
 function drawer(
-  { task, grid, window: { level, width }, architecture, contour, foundContours = 0 }: Preset,
+  preset: Preset,
   finder: Finder | undefined,
 ): (device: Device, seed: number) => Sample {
+  const { task, grid, architecture, contour, foundContours = 0 } = preset;
+  const { level, width } = preset.window;
   const window = { low: level - width / 2, high: level + width / 2 };
   const crop = { shape: grid.shape, step: grid.spacing[0], margin: cropMargin(grid) };
   if (task === 'kidney') return (device, seed) => kidneySample(device, seed, { grid, window });
@@ -75,8 +79,11 @@ function drawer(
   }
   if (task === 'mass') return (device, seed) => massSample(device, seed, crop, window);
   const by = finder && massFinder(finder, foundContours);
+  const { inputChannels = 1 } = architecture.config;
+  const phases = inputChannels - maskChannels(preset) === 2 ? 2 : 1;
   return (device, seed) => {
-    const { image, class: label } = classSample(device, seed, crop, window, contour, by);
+    const view = { window, contour, finder: by, phases } as const;
+    const { image, class: label } = classSample(device, seed, crop, view);
     return { image, target: device.tensor(Int32Array.of(label)) };
   };
 }

@@ -1,4 +1,5 @@
 /** The presets that come with the package. */
+import type { ResNet3DConfig } from '../nn/index.js';
 import { augmentations } from './augmentation.js';
 import type { HounsfieldWindow, Preset } from './preset.js';
 
@@ -88,6 +89,21 @@ const classifier: Preset = {
   average: 0.998,
   validation: { every: 1000, samples: 240 },
   checkpoint: 500,
+};
+
+/**
+ * The classifier where there is a second phase, which stands behind the first: any phase, before or after it, so that one network serves whatever a
+ * patient has. What enhances is no cyst, which one phase alone cannot tell of a dense one.
+ */
+const twoPhaseClassifier: Preset = {
+  ...classifier,
+  name: 'class-two-phases',
+  architecture: {
+    kind: 'resnet3d',
+    config: { ...classifier.architecture.config, inputChannels: 3 } as ResNet3DConfig,
+  },
+  seed: 4,
+  schedule: { constant: 0.4, end: 0.05 },
 };
 
 /** A minute's run, to see that all works: a coarse kidney network on phantoms. Dice about 0.5. */
@@ -240,7 +256,7 @@ const nnunet: Preset = {
 };
 
 const list: readonly Preset[] = [
-  ...[kidney, mass, classifier, demo],
+  ...[kidney, mass, classifier, twoPhaseClassifier, demo],
   ...[paperKidney, paperMass, paperOneStage, paperClassifier],
   ...[paperKidney, paperMass, paperOneStage, paperClassifier].map(literal),
   nnunet,

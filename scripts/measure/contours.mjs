@@ -1,6 +1,5 @@
 // The classifier alone on masses of phantoms whose contours err, as its training draws them but of seeds that no training used.
 import { softmax } from '../../dist/ops/index.js';
-import { phases } from '../../dist/phantom/palette.js';
 import { probabilitiesOf } from '../../dist/pipeline/stages.js';
 import { scope } from '../../dist/scope.js';
 import { download } from '../../dist/tensor.js';
@@ -11,27 +10,27 @@ const NAMES = ['aml', 'cystic', 'solid'];
 const greatest = (p) => p.indexOf(Math.max(...p));
 
 /** One mass, named from its eight mirror images and from one image alone. */
-function mass(seed, device, { network, shape, spacing, margin = 0, window, contour }) {
+function mass(seed, device, { network, shape, spacing, margin = 0, window, contour, phases }) {
   const crop = { shape, step: spacing[0], margin };
   const { level, width } = window;
   const hu = { low: level - width / 2, high: level + width / 2 };
   return scope(async () => {
-    const s = classSample(device, seed, crop, hu, contour);
+    const s = classSample(device, seed, crop, { window: hu, contour, phases });
     const named = [probabilitiesOf(network, s.image), softmax(network.infer(s.image))];
     const [right, alone] = (await download(named)).map((p) => greatest([...p]) === s.class);
     const { diameterMm, rough } = s;
-    // The seed gives the phase, as classSample says.
     return {
       ...{ right, alone, rough, size: sizeOf(diameterMm), large: diameterMm >= 10 },
-      ...{ class: NAMES[s.class], phase: phases[Math.floor(seed / 3) % phases.length] },
+      ...{ class: NAMES[s.class], phase: s.phases.join(', then ') },
     };
   });
 }
 
 /** @param seeds - of the masses, one each; twelve in a row hold each pair of class and phase once */
-export async function measureContours(seeds, { device, weights }) {
+export async function measureContours(seeds, { device, weights, twoPhases }) {
   const all = [];
-  for (const seed of seeds) all.push(await mass(seed, device, weights.classifier));
+  const classifier = twoPhases ? weights.twoPhaseClassifier : weights.classifier;
+  for (const seed of seeds) all.push(await mass(seed, device, classifier));
   const right = (m) => m.right;
   const alone = (m) => m.alone;
   const say = (what, list, holds = right) => console.log(`  ${what}: ${shareOf(list, holds)}`);

@@ -59,6 +59,7 @@ export async function measureHeldOut(most, folder, { device, weights }) {
     ['kidney', weights.kidney],
     ['mass', weights.mass],
     ['class', weights.classifier],
+    ...(weights.twoPhaseClassifier ? [['class-two-phases', weights.twoPhaseClassifier]] : []),
   ]) {
     const { metadata } = await describeWeights(join(folder, `${name}.safetensors`));
     const preset = checkPreset(metadata.training?.preset);

@@ -53,6 +53,7 @@ export function readOptions(args) {
       weights: { type: 'string' },
       belief: { type: 'string', multiple: true, default: [] },
       pictures: { type: 'string' },
+      'two-phases': { type: 'boolean' },
     },
   });
   const parts = ['phantoms', 'cts', 'contours', 'components', 'held-out'];
@@ -74,5 +75,6 @@ export function readOptions(args) {
     weights: values.weights,
     belief: Object.fromEntries(values.belief.map(beliefOf)),
     pictures: values.pictures,
+    twoPhases: values['two-phases'] ?? false,
   };
 }

@@ -1,7 +1,9 @@
 // The whole cascade on phantoms: kidneys with their masses, masses found and named, contours named.
 import { sphereDiameterMm } from '../../dist/metrics/index.js';
-import { phantom } from '../../dist/phantom/index.js';
-import { analyze, classifyContours, LABELS } from '../../dist/pipeline/index.js';
+import { phantom, phases } from '../../dist/phantom/index.js';
+import { Random } from '../../dist/phantom/random.js';
+import { analyze, classifyContours, LABELS, PHASES } from '../../dist/pipeline/index.js';
+import { breathed } from '../../dist/train/samples/breath.js';
 import { gridOf } from '../../dist/volume/index.js';
 import { dice, meanOf, middleAndWorst, SIZES, sizeOf } from './figures.mjs';
 import { drawFaults } from './pictures.mjs';
@@ -55,12 +57,22 @@ export function meetsAny(called, masses) {
   );
 }
 
+/** The patient in another phase, any of the three in turn, and in another breath, as analyze takes it. */
+async function secondPhase({ seed, ct, phase: own }, device) {
+  const others = phases.filter((phase) => phase !== own);
+  const phase = others[seed % others.length];
+  const grid = breathed(gridOf(ct), new Random(seed, 'breath'));
+  const moved = await phantom(seed, { device, phase, grid });
+  return { name: PHASES[phases.indexOf(phase)], ct: ct.like(moved.ct.data) };
+}
+
 /** What one phantom says. */
-async function patient(seed, { device, weights, pictures }) {
+async function patient(seed, { device, weights, pictures, twoPhases }) {
   const p = await phantom(seed, { device });
-  const finding = await analyze(p.ct, { device, weights });
+  const phase = twoPhases ? await secondPhase(p, device) : undefined;
+  const finding = await analyze(p.ct, { device, weights, phase });
   // Masses of one class that touch are one contour.
-  const named = await classifyContours(p.ct, p.labels, { device, weights });
+  const named = await classifyContours(p.ct, p.labels, { device, weights, phase });
   const items = [
     ...kidneysOf(p, finding),
     ...massesOf(p, finding.labels),

@@ -88,6 +88,38 @@ t.test('kidneys and masses are where patients have them', async (t) => {
   t.ok(masses > 0.6 * phantoms && classes.size === 3, `${masses} masses in ${phantoms} phantoms`);
 });
 
+t.test('a seed is one patient in every phase, and no two scans share their noise', async (t) => {
+  for (let seed = 200; seed < 206; seed++) {
+    const own = await phantom(seed);
+    const all = await Promise.all(phases.map((phase) => phantom(seed, { phase })));
+    for (const other of all) {
+      const [, labels, instances] = bytes(other);
+      const [, ownLabels, ownInstances] = bytes(own);
+      t.ok(
+        labels?.equals(ownLabels as Buffer) && instances?.equals(ownInstances as Buffer),
+        `seed ${seed}, ${other.phase}: the same anatomy`,
+      );
+      t.strictSame(other.affine, own.affine);
+      t.equal(bytes(other)[0]?.equals(bytes(own)[0] as Buffer), other.phase === own.phase);
+      if (other.phase === own.phase) continue;
+      // Air in front of the body has nothing but noise.
+      const air = Array.from(
+        { length: 2000 },
+        (_, i) => [(own.ct.data[i] as number) + 1000, (other.ct.data[i] as number) + 1000] as const,
+      );
+      const noisy = air.filter(([a, b]) => Math.abs(a) < 300 && Math.abs(b) < 300);
+      const sum = (of: (pair: readonly [number, number]) => number) =>
+        noisy.reduce((s, pair) => s + of(pair), 0);
+      const correlation =
+        sum(([a, b]) => a * b) / Math.sqrt(sum(([a]) => a * a) * sum(([, b]) => b * b));
+      t.ok(
+        noisy.length > 1000 && Math.abs(correlation) < 0.5,
+        `seed ${seed}, ${other.phase}: correlation ${correlation.toFixed(2)}`,
+      );
+    }
+  }
+});
+
 t.test('HU follow the phase', async (t) => {
   const ranges = {
     unenhanced: [8, 52],

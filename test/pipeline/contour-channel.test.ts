@@ -1,124 +1,16 @@
-// A classifier whose weights file says that its mass is told by a channel: on given contours, in both systems, and where it looked. All networks
-// are made here, by thresholds of HU, so that what they find is known.
-import { join } from 'node:path';
-import { analyze, device, type Finding, type Tensor, Volume } from 'renvox';
-import { type Network, ResNet3D, saveNetwork, UNet3D } from 'renvox/nn';
+// A classifier whose weights file says that its mass is told by a channel: on given contours, in both systems, and where it looked.
+import { analyze, device, type Finding, type Volume } from 'renvox';
+import { ResNet3D } from 'renvox/nn';
 import { type CascadeNetworks, classifyContours, loadCascade, loadOneStage } from 'renvox/pipeline';
 import t, { type Test } from 'tap';
+import { crop, folderOf, MASSES, passing, patient, SHAPE, SPACING } from './by-thresholds.js';
 
 const cpu = device('cpu');
 t.teardown(() => cpu.dispose());
 
-const SPACING = 4;
-const SHAPE = [44, 40, 48] as const;
-/** Places [x, y, z] and radii in voxels: two kidneys, three masses, of which two are so close that the crop of one shows the other. */
-const KIDNEYS = [
-  [34, 24, 20, 6],
-  [13, 24, 20, 6],
-] as const;
-const MASSES = [
-  [38, 24, 19, 3],
-  [34, 24, 26, 3],
-  [13, 24, 26, 3],
-] as const;
-/** HU between what a network calls background, kidney and mass. */
-const [KIDNEY_FROM, MASS_FROM] = [80, 170];
-
-/** Muscle of 40 HU, kidneys of 120, masses of 220; labels 1 kidney, 3 mass. */
-function patient(): { ct: Volume; labels: Volume } {
-  const [depth, height, width] = SHAPE;
-  const hu = new Int16Array(depth * height * width);
-  const labels = new Uint8Array(hu.length);
-  for (let z = 0, i = 0; z < depth; z++)
-    for (let y = 0; y < height; y++)
-      for (let x = 0; x < width; x++, i++) {
-        const among = (balls: readonly (readonly [number, number, number, number])[]) =>
-          balls.some(([cx, cy, cz, r]) => Math.hypot(x - cx, y - cy, z - cz) <= r);
-        hu[i] = Math.hypot((x - 24) / 22, (y - 20) / 18) < 1 ? 40 : -1000;
-        if (among(KIDNEYS)) [hu[i], labels[i]] = [120, 1];
-        if (among(MASSES)) [hu[i], labels[i]] = [220, 3];
-      }
-  const affine = [-SPACING, 0, 0, 0, 0, -SPACING, 0, 0, 0, 0, SPACING, 0];
-  return {
-    ct: new Volume({ data: hu, shape: SHAPE, affine }),
-    labels: new Volume({ data: labels, shape: SHAPE, affine }),
-  };
-}
 const { ct, labels } = patient();
-
-/** A network all of whose values are 0 but those given by `of`, and norms that leave all as it is. */
-function filled<N extends Network>(
-  network: N,
-  of: (name: string, values: Float32Array) => void,
-): N {
-  const tensors = [...network.shapes].map(([name, shape]): [string, Tensor] => {
-    const values = new Float32Array(shape.reduce((a, b) => a * b, 1));
-    if (/(norm|bn\d|downsample\.1)\.weight|running_var/.test(name)) values.fill(1);
-    of(name, values);
-    return [name, cpu.tensor(values, { shape })];
-  });
-  network.load(new Map(tensors));
-  return network;
-}
-
-/** 1 where HU come to KIDNEY_FROM, and with three classes 2 from MASS_FROM on, of the first channel. */
-function byThresholds(inputChannels: number, classes: number): UNet3D {
-  const config = { inputChannels, classes, channels: [1, 1], norm: 'batch' as const };
-  const one = { convolutions: { encoder: 1, decoder: 1 }, convolutionBias: false };
-  // HU in the window as 0..2, then lines that cross at the thresholds.
-  const [kidney, mass] = [KIDNEY_FROM, MASS_FROM].map((v) => (v - 40) / 200 + 1) as [
-    number,
-    number,
-  ];
-  return filled(new UNet3D({ ...config, ...one }, { device: cpu }), (name, values) => {
-    // The first channel of the image, and the second of the decoder's: the skip.
-    if (name === 'encoder.0.0.conv.weight') values[13] = 1;
-    if (name === 'encoder.0.0.norm.bias') values[0] = 1;
-    if (name === 'decoder.0.0.conv.weight') values[27 + 13] = 1;
-    if (name === 'head.weight') values.set([0, 1, 2].slice(0, classes));
-    if (name === 'head.bias') values.set([0, -kidney, -kidney - mass].slice(0, classes));
-  });
-}
-
-/** A classifier whose layers pass one channel on, and whose logit of AML is its mean. */
-function passing(channel: number, inputChannels = 2): ResNet3D {
-  const config = { inputChannels, classes: 3, widths: [1, 1, 1, 1], hidden: 1 };
-  return filled(
-    new ResNet3D({ ...config, geometry: 'dilated' }, { device: cpu }),
-    (name, values) => {
-      if (name === 'conv1.weight') values[343 * channel + 171] = 1;
-      // The image's window begins at -1.
-      if (name === 'bn1.bias') values[0] = channel === 0 ? 1 : 0;
-      if (/downsample\.0\.weight|head\.0\.weight/.test(name)) values.fill(1);
-      if (name === 'head.2.weight') values[0] = 1;
-    },
-  );
-}
-
-const window = { level: 40, width: 400, low: -1, high: 1 };
-const crop = { shape: [32, 32, 32], spacing: [1, 1, 1], margin: 12 };
-
-/** A folder with the weights files of both systems. */
-async function folderOf(t: Test, classifier: ResNet3D, contour?: 'cut' | 'channel') {
-  const folder = t.testdir();
-  const body = { shape: [48, 48, 64], spacing: [4, 4, 4] };
-  const round = { shape: [32, 32, 32], spacing: [2.5, 2.5, 2.5], margin: 8 };
-  const files: [string, string, Network, object][] = [
-    ['kidney', 'kidney', byThresholds(1, 2), { grid: body }],
-    ['mass', 'mass', byThresholds(2, 3), { grid: round }],
-    ['one-stage', 'one-stage', byThresholds(1, 3), { grid: body }],
-    ['class', 'class', classifier, { grid: crop, ...(contour ? { contour } : {}) }],
-  ];
-  for (const [name, task, network, more] of files) {
-    const preprocessing = { task, window, ...more };
-    await saveNetwork(join(folder, `${name}.safetensors`), network, {
-      preprocessing,
-      training: {},
-    });
-    network.dispose();
-  }
-  return folder;
-}
+const told = (t: Test, classifier: ResNet3D) =>
+  folderOf(t, cpu, classifier, { contour: 'channel' });
 
 /** What a classifier gets, by call: shape and values. */
 function spied({ classifier }: CascadeNetworks) {
@@ -185,7 +77,7 @@ t.test('on given contours: the mask is what is given, the CT stays', async (t) =
     });
     return masses.map(({ probabilities }) => probabilities.aml);
   };
-  const masks = await folderOf(t, passing(1), 'channel');
+  const masks = await told(t, passing(cpu, 1));
   const weights = await loadCascade(cpu, masks);
   const calls = spied(weights);
   await classifyContours(ct, labels, { device: cpu, weights, labels: [3] });
@@ -213,14 +105,14 @@ t.test('on given contours: the mask is what is given, the CT stays', async (t) =
   t.equal(both.length, 2);
   t.equal(both[0], shell, 'another mass in its box is not in its mask');
   t.not(both[1], shell, 'each has its own');
-  const images = await folderOf(t, passing(0), 'channel');
+  const images = await told(t, passing(cpu, 0));
   t.notSame(await aml(images, blank, labels), await aml(images, ct, labels));
 });
 
 t.test('both systems, and where the classifier looked', async (t) => {
   for (const [name, load] of Object.entries({ loadCascade, loadOneStage })) {
     const analyzed = async (classifier: ResNet3D, gradCam: true | { layer: string }) => {
-      const weights = await load(cpu, await folderOf(t, classifier, 'channel'));
+      const weights = await load(cpu, await told(t, classifier));
       const calls = spied(weights);
       const finding = await analyze(ct, { device: cpu, weights, gradCam });
       await gotMasks(t, calls, name);
@@ -229,13 +121,13 @@ t.test('both systems, and where the classifier looked', async (t) => {
       return finding;
     };
     // A map that is the second channel lies on the masses: on each in its own crop, though others are near.
-    const byMask = await analyzed(passing(1), { layer: 'relu' });
+    const byMask = await analyzed(passing(cpu, 1), { layer: 'relu' });
     for (const { gradCam } of byMask.masses)
       t.ok((gradCam?.overlap ?? 0) > 0.8, `${name}: ${gradCam?.overlap} in the mass`);
     const { share, dice } = onMasses(byMask);
     t.ok(share > 0.7 && dice > 0.8, `${name}: ${share} of the map on the CT, Dice ${dice}`);
     // One that is the first does not.
-    const byImage = await analyzed(passing(0), { layer: 'relu' });
+    const byImage = await analyzed(passing(cpu, 0), { layer: 'relu' });
     for (const { gradCam } of byImage.masses)
       t.ok((gradCam?.overlap ?? 1) < 0.5, `${name}: ${gradCam?.overlap} of what is seen`);
     // By default, of a network that mixes both.
@@ -255,7 +147,7 @@ t.test('channels that do not fit the contour are refused', async (t) => {
     [2, 'cut'],
     [2, undefined],
   ] as const) {
-    const folder = await folderOf(t, passing(0, inputChannels), contour);
+    const folder = await folderOf(t, cpu, passing(cpu, 0, inputChannels), { contour });
     const error = {
       code: 'InvalidWeights',
       message: new RegExp(

@@ -23,7 +23,7 @@ function always(wanted: number): MassFinder {
 }
 
 const sample = (seed: number, finder?: MassFinder) =>
-  classSample(d, seed, crop, window, 'channel', finder);
+  classSample(d, seed, crop, { window, contour: 'channel', finder });
 
 /** The second channel. */
 const maskOf = async (image: Tensor): Promise<number[]> =>

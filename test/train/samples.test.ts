@@ -172,7 +172,7 @@ t.test('classSample: the mask beside the image', async (t) => {
   for (let seed = 0; seed < 6; seed++) {
     await scope(async () => {
       const [cut, both] = (['cut', 'channel'] as const).map(
-        (contour) => classSample(d, seed, classCrop, window, contour).image,
+        (contour) => classSample(d, seed, classCrop, { window, contour }).image,
       ) as [Tensor, Tensor];
       t.strictSame(both.shape, [1, 32, 32, 32, 2]);
       const [alone, all] = [await cut.data(), await both.data()];
@@ -185,6 +185,60 @@ t.test('classSample: the mask beside the image', async (t) => {
       t.ok(around > 100, `seed ${seed}: ${around} voxels of what is around`);
     });
   }
+});
+
+t.test('classSample: a second phase behind the first', async (t) => {
+  const view = { contour: 'channel', phases: 2 } as const;
+  let [outside, shifted] = [0, 0];
+  const enhanced: Record<string, number[]> = { cystic: [], solid: [] };
+  for (let seed = 0; seed < 96; seed++) {
+    await scope(async () => {
+      const one = classSample(d, seed, classCrop, { contour: 'channel' });
+      const two = classSample(d, seed, classCrop, view);
+      t.strictSame(two.image.shape, [1, 32, 32, 32, 3]);
+      const [alone, both] = [await one.image.data(), await two.image.data()];
+      const channel = (x: TensorData, c: number, of: number) => x.filter((_, i) => i % of === c);
+      const kept = [0, 1].every((c) =>
+        same([channel(alone, c, 2)], [channel(both, c === 0 ? 0 : 2, 3)]),
+      );
+      if (!kept) t.fail(`seed ${seed}: the first phase or the mask is another`);
+      const [first, second] = two.phases;
+      t.strictSame(one.phases, [first]);
+      if (first === second || second === undefined) t.fail(`seed ${seed}: ${two.phases}`);
+      const [a, b, mask] = [0, 1, 2].map((c) => channel(both, c, 3)) as [
+        TensorData,
+        TensorData,
+        TensorData,
+      ];
+      if (b.every((v) => v === -1)) {
+        outside++;
+        return;
+      }
+      // The fat around is the same in every phase.
+      const around = Array.from(a, (v, i) => (mask[i] === 0 ? Math.abs(v - (b[i] as number)) : 0));
+      if (around.reduce((x, y) => x + y, 0) / around.length > 0.25) shifted++;
+      const inside = Array.from(a, (v, i) =>
+        mask[i] === 1 ? (b[i] as number) - v : Number.NaN,
+      ).filter((v) => !Number.isNaN(v));
+      const change = (200 * inside.reduce((x, y) => x + y, 0)) / inside.length;
+      if (two.diameterMm < 12) return;
+      if (first === 'unenhanced') enhanced[two.className]?.push(change);
+      if (second === 'unenhanced') enhanced[two.className]?.push(-change);
+    });
+  }
+  t.ok(outside >= 1 && outside <= 16, `${outside} of 96 out of the second field of view`);
+  t.ok(shifted < 48, `${shifted} of 96 differ much around`);
+  const { cystic = [], solid = [] } = enhanced;
+  const middle = (list: number[]) =>
+    list.sort((x, y) => x - y)[Math.floor(list.length / 2)] as number;
+  t.ok(
+    cystic.length >= 5 && Math.abs(middle(cystic)) < 12,
+    `cysts: ${middle(cystic)} HU of ${cystic.length}`,
+  );
+  t.ok(
+    solid.length >= 5 && middle(solid) > 20,
+    `solid masses: ${middle(solid)} HU of ${solid.length}`,
+  );
 });
 
 t.test('classSample: classes in turn, the mass in the middle, nothing else', async (t) => {

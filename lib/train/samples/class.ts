@@ -1,15 +1,19 @@
 /** Samples for the classifier: a mass and a contour of it that errs a little, everything else removed or the mask beside it. */
 import type { Device } from '../../device.js';
 import { acquire } from '../../ops/acquire.js';
+import { concatChannels } from '../../ops/concatChannels.js';
 import { raggedMask } from '../../ops/raggedMask.js';
 import { drawAbdomen } from '../../phantom/abdomen.js';
 import { type MassClass, massClasses } from '../../phantom/anatomy/masses.js';
-import { phases } from '../../phantom/palette.js';
+import { type Phase, phases } from '../../phantom/palette.js';
 import { Random } from '../../phantom/random.js';
 import { renderAbdomen } from '../../phantom/render.js';
 import { plus } from '../../phantom/vector.js';
+import { besideMask } from '../../pipeline/mask-channel.js';
 import type { Contour } from '../../pipeline/networks.js';
+import { scope } from '../../scope.js';
 import type { Tensor } from '../../tensor.js';
+import { breathed } from './breath.js';
 import { boxOf, type CropPlan, cropGridOf } from './crop.js';
 import { contourFound, type MassFinder } from './found-contour.js';
 import { ViewLabels } from './kidney-view.js';
@@ -17,8 +21,8 @@ import { sampleWindow } from './sample.js';
 
 export interface ClassSample {
   /**
-   * f32 [1, s, s, s, 1], HU of the window as -1..1, -1 outside of the contour; with the contour as a channel [1, s, s, s, 2], the mask second. The
-   * caller disposes it, or has a scope.
+   * f32 [1, s, s, s, 1], HU of the window as -1..1, -1 outside of the contour; with the contour as a channel [1, s, s, s, 2], the mask second; with two
+   * phases one channel more, the second phase behind the first. The caller disposes it, or has a scope.
    */
   image: Tensor;
   /** 0 aml, 1 cystic, 2 solid. */
@@ -30,6 +34,20 @@ export interface ClassSample {
   rough: boolean;
   /** Whether a mass network drew it, or was asked to. */
   found: boolean;
+  /** Of the image, and of the second one where there are two. */
+  phases: readonly Phase[];
+}
+
+/** How {@link classSample} shows the mass. */
+export interface ClassView {
+  /** HU; default {@link sampleWindow}. */
+  window?: { low: number; high: number } | undefined;
+  /** Default cut. */
+  contour?: Contour | undefined;
+  /** Draws the contours in its share of the samples. */
+  finder?: MassFinder | undefined;
+  /** Images of the mass, each in another contrast phase: 1, the default, or 2. */
+  phases?: 1 | 2 | undefined;
 }
 
 /**
@@ -49,31 +67,37 @@ function contourOf(r: Random, radius: number, step: number, rough: boolean) {
   };
 }
 
+/** Share of the second phases in whose field of view the mass does not lie: the cascade fills them with the window's bottom. */
+const outsideShare = 0.06;
+
 /**
- * A mass with real HU, and a contour of it that errs, or with a `finder` in its share of the samples the one that the mass network draws. Classes and phases follow the seed, so that twelve seeds in a row hold each pair once.
+ * A mass with real HU, and a contour of it that errs, or with a `finder` in its share of the samples the one that the mass network draws. Classes and phases follow the seed, so that twelve seeds in a row hold each pair once. A second phase is any of the
+ * others, of the same patient in another breath, with noise of its own.
  */
 export function classSample(
   device: Device,
   seed: number,
   crop: CropPlan,
-  window: { low: number; high: number } = sampleWindow,
-  contour: Contour = 'cut',
-  finder?: MassFinder,
+  { window = sampleWindow, contour = 'cut', finder, phases: count = 1 }: ClassView = {},
 ): ClassSample {
   const r = new Random(seed, 'class sample');
-  const labels = new ViewLabels(r.stream('hidden masses'));
   const wanted = seed % 3;
-  const abdomen = drawAbdomen(seed, {
-    voxel: crop.step,
-    phase: phases[Math.floor(seed / 3) % 4],
-    masses: {
-      counts: [0, 0.7, 0.3],
-      classes: [+(wanted === 0), +(wanted === 1), +(wanted === 2)],
-      diameters: [4, 80],
-    },
-    variation: 0.8,
-    labels: (side) => labels.of(side),
-  });
+  const drawIn = (phase: Phase, labels: ViewLabels) =>
+    drawAbdomen(seed, {
+      voxel: crop.step,
+      phase,
+      masses: {
+        counts: [0, 0.7, 0.3],
+        classes: [+(wanted === 0), +(wanted === 1), +(wanted === 2)],
+        diameters: [4, 80],
+      },
+      variation: 0.8,
+      labels: (side) => labels.of(side),
+    });
+  const viewLabels = () => new ViewLabels(r.stream('hidden masses'));
+  const labels = viewLabels();
+  const phase = phases[Math.floor(seed / 3) % 4] as Phase;
+  const abdomen = drawIn(phase, labels);
   const mass = r.pick(abdomen.masses);
   const found = finder !== undefined && r.stream('found').chance(finder.share);
   const radius = Math.min(...mass.radii);
@@ -96,17 +120,33 @@ export function classSample(
         acquisition: { slice, across: (across * step) / finder.step, noise },
       })
     : erring();
-  const image = acquire(drawn.hu, {
-    blur: [(0.38 * slice) / step, across, across],
-    noise,
-    noiseBlur: [(0.38 * slice) / step, across, across],
-    seed: r.bits(),
-    window,
-    mask: { tensor: mask, use: contour === 'cut' ? 'keep' : 'channel' },
+  const acquired = (hu: Tensor, seed: number, sd: number) =>
+    acquire(hu, {
+      blur: [(0.38 * slice) / step, across, across],
+      noise: sd,
+      noiseBlur: [(0.38 * slice) / step, across, across],
+      seed,
+      window,
+      ...(contour === 'cut' ? { mask: { tensor: mask, use: 'keep' } as const } : {}),
+    });
+  const shown = (images: Tensor[]) => {
+    const all = concatChannels(images);
+    return contour === 'cut' ? all : besideMask(all, mask);
+  };
+  const other = r.stream('second phase');
+  const second = count === 2 ? other.pick(phases.filter((p) => p !== phase)) : undefined;
+  const image = scope(() => {
+    const images = [acquired(drawn.hu, r.bits(), noise)];
+    if (second === undefined) return shown(images);
+    if (other.chance(outsideShare))
+      return shown([...images, device.full([1, ...grid.shape, 1], -1)]);
+    const { hu } = renderAbdomen(device, drawIn(second, viewLabels()), breathed(grid, other));
+    return shown([...images, acquired(hu, other.bits(), noise * other.uniform(0.75, 1.35))]);
   });
   for (const t of [drawn.hu, drawn.label, drawn.instance, mask]) t.dispose();
   return {
     image,
+    phases: second ? [phase, second] : [phase],
     class: wanted,
     className: massClasses[wanted] as MassClass,
     ...{ rough, found },
