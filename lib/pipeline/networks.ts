@@ -239,7 +239,7 @@ function checkFit({ network, contour, name, phases }: Stage<unknown>, task: stri
   if (inputChannels !== channels)
     throw new RenvoxError(
       'InvalidWeights',
-      `${name}.safetensors has ${inputChannels} input channels, expected ${channels}${task === 'class' ? ` with contour ${contour}` : ''}: it sees ${phases === 2 ? 'two phases' : 'one CT'}${mask ? ` and the ${mask}'s mask` : ''}; ${phases === 2 ? '' : `a classifier of two phases is read from ${TWO_PHASES}.safetensors, `}other networks of several phases can be exported only`,
+      `${name}.safetensors has ${inputChannels} input channels, expected ${channels}${task === 'class' ? ` with contour ${contour}` : ''}: analyze reads ${phases === 2 ? 'two phases' : 'one CT'}${mask ? ` and the ${mask}'s mask` : ''}; ${phases === 2 ? '' : `a classifier of two phases is read from ${TWO_PHASES}.safetensors, `}other networks of several phases can be exported only`,
       { file: name, inputChannels, expected: channels, contour },
     );
   const expected = CLASSES[task];

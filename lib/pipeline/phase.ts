@@ -1,9 +1,9 @@
 /** A second contrast phase of the same patient, brought onto the grid of the CT that is analysed. */
-import { invalidArgument, unfitArgument } from '../errors.js';
+import { invalidArgument } from '../errors.js';
 import { resample } from '../ops/index.js';
 import type { Tensor } from '../tensor.js';
 import { apply } from '../volume/affine.js';
-import { LEAST_CT_SPAN } from '../volume/ct.js';
+import { checkCt } from '../volume/ct.js';
 import { gridOf, gridToVolume, sameGrid, type Triple, Volume } from '../volume/index.js';
 import type { LoadedCt } from './stages.js';
 
@@ -39,25 +39,7 @@ export function checkPhases(own: unknown, phase: unknown): void {
 /** @throws RenvoxError InvalidArgument for what is no CT in HU */
 export function checkPhaseCt(ct: unknown): void {
   if (!(ct instanceof Volume)) throw invalidArgument('phase.ct', 'a Volume', ct);
-  const span = spanOf(ct);
-  if (!(span >= LEAST_CT_SPAN))
-    throw unfitArgument(
-      'phase.ct',
-      `a CT in HU, of values at least ${LEAST_CT_SPAN} apart`,
-      `values ${span} apart, as of a label map`,
-    );
-}
-
-/** From the least to the greatest value; what is no number aside. */
-function spanOf({ data, slope }: Volume): number {
-  let low = Number.POSITIVE_INFINITY;
-  let high = Number.NEGATIVE_INFINITY;
-  for (let i = 0; i < data.length; i++) {
-    const value = data[i] as number;
-    if (value < low) low = value;
-    if (value > high) high = value;
-  }
-  return Math.abs(slope) * (high - low);
+  checkCt('phase.ct', ct);
 }
 
 /** Whether the second phase comes before the one that is analysed. */

@@ -1,6 +1,8 @@
 /** The report of an analysis: a contract that other tools read. Keys are snake_case; what is not known is null. */
 
+import { ctSpan, LEAST_CT_SPAN } from '../volume/ct.js';
 import type { Volume } from '../volume/index.js';
+import { headToFoot } from './body.js';
 import {
   type Finding,
   type KidneyFinding,
@@ -87,7 +89,7 @@ export interface Report {
   masses_truncated: boolean;
   /** The second phase; null without one. */
   phase: { name: string; sha256: string | null } | null;
-  /** What a reader should know before the figures: masses that the second phase does not show. */
+  /** What a reader should know before the figures: what is no CT or one shorter than a kidney, masses that the second phase does not show. */
   warnings: string[];
   /** How gradcam.nii.gz was made; only where Grad-CAM was asked for. */
   grad_cam?: { method: string; layer: string; layer_shape: number[] };
@@ -137,7 +139,7 @@ export function makeReport(
     })),
     masses_truncated: finding.truncated,
     phase: finding.phase,
-    warnings: warningsOf(finding),
+    warnings: [...doubtsOf(ct), ...warningsOf(finding)],
     ...(finding.gradCam
       ? {
           grad_cam: {
@@ -150,6 +152,24 @@ export function makeReport(
     timings_s: finding.timings,
     disclaimer: DISCLAIMER,
   };
+}
+
+/** mm from head to foot below which a CT surely cuts both kidneys, which are 90 to 130 mm long. */
+const LEAST_COVERAGE = 80;
+
+function doubtsOf(ct: Volume): string[] {
+  const doubts: string[] = [];
+  const span = ctSpan(ct);
+  if (!(span >= LEAST_CT_SPAN))
+    doubts.push(
+      `the values are ${span} HU apart, those of a CT at least ${LEAST_CT_SPAN}: is it a label map, or empty?`,
+    );
+  const mm = headToFoot(ct);
+  if (mm < LEAST_COVERAGE)
+    doubts.push(
+      `the CT covers ${Number(mm.toPrecision(3))} mm from head to foot, less than a kidney is long: kidneys are cut, and what lies in few slices may be missed`,
+    );
+  return doubts;
 }
 
 function warningsOf({ phase, masses }: Finding): string[] {

@@ -144,7 +144,7 @@ t.test('bad usage is 2, bad input is 3', async (tap) => {
     ],
     [
       3,
-      /kidney, mass, class, demo, paper-kidney/,
+      /kidney, mass, class, class-two-phases, demo, paper-kidney/,
       ['--preset', 'lung', '--data', 'phantom', '--out', out],
     ],
     ...(

@@ -164,6 +164,22 @@ t.test('the phase of the CT itself, a patient elsewhere, a label map as phase', 
   t.match(warnings[0], /no mass lies in the field of view of the second phase \(np\)/);
 });
 
+t.test('warnings of what is no CT, or shorter than a kidney', async (t) => {
+  const warned = (ct: Volume) => makeReport(ct, plain, { version: '0', commit: null }).warnings;
+  t.strictSame(warned(p.ct), []);
+  t.match(warned(p.labels), [/the values are \d HU apart, those of a CT at least 100/]);
+  const [, height, width] = p.ct.shape;
+  const slices = (n: number) =>
+    new Volume({
+      data: p.ct.data.slice(0, n * height * width),
+      shape: [n, height, width],
+      affine: p.ct.affine,
+    });
+  t.strictSame(warned(slices(27)), [], '81 mm');
+  t.match(warned(slices(26)), [/covers 78 mm from head to foot, less than a kidney is long/]);
+  t.match(warned(slices(1)), [/covers 3 mm/]);
+});
+
 const sum = (values: Float32Array | Uint8Array) => {
   let total = 0;
   for (const value of values) total += value;

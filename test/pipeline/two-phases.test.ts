@@ -130,8 +130,8 @@ t.test(
     const [bright, dark] = [await run(0), await run(-250)];
     for (const [i, mass] of bright.masses.entries())
       t.ok(mass.probabilities.aml > (dark.masses[i]?.probabilities.aml ?? 1), `mass ${i + 1}`);
-    const peak = (f: typeof bright) => Math.max(...(f.gradCam?.map.data as Float32Array));
-    t.equal(peak(bright), 1);
+    const map = bright.gradCam?.map.data ?? new Float32Array(1);
+    t.equal(Math.max(...map.filter((v) => v > 0.9)), 1);
     await cpu.drain();
     t.equal(cpu.memory.live, 0);
   },
@@ -168,7 +168,7 @@ t.test('weights without such a classifier, and files of other channels', async (
     second: passing(cpu, 0, 2),
   });
   const message =
-    /class-two-phases.safetensors has 2 input channels, expected 3 with contour channel: it sees two phases/;
+    /class-two-phases.safetensors has 2 input channels, expected 3 with contour channel: analyze reads two phases/;
   await t.rejects(analyze(ct, { device: cpu, weights: wrong, phase }), {
     code: 'InvalidWeights',
     message,
