@@ -22,6 +22,7 @@ export {
   type Belief,
   type CascadeNetworks,
   type Contour,
+  type LoadOptions,
   loadCascade,
   type NetworkWindow,
   type Stage,

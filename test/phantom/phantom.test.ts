@@ -89,7 +89,7 @@ t.test('kidneys and masses are where patients have them', async (t) => {
 });
 
 t.test('a seed is one patient in every phase, and no two scans share their noise', async (t) => {
-  for (let seed = 200; seed < 206; seed++) {
+  for (let seed = 200; seed < 202; seed++) {
     const own = await phantom(seed);
     const all = await Promise.all(phases.map((phase) => phantom(seed, { phase })));
     for (const other of all) {
