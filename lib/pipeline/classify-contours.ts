@@ -4,7 +4,7 @@ import { RenvoxError } from '../errors.js';
 import { axialAxisOfVolume, type Component, componentsOf } from '../metrics/components.js';
 import { hostBox } from '../metrics/device-box.js';
 import type { Precision } from '../nn/index.js';
-import { concatChannels, maskOutside, resample } from '../ops/index.js';
+import { maskOutside, resample } from '../ops/index.js';
 import { scope } from '../scope.js';
 import { download, type Tensor } from '../tensor.js';
 import {
@@ -22,6 +22,7 @@ import { besideMask } from './mask-channel.js';
 import { type CascadeNetworks, forPhases } from './networks.js';
 import { loadSystem } from './one-stage.js';
 import { checkPhaseCt, type SecondPhase } from './phase.js';
+import { asChannels } from './second-image.js';
 import { massMargin, probabilitiesOf } from './stages.js';
 
 export interface ClassifyOptions {
@@ -119,7 +120,7 @@ async function probabilitiesOfAll(
   { device, signal }: { device: Device; signal: AbortSignal | undefined },
 ): Promise<number[][]> {
   if (contours.list.length === 0) return [];
-  const { network, shape: size, spacing, window } = classifier;
+  const { network, shape: size, spacing, window, secondImage } = classifier;
   const room = { step: spacing[0], margin: massMargin(classifier) };
   const ct = scans[0] as Volume;
   return scope(async () => {
@@ -149,8 +150,11 @@ async function probabilitiesOfAll(
           });
           const told =
             classifier.contour === 'cut'
-              ? concatChannels(seen.map((image) => maskOutside(image, mask, window.low)))
-              : besideMask(concatChannels(seen), mask);
+              ? asChannels(
+                  seen.map((image) => maskOutside(image, mask, window.low)),
+                  secondImage,
+                )
+              : besideMask(asChannels(seen, secondImage), mask);
           return probabilitiesOf(network, told);
         }),
       );

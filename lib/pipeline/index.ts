@@ -25,6 +25,7 @@ export {
   type LoadOptions,
   loadCascade,
   type NetworkWindow,
+  type SecondImage,
   type Stage,
   shippedWeights,
 } from './networks.js';

@@ -18,6 +18,12 @@ export interface NetworkWindow {
 export type Contour = 'cut' | 'channel';
 
 /**
+ * How a classifier of two phases is shown the second one: as it is, or less the first, so that what enhances is what is not 0. Both are windowed
+ * before.
+ */
+export type SecondImage = 'image' | 'change';
+
+/**
  * Which components of a network's label map are believed: those of which at least `share` (0 to 1) of the voxels have the wanted logit lead any other
  * by `lead`. How sure a network is depends on its training, so its file says it.
  */
@@ -40,6 +46,7 @@ export interface Stage<N> {
   contour: Contour;
   /** Images that it sees beside masks: the CT, and behind it a second contrast phase where there are 2. */
   phases: 1 | 2;
+  secondImage: SecondImage;
   /** Undefined where the file does not say: every component is believed. */
   belief: Belief | undefined;
   sha256: string;
@@ -177,15 +184,20 @@ export const loadStage = { unet: loader(UNet3D), resnet: loader(ResNet3D) };
 function gridAndWindow(
   preprocessing: Record<string, unknown>,
   file: string,
-): Pick<Stage<unknown>, 'shape' | 'spacing' | 'margin' | 'window' | 'contour' | 'belief'> {
+): Pick<
+  Stage<unknown>,
+  'shape' | 'spacing' | 'margin' | 'window' | 'contour' | 'secondImage' | 'belief'
+> {
   const {
     grid,
     window,
     contour = 'cut',
+    secondImage = 'image',
     belief,
   } = preprocessing as {
     grid?: { shape?: unknown; spacing?: unknown; margin?: unknown } | null;
     contour?: unknown;
+    secondImage?: unknown;
     belief?: unknown;
     window?: Partial<Record<keyof NetworkWindow, unknown>> | null;
   };
@@ -198,6 +210,7 @@ function gridAndWindow(
     (grid?.margin === undefined ||
       (Number.isFinite(grid.margin) && (grid.margin as number) >= 0)) &&
     (contour === 'cut' || contour === 'channel') &&
+    (secondImage === 'image' || secondImage === 'change') &&
     (belief === undefined || soundBelief(belief)) &&
     [level, width, low, high].every(Number.isFinite) &&
     (width as number) > 0 &&
@@ -205,12 +218,12 @@ function gridAndWindow(
   if (!sound)
     throw new RenvoxError(
       'InvalidWeights',
-      `${file}.safetensors does not say its grid and window: expected grid { shape, spacing, margin or none }, window { level, width, low, high }, contour cut, channel or none and belief { lead, share, thin or none } or none but received ${JSON.stringify({ grid, window, contour, belief })}`,
+      `${file}.safetensors does not say its grid and window: expected grid { shape, spacing, margin or none }, window { level, width, low, high }, contour cut, channel or none, secondImage image, change or none and belief { lead, share, thin or none } or none but received ${JSON.stringify({ grid, window, contour, secondImage, belief })}`,
       { file },
     );
   const { shape, spacing, margin } = grid as Pick<Stage<unknown>, 'shape' | 'spacing' | 'margin'>;
   return {
-    ...{ shape, spacing, margin, window: window as NetworkWindow, contour },
+    ...{ shape, spacing, margin, window: window as NetworkWindow, contour, secondImage },
     belief: belief as Belief | undefined,
   };
 }

@@ -32,6 +32,7 @@ import { abdomenTiles, headToFoot } from './body.js';
 import { besideMask } from './mask-channel.js';
 import type { Belief, CascadeNetworks } from './networks.js';
 import { isOneStage, logitsOfSide } from './one-stage.js';
+import { asChannels } from './second-image.js';
 
 /** Most masses that are told apart on one side. */
 export const CAPACITY = 16;
@@ -254,10 +255,11 @@ export function massCrop(
       maskOutside(maskOutside(x, anyMass, outside), nearest, outside);
     if (classifier.contour === 'cut') {
       const cut = images.map((image) => within(image, classifier.window.low));
-      return { image: concatChannels(cut), anyMass, nearest };
+      return { image: asChannels(cut, classifier.secondImage), anyMass, nearest };
     }
     const mask = within(reshape(cast(anyMass, 'f32'), [1, ...classifier.shape, 1]), 0);
-    return { image: besideMask(concatChannels(images), mask), anyMass, nearest };
+    const seenImages = asChannels(images, classifier.secondImage);
+    return { image: besideMask(seenImages, mask), anyMass, nearest };
   });
 }
 

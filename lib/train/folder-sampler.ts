@@ -53,12 +53,17 @@ export async function folderSampler(
   folder: string,
   options: FolderOptions,
 ): Promise<Sampler> {
-  if (preset.foundContours)
-    throw new RenvoxError(
-      'InvalidArgument',
-      `The foundContours of the preset ${preset.name} are of phantoms; a folder's contours are its labels`,
-      { preset: preset.name, foundContours: preset.foundContours },
-    );
+  for (const [field, value] of Object.entries({
+    foundContours: preset.foundContours,
+    secondImage: preset.secondImage === 'change',
+    kinds: preset.kinds === 'even',
+  }))
+    if (value)
+      throw new RenvoxError(
+        'InvalidArgument',
+        `The ${field} of the preset ${preset.name} is of phantoms; a folder's samples are its CTs, phases and labels as they are`,
+        { preset: preset.name, field },
+      );
   const data = await findDataSet(folder);
   const patients = await patientsOf(data, options.manifest);
   const { items, content } = await readItems(preset, data, options);

@@ -54,21 +54,30 @@ export function phantomSampler(
       `Phantoms of the task ${preset.task} have ${most === 1 ? 'one phase' : 'one or two phases'}${maskChannels(preset) ? ' and a mask' : ''}; the preset ${preset.name} wants ${inputChannels} channels`,
       { preset: preset.name, inputChannels },
     );
-  const draw = drawer(preset, finder);
+  const draw = drawer(preset, finder, preset.kinds);
+  const drawUsual = drawer(preset, finder, 'usual');
   const by = finder ? `, ${foundContours} of the contours by mass network ${finder.sha256}` : '';
   return {
     source: `phantoms${by}`,
-    ...(images === 2 ? { channels: ['CT', 'second phase'] } : {}),
+    ...(images === 2
+      ? {
+          channels: [
+            'CT',
+            preset.secondImage === 'change' ? 'second phase less CT' : 'second phase',
+          ],
+        }
+      : {}),
     training: draw,
-    validation: (device, index) => draw(device, validationSeed(preset.seed, index)),
+    validation: (device, index) => drawUsual(device, validationSeed(preset.seed, index)),
   };
 }
 
 function drawer(
   preset: Preset,
   finder: Finder | undefined,
+  kinds: Preset['kinds'],
 ): (device: Device, seed: number) => Sample {
-  const { task, grid, architecture, contour, foundContours = 0 } = preset;
+  const { task, grid, architecture, contour, secondImage, foundContours = 0 } = preset;
   const { level, width } = preset.window;
   const window = { low: level - width / 2, high: level + width / 2 };
   const crop = { shape: grid.shape, step: grid.spacing[0], margin: cropMargin(grid) };
@@ -82,7 +91,7 @@ function drawer(
   const { inputChannels = 1 } = architecture.config;
   const phases = inputChannels - maskChannels(preset) === 2 ? 2 : 1;
   return (device, seed) => {
-    const view = { window, contour, finder: by, phases } as const;
+    const view = { window, contour, finder: by, phases, secondImage, kinds } as const;
     const { image, class: label } = classSample(device, seed, crop, view);
     return { image, target: device.tensor(Int32Array.of(label)) };
   };

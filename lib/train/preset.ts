@@ -1,7 +1,7 @@
 /** Presets: everything that decides a training run, as plain data. They are written into every run and every weights file. */
 import { RenvoxError } from '../errors.js';
 import type { Precision, ResNet3DConfig, UNet3DConfig, WeightsMetadata } from '../nn/index.js';
-import type { Contour } from '../pipeline/networks.js';
+import type { Contour, SecondImage } from '../pipeline/networks.js';
 import { type AugmentationSettings, checkAugmentation } from './augmentation.js';
 
 /** What a network learns. */
@@ -44,6 +44,12 @@ export interface Preset {
    * bottom. `channel`: the surroundings stay, and the mask is a last channel more, 0 or 1.
    */
   contour?: Contour;
+  /** Of a classifier of two phases, on phantoms. Default image. */
+  secondImage?: SecondImage;
+  /**
+   * Of a classifier's phantoms in training, not in validation: how often each kind of a class comes. Default usual, as in patients.
+   */
+  kinds?: 'usual' | 'even';
   /**
    * Of a classifier's phantoms: in this share of the samples, 0 to 1, the contour is what a mass network draws, which is then an input of the run
    * (`phantomSampler`'s `finder`, `--mass-weights`); the others err at random. Default 0.
@@ -196,6 +202,8 @@ const FIELDS = {
     ...{ version: true, name: true, task: true, architecture: true, grid: true, window: true },
     ...{
       contour: true,
+      secondImage: true,
+      kinds: true,
       foundContours: true,
       sampling: true,
       augmentation: true,
@@ -282,7 +290,11 @@ function checkOptional(
   const { task, contour = 'cut' } = preset;
   const told = contour === 'cut' || (contour === 'channel' && task === 'class');
   check(told, 'contour', 'cut, or channel for the task class', contour);
-  const { foundContours = 0 } = preset;
+  const { foundContours = 0, secondImage = 'image', kinds = 'usual' } = preset;
+  const shown = secondImage === 'image' || (secondImage === 'change' && task === 'class');
+  check(shown, 'secondImage', 'image, or change for the task class', secondImage);
+  const drawn = kinds === 'usual' || (kinds === 'even' && task === 'class');
+  check(drawn, 'kinds', 'usual, or even for the task class', kinds);
   const possible = foundContours === 0 || (task === 'class' && foundContours <= 1);
   check(
     possible && foundContours >= 0,

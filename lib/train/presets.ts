@@ -102,6 +102,8 @@ const twoPhaseClassifier: Preset = {
     kind: 'resnet3d',
     config: { ...classifier.architecture.config, inputChannels: 3 } as ResNet3DConfig,
   },
+  secondImage: 'change',
+  kinds: 'even',
   seed: 4,
   schedule: { constant: 0.4, end: 0.05 },
 };

@@ -214,7 +214,7 @@ async function save16(
   { sampler, software }: Pick<Run, 'sampler' | 'software'>,
   validation: ValidationResult,
 ): Promise<void> {
-  const { task, grid, window, contour } = preset;
+  const { task, grid, window, contour, secondImage } = preset;
   const training = {
     preset,
     source: sampler.source,
@@ -228,6 +228,7 @@ async function save16(
   const preprocessing = {
     ...{ task, grid, window },
     ...(contour ? { contour } : {}),
+    ...(secondImage ? { secondImage } : {}),
     ...(channels ? { channels } : {}),
   };
   await saveNetwork(path, averaged, { preprocessing, training }, { dtype: 'f16' });

@@ -10,12 +10,16 @@ const NAMES = ['aml', 'cystic', 'solid'];
 const greatest = (p) => p.indexOf(Math.max(...p));
 
 /** One mass, named from its eight mirror images and from one image alone. */
-function mass(seed, device, { network, shape, spacing, margin = 0, window, contour, phases }) {
+function mass(
+  seed,
+  device,
+  { network, shape, spacing, margin = 0, window, contour, phases, secondImage },
+) {
   const crop = { shape, step: spacing[0], margin };
   const { level, width } = window;
   const hu = { low: level - width / 2, high: level + width / 2 };
   return scope(async () => {
-    const s = classSample(device, seed, crop, { window: hu, contour, phases });
+    const s = classSample(device, seed, crop, { window: hu, contour, phases, secondImage });
     const named = [probabilitiesOf(network, s.image), softmax(network.infer(s.image))];
     const [right, alone] = (await download(named)).map((p) => greatest([...p]) === s.class);
     const { diameterMm, rough } = s;

@@ -43,6 +43,8 @@ export interface MassPlan {
   readonly classes: readonly [number, number, number];
   /** mm, least and most diameter. */
   readonly diameters: readonly [number, number];
+  /** How often each kind of a class comes: as in patients, the default, or cysts and solid masses of each kind equally often, to learn the rare ones. */
+  readonly kinds?: 'usual' | 'even';
 }
 
 export const usualMasses: MassPlan = {
@@ -82,15 +84,15 @@ function weighted(r: Random, weights: readonly number[]): number {
   return weights.length - 1;
 }
 
-function kindOf(r: Random, massClass: MassClass): MassKind {
+function kindOf(r: Random, massClass: MassClass, kinds: MassPlan['kinds']): MassKind {
   // One in twenty is without macroscopic fat, as in patients: the one kind that its class's definition does not tell.
   if (massClass === 'aml') return r.chance(0.05) ? 'fat-poor aml' : 'aml';
   if (massClass === 'cystic')
     return (['simple cyst', 'hyperdense cyst', 'septated cyst'] as const)[
-      weighted(r, [0.7, 0.16, 0.14])
+      weighted(r, kinds === 'even' ? [1, 1, 1] : [0.7, 0.16, 0.14])
     ] as MassKind;
   return (['clear cell', 'papillary', 'oncocytoma', 'chromophobe'] as const)[
-    weighted(r, [0.52, 0.2, 0.16, 0.12])
+    weighted(r, kinds === 'even' ? [1, 1, 1, 1] : [0.52, 0.2, 0.16, 0.12])
   ] as MassKind;
 }
 
@@ -116,7 +118,7 @@ function place(
   instance: number,
 ): PlannedMass | undefined {
   const massClass = massClasses[weighted(r, plan.classes)] as MassClass;
-  const kind = kindOf(r, massClass);
+  const kind = kindOf(r, massClass, plan.kinds);
   const radius = diameterOf(r, massClass, plan.diameters) / 2;
   const stretch = (): number => radius * r.uniform(0.86, 1.16);
   const radii: Vector = [stretch(), stretch(), stretch()];

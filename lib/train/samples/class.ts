@@ -1,16 +1,21 @@
 /** Samples for the classifier: a mass and a contour of it that errs a little, everything else removed or the mask beside it. */
 import type { Device } from '../../device.js';
 import { acquire } from '../../ops/acquire.js';
-import { concatChannels } from '../../ops/concatChannels.js';
 import { raggedMask } from '../../ops/raggedMask.js';
 import { drawAbdomen } from '../../phantom/abdomen.js';
-import { type MassClass, massClasses } from '../../phantom/anatomy/masses.js';
+import {
+  type MassClass,
+  type MassKind,
+  type MassPlan,
+  massClasses,
+} from '../../phantom/anatomy/masses.js';
 import { type Phase, phases } from '../../phantom/palette.js';
 import { Random } from '../../phantom/random.js';
 import { renderAbdomen } from '../../phantom/render.js';
 import { plus } from '../../phantom/vector.js';
 import { besideMask } from '../../pipeline/mask-channel.js';
-import type { Contour } from '../../pipeline/networks.js';
+import type { Contour, SecondImage } from '../../pipeline/networks.js';
+import { asChannels } from '../../pipeline/second-image.js';
 import { scope } from '../../scope.js';
 import type { Tensor } from '../../tensor.js';
 import { breathed } from './breath.js';
@@ -28,6 +33,7 @@ export interface ClassSample {
   /** 0 aml, 1 cystic, 2 solid. */
   class: number;
   className: MassClass;
+  kind: MassKind;
   /** Mean of the mass's three diameters, as drawn. */
   diameterMm: number;
   /** Whether the contour errs by millimetres. */
@@ -48,6 +54,10 @@ export interface ClassView {
   finder?: MassFinder | undefined;
   /** Images of the mass, each in another contrast phase: 1, the default, or 2. */
   phases?: 1 | 2 | undefined;
+  /** Default image. */
+  secondImage?: SecondImage | undefined;
+  /** Default usual. */
+  kinds?: MassPlan['kinds'] | undefined;
 }
 
 /**
@@ -78,8 +88,10 @@ export function classSample(
   device: Device,
   seed: number,
   crop: CropPlan,
-  { window = sampleWindow, contour = 'cut', finder, phases: count = 1 }: ClassView = {},
+  view: ClassView = {},
 ): ClassSample {
+  const { window = sampleWindow, contour = 'cut', finder, phases: count = 1 } = view;
+  const { secondImage = 'image', kinds = 'usual' } = view;
   const r = new Random(seed, 'class sample');
   const wanted = seed % 3;
   const drawIn = (phase: Phase, labels: ViewLabels) =>
@@ -90,6 +102,7 @@ export function classSample(
         counts: [0, 0.7, 0.3],
         classes: [+(wanted === 0), +(wanted === 1), +(wanted === 2)],
         diameters: [4, 80],
+        kinds,
       },
       variation: 0.8,
       labels: (side) => labels.of(side),
@@ -130,7 +143,7 @@ export function classSample(
       ...(contour === 'cut' ? { mask: { tensor: mask, use: 'keep' } as const } : {}),
     });
   const shown = (images: Tensor[]) => {
-    const all = concatChannels(images);
+    const all = asChannels(images, secondImage);
     return contour === 'cut' ? all : besideMask(all, mask);
   };
   const other = r.stream('second phase');
@@ -149,6 +162,7 @@ export function classSample(
     phases: second ? [phase, second] : [phase],
     class: wanted,
     className: massClasses[wanted] as MassClass,
+    kind: mass.kind,
     ...{ rough, found },
     diameterMm: (2 * (mass.radii[0] + mass.radii[1] + mass.radii[2])) / 3,
   };
