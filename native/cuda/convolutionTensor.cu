@@ -14,7 +14,7 @@
 //
 // Limits: fewer than 2^31 voxels a sample of x, 65536 samples and 2^31 tiles (checked, the tiles in convolutionTensorPlan.cpp); compute
 // capability 8.0 for bf16. Without a stride a dilation makes d^3 classes, below 2^31 of them (not checked), whose tiles are empty where d
-// exceeds an axis of y.
+// exceeds an axis of y. With a stride it spreads the halo, which must have fewer than 2^26 slots (not checked): sizes in bytes have 32 bits.
 #include "cuda/convTranspose3dTensor.h"
 #include "cuda/convolutionTensorKernel.h"
 #include "cuda/convolutionTensorPack.h"
