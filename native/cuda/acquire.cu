@@ -2,6 +2,11 @@
 // pass (math/acquire.h); the CPU's bits.
 // Least bytes a voxel: 8 for each blurred axis, of the image and of the noise; 8 to 13 for the last pass. Noise that is not blurred
 // is made in the last pass. FLOPs a voxel: 2 for each tap of each blurred axis, and a hash and some 20 in the last pass: the bytes bound it.
+// A thread makes a voxel. Workspace: 8 bytes a voxel where anything is blurred, as raggedMask always does, 12 where the noise is.
+//
+// Limits: one image of one channel (ops/drawing.h), blurred by SDs of up to 100 voxels (lib/ops/acquire.ts); blurLines.cu's. Noise is
+// a hash of the low 32 bits of a voxel's number: it would repeat after 2^32 voxels. Places of raggedMask's outline are floats, whole
+// numbers up to 2^24.
 #include "cuda/blurLines.h"
 #include "cuda/map.h"
 #include "ops/acquireTaps.h"

@@ -1,4 +1,6 @@
 // y = a + b, of one type: f32, bf16 or f16. FLOPs: 1 a value. Least bytes: two reads, one write; 16 bytes of each a thread (map.h).
+// Limits: equal shapes, no broadcasting (ops/elementwise.h). Below some 10^6 values of f32, four for each of 132 x 2048 threads, an H100 is
+// not full.
 #include "cuda/map.h"
 #include "cuda/stored.h"
 #include "ops/ops.h"

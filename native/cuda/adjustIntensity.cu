@@ -1,5 +1,7 @@
 // adjustIntensity: brightness, contrast and gamma of a volume (math/intensity.h), a value a thread and round. Least bytes: one read, one
 // write. FLOPs: 4 a value, with gamma about 50.
+// Limits: f32 volumes of 4 or 5 axes, mean [N, C] (ops/spatial.h). Accesses are of 4 bytes, not of 16, and with a mean each value divides
+// twice in 64 bits for its place.
 #include "cuda/map.h"
 #include "ops/ops.h"
 

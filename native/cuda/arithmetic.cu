@@ -3,6 +3,8 @@
 //
 // weightedSum takes up to kTerms inputs a launch, their addresses among the kernel's arguments, so that no table is uploaded; longer lists
 // go on from what y holds. Its bits are the CPU's: each term is rounded before it is added. FLOPs: 1 a value of y; 2 for each term.
+//
+// Limits: f32 of equal shapes, no broadcasting (ops/arithmetic.h). Each further kTerms = 32 inputs of a weightedSum read and write y once more.
 #include <algorithm>
 
 #include "cuda/map.h"

@@ -1,10 +1,13 @@
-// batchNorm in both modes and its gradient (norm.cu).
+// batchNorm in both modes and its gradient (norm.cu; Ioffe, Szegedy 2015, arXiv 1502.03167).
 //
 // batchNormCoefficients: scale = gamma / sqrt(variance + eps), shift = beta - mean scale, in double, a thread for every pair of sample and
 // channel. Bytes: four floats read and two written a pair.
 //
 // foldBatchNorm: a thread for every weight, in double; weight read and written once, the filter's factor by each block again. The first block
 // of a filter writes its bias. About 5 FLOPs a pair or filter, one a weight: bytes and launches bound both.
+//
+// Limits: norm.cu's. In training at least two values a channel, for the variance without bias (lib/ops/batchNorm.ts). A filter of fewer than
+// 256 weights does not fill its block.
 #include <algorithm>
 
 #include "cuda/norm.h"

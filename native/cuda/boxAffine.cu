@@ -1,5 +1,6 @@
 // boxAffine: twelve numbers from one row of a table (math/findings.h), by one thread: no trip to the host. About 40 FLOPs in double; 64
 // bytes of the table read, 96 written: the launch is its time.
+// Limits: one box a launch, serial in one thread; a row of a table of 8 columns (ops/cascade.h).
 #include "cuda/affines.h"
 #include "cuda/launch.h"
 #include "math/findings.h"

@@ -1,9 +1,12 @@
-// componentTable: size, box and first voxel of every component, and of the whole foreground in row 0.
+// componentTable: size, box and first voxel of every component, and of the whole foreground in row 0 (columns in ops/labels.h).
 //
 // A block gathers runs in a table of kSlots labels in shared memory (a label's slot is its remainder; one whose slot is taken goes to
 // global memory run by run) and merges it once into the global one; the whole foreground is gathered in registers. Least bytes: one read of
 // the map. Eight atomics a run; worst: many labels side by side that share slots. No FLOPs: about ten integer operations a run beside its
 // atomics.
+//
+// Limits: fewer than 2^31 voxels (ops/labels.h), so that places and sizes are int32; capacity below 2^24, a row of 32 bytes each; labels beyond
+// it, and negative ones, count in row 0 alone.
 #include "cuda/componentRows.h"
 #include "ops/ops.h"
 

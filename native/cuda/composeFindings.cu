@@ -4,6 +4,9 @@
 // CT looks into the crops where the row meets them, a lane a voxel for both crops, and stores what is not 0. Least bytes: one write of the
 // CT's voxels plus the crops. A look reads 24 logits, most of them from the first-level cache. FLOPs a voxel in a crop: about 60, for its
 // three interpolations.
+//
+// Limits: two sides, three classes, 1 to 126 masses a side, so that labels fit a byte (ops/cascade.h). A component above the capacity is not
+// refused: it would take a label of the other side. Bytes are stored one by one.
 #include "cuda/launch.h"
 #include "math/findings.h"
 #include "ops/ops.h"

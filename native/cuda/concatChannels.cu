@@ -3,6 +3,7 @@
 //
 // A thread writes one packet, so that stores are whole lines whatever the runs are: four channels where every run begins and ends at
 // a multiple of four, else one. Up to kRuns runs a launch, among the kernel's arguments; longer lists take more launches.
+// Limits: f32 (ops/channels.h); fewer than 2^31 - 256 channels a launch (checked). Channels that are not whole fours move 4 bytes an access.
 #include <algorithm>
 
 #include "cuda/launch.h"

@@ -14,6 +14,9 @@
 // segments: 12 bytes and a few unions each. No FLOPs: some ten integer operations a word for each two rows that it is joined with. Worst:
 // random 30-50 % density (a segment for every four voxels; all unions are in global memory), and rows far from a multiple of 32, where
 // lanes idle.
+//
+// Limits: one map of fewer than 2^31 voxels of u8, i16 or i32 (ops/labels.h), so that parents and labels are int32 and lie in the result;
+// connectivity 6, 18 or 26.
 #include "cuda/labelWords.h"
 #include "cuda/scan.h"
 #include "ops/ops.h"

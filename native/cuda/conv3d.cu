@@ -4,6 +4,9 @@
 // cores (convolutionTensor.h), of f32 as convolutionExact.h says. An up-sampled source is made in the tiles where that pays
 // (convolutionTensorUp.h), else before, as a tensor of its own. Windows are pooled by the store of a tensor-core tile where it can,
 // else by a kernel behind it (convolutionPool.h).
+//
+// Limits: one group of channels, two sources at most; a pool needs two voxels along each axis of y (ops/convolution.h). Axes and channels below
+// 2^30 on tensor cores (tensorSize); further ones in convolutionTensor.cu and convolutionExact.cu.
 #include "cuda/convolutionExact.h"
 #include "cuda/convolutionPool.h"
 #include "cuda/convolutionTensor.h"

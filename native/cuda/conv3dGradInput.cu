@@ -7,6 +7,8 @@
 // A dy that is formed of three tensors is formed while it is loaded, and the sums for the norm below are made while dx is stored, both as
 // convolutionTensorGrad.h says: least bytes one read more each. Where a tile cannot (products or tensors of f32, channels that are not
 // whole eights, up to eight channels of dy, tiles too wide to sum, a stride), it is a pass of norm.cu before or behind.
+//
+// Limits: conv3d's. With a stride the launches read dy and the weight again, one class of stride^3 each, and none forms dy or sums on store.
 #include "cuda/convolutionExact.h"
 #include "cuda/convolutionTensor.h"
 #include "cuda/formed.h"

@@ -3,6 +3,8 @@
 // FLOPs as conv3d; least bytes: one read of x and dy. Products as convolutionGradWeight.h says; the sum of dy takes it as it is
 // stored, not rounded to the precision. A dy that is formed of three tensors (least bytes: one read more) is formed on load, by products of
 // f32 or where it is stored otherwise than the products' type as a tensor before.
+//
+// Limits: convolutionGradWeight.cu's; an up-sampled source must be stored; of a dy that is formed there is no db (ops/convolution.h).
 #include "cuda/convolutionGradWeight.h"
 #include "cuda/formed.h"
 #include "ops/ops.h"

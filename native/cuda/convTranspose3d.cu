@@ -4,6 +4,9 @@
 // FLOPs 2 * 8 * N * voxels of x * Cin * Cout; least bytes: one read of x and w, one write of y. Products of bf16 or fp16 on tensor
 // cores (convTranspose3dTensor.cu; convolutionTensor.h), of f32 as convolutionExact.h says: the eight k are the parts of one gather
 // with a single tap.
+//
+// Limits: kernel and stride 2, no padding, one source (ops/convolution.h); convTranspose3dTensor.cu's and convolutionExact.cu's; of the
+// gradient with respect to x also convolutionTensor.cu's.
 #include "cuda/convTranspose3dTensor.h"
 #include "cuda/convolutionExact.h"
 #include "cuda/convolutionTensor.h"

@@ -9,7 +9,10 @@
 // normalised and rounded, so x is read once where there are enough voxels to fill the chip, and makes one tile of 64 columns after
 // the other; small volumes share the tiles among blocks. Weights lie packed as the lanes take them, 16 bytes each, and come from the
 // caches without shared memory. Columns are counted as (kd, kh, kw, co), co padded to 8, so that neighbouring rows and both kw
-// together write neighbouring bytes. Limit: 2^28 voxels of a sample of x.
+// together write neighbouring bytes.
+//
+// Limits: fewer than 2^28 - 64 voxels of a sample of x (checked); compute capability 8.0 for bf16 (tensorCores.h). With more than 320
+// channels x is staged again for each tile of 64 columns. Packed weights stay beside their buffer and are made again where it was written.
 #include "cuda/convTranspose3dTensor.h"
 #include "cuda/convolutionTensorStore.h"
 #include "cuda/operandUnit.h"

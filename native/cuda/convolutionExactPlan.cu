@@ -1,3 +1,11 @@
+// The choices of convolutionExactPlan.h, made on the host: no kernel, so no FLOPs and no bytes.
+//
+// Layouts are tried from all taps at once down to one tap of up to four channels, eight at most for a class; the first whose inputs fit into
+// kInputBytes of shared memory is taken. The split of the sum goes by channels and depends on the shape alone.
+//
+// Limits: taps are never split, so of up to eight channels a sum of more than kLongestSum terms stays whole. The last layout is taken unseen: a
+// tile's inputs of one tap and four channels take at most about 16 KB, whatever the stride. kFill blocks fill an H100 twice; smaller chips
+// get as many.
 #include <algorithm>
 
 #include "cuda/convolutionExactPlan.h"

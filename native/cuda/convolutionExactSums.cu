@@ -1,6 +1,9 @@
 // What follows a convolution by FFMA: y = bias + sum over splits s of partial[s] in the order of s (least bytes: the partials read, y
 // written once), and the statistics of every channel from the blocks' moments. FLOPs: splits + 1 a value of y, 4 more with
 // statistics: the bytes bound it.
+// A block adds 64 voxels of a sample by 32 channels; another merges 32 channels of a sample, 32 rows of threads over the blocks' moments.
+//
+// Limits: fewer than 65536 samples and 2^21 channels, by the grid's second and third axes (samples: checked in convolutionExact.cu).
 #include "cuda/convolutionExactSums.h"
 
 namespace rvx::cuda {

@@ -6,6 +6,9 @@
 //
 // Bias gradient: one read of dy. A block adds a run of voxels, a thread every so-manieth voxel of one channel, in double; then
 // the threads of a channel are added in order, and another kernel adds the blocks, one warp a channel.
+//
+// Limits: channels below 2^31 (checkedInt), of dy below 2^24 for the bias, by the grid's second axis; compute capability 8.0 for bf16
+// (tensorCores.h); those of convolutionGradWeightPlan.cu. A small weight of a large volume is summed by few blocks from many partials.
 #include <algorithm>
 
 #include "cuda/convolutionGradWeightKernels.h"

@@ -6,6 +6,9 @@
 // A warp makes one tap: eight lanes side by side take eight voxels, the four eights 8 x 8 of the 16 x 16 channels each, with 64 sums in
 // registers; four shared loads of 16 bytes for 64 FFMA. At the end the eight lanes' sums are added in a tree. Up to four fine
 // channels have a tile of their own, 16 x 4, with the voxels on 16 lanes.
+//
+// Limits: products of f32 alone, none formed on load. Channels are padded to 16, up to four fine ones to 4: padding is multiplied too. Kernels
+// of more than nine taps read both tensors again for each box. A sum runs over up to 16384 voxels in f32.
 #include "cuda/convolutionGradWeightKernels.h"
 #include "cuda/convolutionGradWeightTile.h"
 

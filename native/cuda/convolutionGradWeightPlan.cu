@@ -1,3 +1,9 @@
+// The choices of convolutionGradWeightPlan.h, made on the host: no kernel, so no FLOPs and no bytes. Up to 240 tiles, three patches by twenty
+// shapes by four boxes, are laid out and the one of the least estimated time is taken; again at every call, as nothing is kept.
+//
+// Limits: 64 KB of shared memory a block; a lattice of fewer than 512 slices, 2048 rows and 2048 columns, which are packed in 32 bits; fewer
+// than 2^31 tiles (checkedInt). A run of more than 16384 voxels, where f32 sums begin to lose digits, is made only where partial results
+// would else exceed 64 MB, or runs 65535.
 #include <algorithm>
 
 #include "cuda/convolutionGradWeightPlan.h"

@@ -8,6 +8,9 @@
 // A matrix product of coarse^T [channels x voxels] by fine [voxels x channels], one per tap, which shifts fine. Shared memory holds a
 // voxel's channels side by side, so both operands come by transposing ldmatrix. A warp makes 16 coarse by 8 or 16 fine channels of up to
 // nine taps, 72 sums a lane. Of three taps along H the rows of fine are loaded once: six loads for 24 products.
+//
+// Limits: compute capability 8.0 for bf16 (tensorCores.h). Channels are padded to 16 or 32 of coarse, 8 or 16 of fine. A box has up to 27 taps:
+// larger kernels read both tensors again for each. Coarse is formed where it is stored in the products' type (formsOnLoad).
 #include "cuda/convolutionGradWeightKernels.h"
 #include "cuda/convolutionGradWeightTile.h"
 

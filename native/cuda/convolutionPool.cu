@@ -2,7 +2,8 @@
 //
 // A thread makes neighbouring channels of one window, 16 bytes of y (one value where the channels do not divide so); its eight loads are
 // on their way together. blockIdx.x counts blocks of every plane (n, d) of windows.
-// FLOPs: 8 comparisons a window. Least bytes: y read, pooled written. Limit: a plane of windows has fewer than 2^30 values.
+// FLOPs: 8 comparisons a window. Least bytes: y read, pooled written.
+// Limits: windows of 2x2x2 alone, an odd last voxel counts in none; a plane of windows has fewer than 2^30 packets (checked).
 #include "cuda/convolutionPool.h"
 #include "cuda/launch.h"
 #include "cuda/packet.h"

@@ -10,8 +10,11 @@
 // has no norm; otherwise through registers, normalised, and zeroed again outside x. Haloes that do not fit are gathered tap by tap.
 //
 // Many tiles: as many blocks as the chip holds make a run of them each, and keep the weights where they fit. Few tiles: the steps
-// are shared by `splits` blocks, whose partial sums are added in order by convolutionTensorSums.cu. Limits: 2^31 voxels a sample,
-// compute capability 8.0 for bf16.
+// are shared by `splits` blocks, whose partial sums are added in order by convolutionTensorSums.cu.
+//
+// Limits: fewer than 2^31 voxels a sample of x, 65536 samples and 2^31 tiles (checked, the tiles in convolutionTensorPlan.cpp); compute
+// capability 8.0 for bf16. Without a stride a dilation makes d^3 classes, below 2^31 of them (not checked), whose tiles are empty where d
+// exceeds an axis of y. With a stride it spreads the halo, which must have fewer than 2^26 slots (not checked): sizes in bytes have 32 bits.
 #include "cuda/convTranspose3dTensor.h"
 #include "cuda/convolutionTensorKernel.h"
 #include "cuda/convolutionTensorPack.h"

@@ -1,4 +1,5 @@
 // The kernels of convolutionTensor.cu whose products are of fp16.
+// Formula, FLOPs, bytes, split of work and limits as there. A file of its own, so that it is compiled beside the others.
 #include "cuda/convolutionTensorKernel.h"
 
 namespace rvx::cuda {

@@ -2,6 +2,9 @@
 // no such channel. With two sources the second one's channels begin at a new unit. Least bytes: 4 read, 2 written a weight. No FLOPs.
 //
 // A thread makes one unit of 16 bytes; neighbours take neighbouring taps, which lie side by side in the weight.
+//
+// Limits: f32 weights. Packed ones stay beside the weight's buffer as long as it lives, 2 bytes a padded weight for each precision and padding
+// that was asked for, and are made again where it was written: in training each step. Paired taps (packPaired) read the weight with gaps.
 #include "cuda/convolutionTensorPack.h"
 #include "cuda/launch.h"
 

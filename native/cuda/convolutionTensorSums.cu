@@ -3,6 +3,9 @@
 // each, in double, since f32 means of many parts drift). FLOPs: splits + 1 a value of y, 4 more with statistics: the bytes bound it.
 // Of a gradient between norms the sums for the norm below take the place of statistics (convolutionTensorGrad.h): of y as it is stored, by
 // the same blocks (one read more, 7 FLOPs a value), those of parts by a block a channel in double.
+//
+// Limits: fewer than 65536 samples (checked in convolutionTensor.cu), 2^21 channels; up to 16 splits (convolutionTensorPlan.cpp) of 4 bytes a
+// value of y. A channel's parts are merged by one block: many parts of few channels leave most of a chip idle.
 #include "cuda/convolutionTensorStore.h"
 #include "cuda/convolutionTensorSums.h"
 #include "cuda/launch.h"

@@ -1,4 +1,8 @@
 // The kernels of convolutionTensor.cu that make their first source (convolutionTensorUp.h).
+// Formula, FLOPs and split of work there; bytes are convolutionTensor.cu's, with the coarse tensor read in place of the source.
+//
+// Limits: tiles of 16 or 32 channels a warp, three taps along H, no stride and no dilation, even axes, a sum that is not split, coarse voxels
+// with all their channels in shared memory (planUp); else two operations.
 #include "cuda/convolutionTensorKernel.h"
 
 namespace rvx::cuda {

@@ -1,6 +1,7 @@
 // crop: y[n, o, c] = x[n, start + o, c], fill outside. Least bytes: one write of y, one read of what lies inside x. No FLOPs.
 // A thread makes one packet of 16 bytes of y; it loads one of x where that lies whole inside a row and is aligned, as it is for
 // even shapes, else value by value, which the first cache serves.
+// Limits: f32, i32, i16 or u8 (lib/ops/crop.ts). A row shorter than a packet, or one shifted off its alignment, is loaded value by value.
 #include "cuda/rows.h"
 #include "ops/ops.h"
 

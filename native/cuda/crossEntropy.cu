@@ -4,6 +4,9 @@
 //
 // A thread adds the four losses of its voxels in float, all further sums are in double: over its voxels, over the block by a tree,
 // over the blocks by one block. Labels that are no class must fail the operation, so the host reads two integers back.
+//
+// Limits: f32 logits, u8 or i32 targets (ops/classes.h). 2 to 8 classes stay in registers, other numbers take a warp a voxel, of which a single
+// class uses one lane. The read-back waits for the GPU. The gradient does not look for labels that are no class: the loss has.
 #include "cuda/classGroup.h"
 #include "math/focal.h"
 #include "ops/ops.h"

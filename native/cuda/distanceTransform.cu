@@ -6,7 +6,7 @@
 // output, which is written last, the one along d in place of the distances along w.
 //
 // Limits: a pass along h or d has as many threads as lines: at 128^3 latency, not bandwidth, sets its time. Consumer GPUs are slow
-// in double.
+// in double. Fewer than 2^31 voxels (ops/labels.h); from 65535 voxels along an axis on twice the bytes.
 #include <cmath>
 
 #include "cuda/distanceLines.h"

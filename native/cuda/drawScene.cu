@@ -6,6 +6,9 @@
 //
 // Some 30 FLOPs for each voxel and primitive listed, then hashes for texture. Least bytes: 6 or 7 written a voxel. The field and the
 // primitives come out of the cache; a primitive's row is the same for all threads of a block.
+//
+// Limits: axes below 2^31 - 256 (checked); a voxel's place is a float, a whole number up to 2^24. Each block looks at all primitives, 256 at
+// once, and a voxel's time grows with those that are listed. The whole field's extremes are found by one block.
 #include "cuda/launch.h"
 #include "cuda/reduce.h"
 #include "ops/ops.h"

@@ -2,6 +2,7 @@
 // the counter (i / 4, offset), so that the mask is never stored and the gradient is the same operation.
 // Least bytes: x read, y written. 20 wide multiplications for four values, about half of what fits behind their bytes on an H100.
 // A thread takes one Philox block: one packet of four values; the last one may be cut. FLOPs: one a value.
+// Limits: f32, p up to 1 - 2^-24, seed and offset up to 2^53 - 1 (lib/ops/dropout.ts). Counters of blocks have 64 bits.
 #include "cuda/launch.h"
 #include "cuda/packet.h"
 #include "math/philox.h"

@@ -1,5 +1,6 @@
 // flip: mirrors along chosen axes. Least bytes: one read, one write. No FLOPs. A thread makes one packet of 16 bytes of y; it loads one of x
 // where rows run forward and the packet lies whole in one and is aligned, else value by value, which the first cache serves.
+// Limits: none but memory: values of any type are moved by their width, 1, 2, 4 or 8 bytes (rows.h). Mirrored along w, all is loaded value by value.
 #include "cuda/rows.h"
 #include "ops/ops.h"
 

@@ -1,5 +1,7 @@
 // gaussianBlur: y = G_w * (G_h * (G_d * x)), each G a normalised Gaussian, the nearest voxel counting outside; a pass an axis
 // (blurLines.cu), none where sigma is 0. Least bytes: 8 a value and pass. FLOPs: 2 a tap, value and pass.
+// Limits: f32 volumes of 4 or 5 axes; sigma up to 1000 voxels, truncate up to 100 (lib/ops/gaussianBlur.ts); blurLines.cu's. Workspace: x once
+// more where two axes or three are blurred. Taps are made by the host in double (math/gaussian.h) and uploaded each call.
 #include "cuda/blurLines.h"
 #include "math/gaussian.h"
 #include "ops/ops.h"

@@ -1,8 +1,12 @@
-// gradCamPlusPlus: a weight for each sample and channel from activations and gradients; native/ops/pooling.h has the formula.
+// gradCamPlusPlus: a weight for each sample and channel from activations and gradients; ops/pooling.h has the formula, after
+// Chattopadhay et al. 2018, eq. 19 (math/gradCam.h).
 //
 // A block takes 32 channels of a sample, a lane a channel, a warp every eighth voxel; two passes, each with sums in double that the block's
-// warps join in a fixed order. Least bytes: one read of each input (the second pass finds small maps in the cache). Limit: as many blocks as
-// there are runs of 32 channels; it runs once a picture. FLOPs: one a value of the activations, about 8 one of the gradients, in double.
+// warps join in a fixed order. Least bytes: one read of each input (the second pass finds small maps in the cache). FLOPs: one
+// a value of the activations, about 8 one of the gradients, in double.
+//
+// Limits: f32. As many blocks as there are samples and runs of 32 channels, each of which goes through the voxels alone: latency sets the time of
+// few channels; it runs once a picture.
 #include "cuda/launch.h"
 #include "math/gradCam.h"
 #include "ops/ops.h"

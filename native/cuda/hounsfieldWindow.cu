@@ -1,5 +1,6 @@
 // hounsfieldWindow: y = clip((x - origin) factor + base), see math/window.h. FLOPs: 5 a voxel.
 // Least bytes: one read (2 a voxel for i16), one write of 4; four voxels a thread, so that it stores 16 bytes (map.h).
+// Limits: f32, i16, i32 or u8 in, f32 out (lib/ops/hounsfieldWindow.ts); an i32 beyond 2^24 is rounded to f32 first.
 #include "cuda/map.h"
 #include "math/window.h"
 #include "ops/ops.h"

@@ -1,5 +1,6 @@
 // instanceClasses: y = x where x < first, else first + classes[x - first], 0 where there is no such class.
 // Least bytes: one read, one write; 16 voxels a thread (map.h). The classes, at most 256 bytes, stay in the first cache. No FLOPs.
+// Limits: u8; first and the number of classes within 256 (ops/cascade.h). A class above 255 - first, which only the device knows, wraps round.
 #include "cuda/map.h"
 #include "ops/ops.h"
 

@@ -1,6 +1,7 @@
-// instanceNorm and its gradient (norm.cu), and normCoefficients: scale = gamma / sqrt(M2 / count + eps), shift = beta - mean scale of every
-// sample and channel, a thread each, in double. A few KB, so its time is its launch. Bytes: 16 read, 8 written a pair, for about 6 FLOPs
-// and a square root.
+// instanceNorm and its gradient (norm.cu; Ulyanov, Vedaldi, Lempitsky 2016, arXiv 1607.08022), and normCoefficients: scale =
+// gamma / sqrt(M2 / count + eps), shift = beta - mean scale of every sample and channel, a thread each, in double. A few KB, so its
+// time is its launch. Bytes: 16 read, 8 written a pair, for about 6 FLOPs and a square root.
+// Limits: norm.cu's; of a single voxel the variance is 0 and y is leaky(beta).
 #include "cuda/norm.h"
 #include "math/norm.h"
 #include "ops/ops.h"

@@ -5,6 +5,9 @@
 // rank is the number of components before it, larger or as large with a lower number: counted, up to kCounted of them (n^2
 // comparisons), else by a sort. Least bytes: two reads of the map, one write. No FLOPs. The number of components is read back, since the
 // memory depends on it.
+//
+// Limits: i32 components of fewer than 2^31 voxels (ops/labels.h), largest up to 2^24 (lib/ops/keepComponents.ts). Workspace: 8 bytes a
+// component, 12 with a core, 12 more where they are sorted (radixSort.h). The host waits for the read-back.
 #include "cuda/componentRows.h"
 #include "cuda/map.h"
 #include "cuda/radixSort.h"

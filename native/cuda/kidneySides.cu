@@ -4,6 +4,9 @@
 // block in shared memory for kSlots of them (componentTable.cu). judge: verdicts, and the largest part of each side. drop: parts that are
 // too small. write: sides, and the two rows of the table. All sums are integers: any order, same bits. Least bytes: image once, components
 // twice, one write. FLOPs: one comparison in double a voxel. The number of components is read back, since the memory depends on it.
+//
+// Limits: fewer than 2^31 voxels; f32 or i16 image (ops/labels.h); w must rise to the patient's left, which nothing here can check. Workspace: 26
+// bytes a component. The host waits for the read-back. More than kSlots components side by side cost atomics in global memory, up to three a run.
 #include "cuda/componentRows.h"
 #include "cuda/readBack.h"
 #include "math/kidneySide.h"

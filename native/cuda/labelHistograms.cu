@@ -1,9 +1,12 @@
-// labelHistograms: how often each whole value of an image, or of a difference of two, occurs in each label.
+// labelHistograms: how often each whole value of an image, or of a difference of two, occurs in each label (ops/labels.h,
+// math/histogram.h).
 //
 // Warps walk the map's words (labelWords.h), one voxel a lane, and lanes in a label look at its neighbours if only the interior counts,
 // read the image and add 1 to a counter in global memory: integers, so their order does not matter. Least bytes: one read of the map, and
-// of the image where the map is not 0. FLOPs: one a voxel, of differences. Limit: voxels of one value in one label wait for each other, but
-// masses are small.
+// of the image where the map is not 0. FLOPs: one a voxel, of differences.
+//
+// Limits: fewer than 2^31 voxels, 1 to 255 labels, 2 to 65536 bins from -10^6 to 10^6 on (ops/labels.h): counters of 67 MB at most. Voxels of one
+// value in one label wait for each other, but masses are small. Larger and smaller values count in the end bins.
 #include "cuda/labelWords.h"
 #include "math/histogram.h"
 #include "ops/ops.h"

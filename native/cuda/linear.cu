@@ -1,9 +1,13 @@
-// linear and its gradient: heads of a few hundred values, batches of a few samples. Bound by reading the weight, once each way; products
-// are summed in double, in a fixed order, as on the CPU. FLOPs: 2 * N * in * out forward, twice that backward; least bytes: weight, x
-// and y once.
+// linear, y = x w^T + b, and its gradient (ops/pooling.h): heads of a few hundred values, batches of a few samples. Bound by reading the
+// weight, once each way; products are summed in double, in a fixed order, as on the CPU. FLOPs: 2 * N * in * out forward, twice
+// that backward; least bytes: weight, x and y once.
 //
 // y: a warp makes one output of every sample, its lanes interleaved over the inputs, 4 samples at once; x comes out of the caches.
 // dweight: a thread each, over the samples. dx: a block makes 32 inputs of a sample, its 8 rows interleaved over the outputs.
+//
+// Limits: f32, products in double, no tensor cores. y reads the weight again for each 4 samples, dx for each one, and dweight goes through the
+// samples one by one: batches of hundreds are bound by the caches and by doubles, which are slow on consumer GPUs. More than 131072
+// samples take more launches.
 #include "cuda/launch.h"
 #include "cuda/reduce.h"
 #include "ops/ops.h"

@@ -3,6 +3,7 @@
 // masked whole, and masks are mostly runs. No FLOPs.
 //
 // maskEquals takes up to kTerms values a launch among the kernel's arguments; longer lists go on from what y holds.
+// Limits: f32 x, u8 mask (ops/spatial.h); labels of u8, i16 or i32; values that the labels' type cannot hold are dropped by the host.
 #include <algorithm>
 #include <limits>
 

@@ -5,7 +5,9 @@
 // counts blocks of every plane (n, d). Windows of 2 without padding lie inside x as a whole: their eight loads are unrolled and on
 // their way together. Larger windows overlap and meet their neighbours' voxels in the caches.
 // FLOPs: a comparison a tap. Least bytes: x read, y and its indices written; gradient dy and indices read, dx written.
-// Limit: a plane of y has fewer than 2^31 values.
+//
+// Limits: cubic windows of 1 to 6, so that a tap fits a byte, one stride and padding for all axes, padding up to half a window (ops/pooling.h); a
+// plane [H, W, C] of x has fewer than 2^30 values (checked).
 #include <cmath>
 
 #include "cuda/launch.h"

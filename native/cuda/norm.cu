@@ -4,6 +4,10 @@
 // Gradient: a table of channels; sums of g and g (x - mean) by chunk, in float, then in double in a fixed order; dgamma, dbeta and what
 // forms dx (NormGradientChannel) from the groups' sums; the application. Values are walked as channelWalk.h says, so a thread loads its channels' figures once.
 // About 8 FLOPs a value forward, 15 in the gradient. Least bytes, in units of x: statistics 1, application 2, gradient 5.
+// Source: the merging of moments of Chan, Golub, LeVeque 1979 (moments.h).
+//
+// Limits: forward f32 alone, gradient f32, bf16 or f16; up to 65535 x 256 channels (channelWalk.h, checked). Workspace: 16 bytes a channel and
+// chunk, chunks up to about 1024 in all, more of large tensors. The gradient's coefficients take one thread a channel, over all samples in turn.
 #include "cuda/channelSums.h"
 #include "cuda/norm.h"
 #include "math/activation.h"

@@ -1,10 +1,13 @@
-// overlapCounts: all pairs of labels in one pass.
+// overlapCounts: counts[i, j] = voxels where a is i and b is j, all pairs of labels in one pass (ops/labels.h).
 //
 // A thread takes packets of both maps and counts stretches of the same pair in a register: most voxels are background in both maps, and
 // a packet of nothing else costs one comparison. Where a stretch ends it goes to the block's table in shared memory, or, where that
 // would be larger than kSharedCells (more than 109 labels), to the global one; the last cell is for pairs outside. Counts are
 // integers: any order. Least bytes: one read of each map. No FLOPs. Worst: maps of noise, an atomic a voxel, of few labels most of all, whose
 // threads meet at few cells.
+//
+// Limits: 1 to 256 labels of maps of one size, fewer than 2^31 voxels (ops/labels.h, lib/ops/label-map.ts); counts are exact as f64. Workspace: 8
+// bytes a pair of labels.
 #include <algorithm>
 #include <cstring>
 

@@ -2,6 +2,8 @@
 // normal ones by Box-Muller (math/normal.h), with the CPU's bits.
 // Bytes: one write. 20 wide multiplications and, for normal values, about 90 FLOPs for four values. A thread makes one block of
 // four and stores it at once; the last one may be cut.
+// Source: Salmon et al., SC'11 (math/philox.h).
+// Limits: f32; seed and stream up to 2^53 - 1 (lib/ops/randomNormal.ts); deviates of uniforms of 31 bits end at 6.66 (math/normal.h).
 #include "cuda/launch.h"
 #include "cuda/packet.h"
 #include "math/normal.h"

@@ -9,6 +9,10 @@
 // Positions are doubles: three axes of about 10 operations a voxel off the axes, 60 us for 512x512x300 on an H100.
 // Least bytes: the rows of x that are touched, once (67 MB of 157 MB for 512x512x300 int16 to 128^3 without the box, 25 us), and one
 // write of y; with the box each row of x is asked for about twice, the second time from the caches. FLOPs: about 8 a value summed and 3 a tap.
+//
+// Limits: linear or nearest, no splines; the box prefilter without rotation or shear alone (checked). D H and W C of the output below 2^31
+// (volumeRows.h, checked), W and W C of x too (not checked); an affine's numbers within 10^9 (checked). A sample is a launch of its own, with
+// tables of taps that the host makes and uploads; an affine that is a tensor is read back.
 #include "cuda/affines.h"
 #include "cuda/packet.h"
 #include "cuda/taps.h"

@@ -8,6 +8,9 @@
 // strides of the logits. Others: eight corners a voxel, for the voxels that the box of all foreground lets through.
 // Least bytes: the logits once and again where there is foreground, one byte a voxel of the output. FLOPs: about 3 a class and voxel labelled
 // without rotation, 14 with it.
+//
+// Limits: one sample, 1 to 256 classes, f32 logits, u8 result: larger labels become 255 (ops/sampling.h). Axes of logits below 2^31. Where a class
+// exceeds class 0 in every row, nothing is saved. Of 256 classes a piece is three voxels. Affines that are tensors are read back.
 #include "cuda/affines.h"
 #include "cuda/launch.h"
 #include "cuda/reduce.h"

@@ -6,6 +6,9 @@
 // (or, at a border, beyond it); each of the box is tried. The box has about 4^3 outputs where a voxel's size is kept. An affine without
 // a usable inverse has every row of outputs tried: right, but slow.
 // Least bytes: dy and x read, dx written once. FLOPs: 2 for each pair of i and o, and about 12 of doubles for each o tried.
+//
+// Limits: f32; D H and W C of dx below 2^31 (volumeRows.h, checked). A sample is a launch of its own, with tables or an inverse that the host
+// makes. At a border the outermost voxels of "affine" try all outputs beyond, so that a few threads work long.
 #include "cuda/affines.h"
 #include "cuda/taps.h"
 #include "cuda/volumeRows.h"

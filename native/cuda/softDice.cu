@@ -5,6 +5,10 @@
 // in float); warps add by shuffles, the block adds its warps, a fold adds the blocks, all in a fixed order. Many classes: a block
 // takes a chunk of voxels, whose largest score and share it finds with a warp a voxel, then thread t sums the classes t, t + 256, ..
 // over the chunk. The folds take a warp for each of the N C 3 sums; one block makes the loss of them.
+//
+// Limits: f32 logits, u8 or i32 targets (ops/classes.h), of 2 to 8 classes in registers. The loss, and the slopes of its gradient, are made of the
+// N C sums by one block. Labels that are no class must fail the operation, so the host reads two integers back and waits for the GPU. The
+// gradient takes the sums as f32.
 #include "cuda/classGroup.h"
 #include "math/dice.h"
 #include "ops/ops.h"

@@ -1,6 +1,9 @@
 // softmax: y_c = exp(x_c - m) / sum over k of exp(x_k - m), m the largest; softmaxGrad: dx_c = y_c (dy_c - sum of y_k dy_k);
 // argmax: the first index of the largest value. All over the last axis of [voxels, C].
 // FLOPs: about 20 a score (softmax), 4 (its gradient). Least bytes: each tensor once; split of work as in classGroup.h.
+//
+// Limits: f32; argmax of 1 to 255 classes (ops/classes.h). 2 to 8 classes stay in registers; other numbers take a warp a voxel, which reads its
+// row up to three times, from the first cache while it fits there, and fills its lanes from 32 classes on.
 #include "cuda/classGroup.h"
 #include "ops/ops.h"
 

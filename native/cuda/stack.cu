@@ -1,5 +1,6 @@
 // stack and sliceBatch: samples one after the other along the first axis. Least bytes: one read, one write; the driver's copies and
 // fills, one for each run of bytes. No FLOPs.
+// Limits: none but memory. A copy of the driver for each item, so many small ones cost a call each.
 #include <algorithm>
 
 #include "cuda/launch.h"

@@ -6,6 +6,9 @@
 //
 // The box is read back, 36 bytes: the workspaces that follow, about 14 bytes a voxel, then fit it and not the volume, of which a
 // kidney fills a hundredth. Ranks are sums of popcounts: of blocks of 2048 words, over the blocks, then inside each block.
+//
+// Limits: fewer than 2^31 voxels (ops/labels.h); for elements also of the box's cells, one more along each axis (not checked): ranks and places
+// are int32. Labels 1 to 255. The blocks' sums are added by one block a side.
 #include "cuda/reduce.h"
 #include "cuda/surfaceBits.h"
 #include "cuda/surfaceCells.h"

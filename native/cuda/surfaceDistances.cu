@@ -1,4 +1,4 @@
-// surfaceDistances: directed distances between the surfaces of two masks, in double.
+// surfaceDistances: directed distances between the surfaces of two masks, in double (ops/labels.h).
 //
 // Surfaces are found as bits (surfaceBits.cu). Then, for each direction, the exact transform of the other surface (distanceLines.h)
 // in the joint box; the pass along h stores only columns that hold a voxel of this surface in some plane, the pass along d takes
@@ -8,6 +8,10 @@
 // Figures: a block for the sum and the maximum, one for each percentile and tolerance. A surface has some 10^4 to 10^6 voxels,
 // which stay in the cache. The order statistics are exact: a radix select on the bits of the distances, eight digits of eight bits.
 // Sums have a fixed order; counts are integers. Those of elements are in surfaceElements.cu.
+//
+// Limits: surfaceBits.cu's and distanceTransform.cu's: as many threads as columns, doubles. A figure is one block's work, a percentile eight
+// passes and one more over the surface. Workspace: 8 bytes a voxel of the box and 8 for each voxel of the larger mask, for elements up to
+// eight times that.
 #include <cmath>
 #include <cstring>
 

@@ -5,6 +5,9 @@
 // (math/surfaceElements.h): no order of adding changes them. The sum of distance times area is one of doubles, in a fixed order. A block
 // for each figure; a surface has some 10^4 to 10^6 elements, 9 bytes each, which stay in the cache. FLOPs: three an element, in double;
 // figures read its bytes once, a percentile eight times.
+// Source: google-deepmind/surface-distance (math/surfaceElements.h). Codes: a thread a word of cells.
+//
+// Limits: surfaceBits.cu's. A figure is one block's work; its counters are shared by all elements of one code or digit, which wait for each other.
 #include <cstring>
 
 #include "cuda/reduce.h"
