@@ -78,6 +78,7 @@ void* Allocator::allocate(size_t bytes, size_t* capacity, Use use) {
       shrinkCache(0);
       data = source_.allocate(wanted);
     }
+    if (!data && source_.makeRoom()) data = source_.allocate(wanted);
     if (!data)
       throw Error("OutOfMemory", "The device has no " + std::to_string(wanted) +
                                      " bytes left, with " + std::to_string(stats_.live) +
@@ -136,6 +137,13 @@ void Allocator::resetPeak() {
 void Allocator::releaseCache() {
   std::lock_guard<std::mutex> lock(mutex_);
   shrinkCache(0);
+}
+
+bool Allocator::tryReleaseCache() {
+  std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
+  if (!lock || stats_.cached == 0) return false;
+  shrinkCache(0);
+  return true;
 }
 
 }  // namespace rvx

@@ -20,6 +20,8 @@ class MemorySource {
   virtual ~MemorySource() = default;
   virtual void* allocate(size_t bytes) = 0;
   virtual void release(void* data, size_t bytes) = 0;
+  // Asked where there is no memory left though this allocator's cache is empty: whether others gave some back.
+  virtual bool makeRoom() { return false; }
 };
 
 struct MemoryStatistics {
@@ -44,6 +46,8 @@ class Allocator {
   void setLimit(uint64_t bytes);
   void resetPeak();
   void releaseCache();
+  // Unless it is in use just now; whether anything was given back. For another allocator that needs the room.
+  bool tryReleaseCache();
   // Before the first allocation.
   void keepAll() { keepAll_ = true; }
 

@@ -42,23 +42,23 @@ RVX_DEVICE int runBegin(const GradTile& t, unsigned run) {
   return static_cast<int>(int64_t{t.tiles} * run / t.splits);
 }
 
-// Shared memory: where each slot of the lattice and of the coarse tile lies, as d, h, w in 10, 11 and 11 bits; taps; norms; both tiles.
+// Shared memory: taps; norms; where each slot of the lattice and of the coarse tile lies, as d, h, w in 10, 11 and 11 bits; both tiles.
+// The tables, of which one may have an odd number of slots, stand behind what must lie at multiples of 8 bytes.
 struct GradShared {
   int* share;  // here, since registers are scarce
-  int *fineTable, *coarseTable;
   int2* taps;  // of each warp kWarpTaps: the slot that it begins at, its index in the weight or -1
   float2*
       norms;  // scale and shift of the block's coarse channels, then of the fine ones; here, since registers are scarce
+  int *fineTable, *coarseTable;
   uint4 *coarse, *fine;
 };
 RVX_DEVICE GradShared sharedOf(const GradTile& t, unsigned tableBytes) {
   GradShared s;
   s.share = sharedMemory<int>();
-  s.fineTable = s.share + 8;
+  s.taps = sharedMemory<int2>(8 * 4);
+  s.norms = sharedMemory<float2>(8 * 4 + 3 * kWarpTaps * 8);
+  s.fineTable = reinterpret_cast<int*>(s.norms + (t.coarseUnits + t.fineUnits) * t.unit);
   s.coarseTable = s.fineTable + t.fineSlots;
-  s.taps = sharedMemory<int2>(static_cast<unsigned>(8 + t.fineSlots + t.coarseSlots) * 4);
-  s.norms = sharedMemory<float2>(static_cast<unsigned>(8 + t.fineSlots + t.coarseSlots) * 4 +
-                                 3 * kWarpTaps * 8);
   s.coarse = sharedMemory<uint4>(tableBytes);
   s.fine = s.coarse + t.coarsePitch * t.coarseUnits;
   return s;

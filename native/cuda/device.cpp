@@ -22,8 +22,11 @@ constexpr int kSmallSlots = 64;
 // Memory of the driver. Want of memory is the allocator's to deal with; other failures are the device's.
 class DriverMemory : public MemorySource {
  public:
-  DriverMemory(std::shared_ptr<Driver> driver, std::function<void(int)> onFailure)
-      : driver_(std::move(driver)), onFailure_(std::move(onFailure)) {}
+  DriverMemory(std::shared_ptr<Driver> driver, std::function<void(int)> onFailure,
+               std::function<bool()> makeRoom)
+      : driver_(std::move(driver)),
+        onFailure_(std::move(onFailure)),
+        makeRoom_(std::move(makeRoom)) {}
   void* allocate(size_t bytes) override {
     void* data = nullptr;
     const int code = driver_->allocate(&data, bytes);
@@ -32,11 +35,33 @@ class DriverMemory : public MemorySource {
   }
   // A lost device refuses to free; its memory went with it.
   void release(void* data, size_t) override { driver_->release(data); }
+  bool makeRoom() override { return makeRoom_(); }
 
  private:
   const std::shared_ptr<Driver> driver_;
   const std::function<void(int)> onFailure_;
+  const std::function<bool()> makeRoom_;
 };
+
+// The process's devices: they share one GPU, all of whose memory each may cache.
+struct Devices {
+  std::mutex mutex;
+  std::vector<GpuDevice*> all;
+};
+Devices& devices() {
+  static auto* const one = new Devices;
+  return *one;
+}
+
+// Whether another device gave back what it had cached. One that is just allocating or freeing is passed over, or two that are out of
+// memory would wait for each other.
+bool releaseOthers(const GpuDevice* but) {
+  const std::lock_guard<std::mutex> lock(devices().mutex);
+  bool any = false;
+  for (GpuDevice* device : devices().all)
+    if (device != but && device->allocator().tryReleaseCache()) any = true;
+  return any;
+}
 
 void parallelCopy(void* to, const void* from, size_t bytes) {
   parallelChunks(static_cast<int64_t>(bytes), int64_t{1} << 20, [&](int64_t begin, int64_t end) {
@@ -48,17 +73,26 @@ void parallelCopy(void* to, const void* from, size_t bytes) {
 }  // namespace
 
 GpuDevice::GpuDevice(std::shared_ptr<Driver> driver)
-    : Device(DeviceKind::cuda, std::make_unique<DriverMemory>(
-                                   driver, [this](int code) { check(code, "Allocation"); })),
+    : Device(DeviceKind::cuda,
+             std::make_unique<DriverMemory>(
+                 driver, [this](int code) { check(code, "Allocation"); },
+                 [this] { return releaseOthers(this); })),
       driver_(std::move(driver)),
       chip_(driver_->chip()),
       large_(kLargeBytes, kLargeSlots, 1),
       small_(kSmallBytes, kSmallSlots, kSmallSlots) {
   allocator().setLimit(chip_.memory);
   allocator().keepAll();
+  const std::lock_guard<std::mutex> lock(devices().mutex);
+  devices().all.push_back(this);
 }
 
 GpuDevice::~GpuDevice() {
+  {
+    const std::lock_guard<std::mutex> lock(devices().mutex);
+    auto& all = devices().all;
+    all.erase(std::find(all.begin(), all.end(), this));
+  }
   close();
   for (Ring* ring : {&large_, &small_}) {
     for (Slot& slot : ring->slots) {
@@ -80,7 +114,9 @@ void GpuDevice::check(int code, const char* what) {
   if (!isSticky(code)) throw Error("InternalError", text);
   const Error lost(
       "DeviceLost",
-      text + ". The device is lost, and with it CUDA in this process: start another process");
+      text +
+          ". The device is lost, and with it CUDA in this process: start another process. A fault of a "
+          "kernel shows here, or at an operation before; CUDA_LAUNCH_BLOCKING=1 tells which");
   markLost(lost);
   throw lost;
 }
@@ -200,6 +236,7 @@ void GpuDevice::launch(const Launch& launch) {
     // A kernel's first launch may load its module, which takes memory that the cache holds.
     allocator().releaseCache();
     code = driver_->launch(launch);
+    if (code == kOutOfMemory && releaseOthers(this)) code = driver_->launch(launch);
   }
   if (code != kSuccess) check(code, (std::string("Kernel ") + launch.name).c_str());
 }

@@ -213,6 +213,29 @@ else {
     simulator.failCall(0, 0);
   });
 
+  t.test('where memory is short, other devices give back what they have cached', async (t) => {
+    await settled();
+    simulator.failCall(0, 0);
+    const [first, second] = [open(), open()];
+    const cached = async () => {
+      first.full([1 << 20], 1).dispose();
+      await first.drain();
+      return first.memory.cached;
+    };
+    await second.full([2], 1).data();
+    t.ok((await cached()) > 0);
+    // The second device's own cache does not help: the first try and the second fail.
+    simulator.failCall(1, OUT_OF_MEMORY, 2);
+    t.strictSame([...(await second.full([1 << 12], 2).data()).subarray(0, 2)], [2, 2]);
+    t.equal(first.memory.cached, 0);
+    // Nor does it where there is nothing to give.
+    simulator.failCall(1, OUT_OF_MEMORY, 2);
+    await t.rejects(second.full([1 << 14], 2).data(), { code: 'OutOfMemory' });
+    simulator.failCall(0, 0);
+    t.equal((await first.full([2], 3).data())[0], 3);
+    for (const d of [first, second]) d.dispose();
+  });
+
   t.test('no rejection went unhandled', async (t) => {
     await new Promise((r) => setTimeout(r, 50));
     t.equal(unhandled, 0);

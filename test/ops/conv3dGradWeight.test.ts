@@ -56,6 +56,10 @@ const cases: Case[] = [
   { x: [1, 5, 9, 8, 5], weight: [7, 2, 3, 2], stride: [1, 2, 1], dilation: [1, 2, 1] },
   { x: [1, 2, 3, 50, 4], weight: [3, 1, 1, 31], padding: [0, 0, 20], stride: [1, 1, 3] },
   { x: [1, 12, 6, 6, 16], weight: [17, 3, 3, 3], padding: [3, 0, 1] },
+  // One unit of input channels, and lattices of an odd number of slots.
+  { x: [1, 8, 8, 8, 1], weight: [1, 2, 2, 2] },
+  { x: [1, 8, 8, 8, 3], weight: [2, 3, 2, 2] },
+  { x: [1, 15, 15, 15, 1], weight: [1, 1, 4, 2] },
   // So many tiles of channels that a block goes over several tiles of voxels.
   { x: [2, 2, 8, 70, 129], weight: [129, 1, 1, 1] },
 ];
