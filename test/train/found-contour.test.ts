@@ -111,6 +111,6 @@ t.test('phantomSampler: a finder and the share belong together', async (t) => {
   const folder = t.testdir({});
   await t.rejects(folderSampler(preset, folder, { device: d }), {
     code: 'InvalidArgument',
-    message: /foundContours of the preset class are of phantoms/,
+    message: /foundContours of the preset class is of phantoms/,
   });
 });
