@@ -148,13 +148,11 @@ async function probabilitiesOfAll(
               k % 4 === 3 ? x - (component.low[(k - 3) / 4] as number) : x,
             ),
           });
-          const told =
-            classifier.contour === 'cut'
-              ? asChannels(
-                  seen.map((image) => maskOutside(image, mask, window.low)),
-                  secondImage,
-                )
-              : besideMask(asChannels(seen, secondImage), mask);
+          const inMass = (x: Tensor, outside = 0) => maskOutside(x, mask, outside);
+          const cut = classifier.contour === 'cut';
+          const shown = cut ? seen.map((x) => inMass(x, window.low)) : seen;
+          const channels = asChannels(shown, secondImage, inMass);
+          const told = cut ? channels : besideMask(channels, mask);
           return probabilitiesOf(network, told);
         }),
       );

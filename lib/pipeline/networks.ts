@@ -18,8 +18,8 @@ export interface NetworkWindow {
 export type Contour = 'cut' | 'channel';
 
 /**
- * How a classifier of two phases is shown the second one: as it is, or less the first, so that what enhances is what is not 0. Both are windowed
- * before.
+ * How a classifier of two phases is shown the second one: as it is, or as the change from the first, four times as large and in the mass alone, so that
+ * what enhances is what is not 0. Both images are windowed before.
  */
 export type SecondImage = 'image' | 'change';
 

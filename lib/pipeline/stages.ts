@@ -255,10 +255,14 @@ export function massCrop(
       maskOutside(maskOutside(x, anyMass, outside), nearest, outside);
     if (classifier.contour === 'cut') {
       const cut = images.map((image) => within(image, classifier.window.low));
-      return { image: asChannels(cut, classifier.secondImage), anyMass, nearest };
+      return {
+        image: asChannels(cut, classifier.secondImage, (x) => within(x, 0)),
+        anyMass,
+        nearest,
+      };
     }
     const mask = within(reshape(cast(anyMass, 'f32'), [1, ...classifier.shape, 1]), 0);
-    const seenImages = asChannels(images, classifier.secondImage);
+    const seenImages = asChannels(images, classifier.secondImage, (x) => within(x, 0));
     return { image: besideMask(seenImages, mask), anyMass, nearest };
   });
 }

@@ -1,6 +1,7 @@
 /** Samples for the classifier: a mass and a contour of it that errs a little, everything else removed or the mask beside it. */
 import type { Device } from '../../device.js';
 import { acquire } from '../../ops/acquire.js';
+import { maskOutside } from '../../ops/maskOutside.js';
 import { raggedMask } from '../../ops/raggedMask.js';
 import { drawAbdomen } from '../../phantom/abdomen.js';
 import {
@@ -143,7 +144,7 @@ export function classSample(
       ...(contour === 'cut' ? { mask: { tensor: mask, use: 'keep' } as const } : {}),
     });
   const shown = (images: Tensor[]) => {
-    const all = asChannels(images, secondImage);
+    const all = asChannels(images, secondImage, (x) => maskOutside(x, mask));
     return contour === 'cut' ? all : besideMask(all, mask);
   };
   const other = r.stream('second phase');
