@@ -122,6 +122,22 @@ export function checkNumber(
     );
 }
 
+const ranges: Partial<Record<DType, [number, number]>> = {
+  u8: [0, 255],
+  i16: [-32768, 32767],
+  i32: [-(2 ** 31), 2 ** 31 - 1],
+};
+
+/** Checks a finite number that a tensor of this type can hold: of an integer type, one in its range. */
+export function checkValue(
+  operation: string,
+  parameter: string,
+  value: unknown,
+  dtype: DType,
+): asserts value is number {
+  checkNumber(operation, parameter, value, ...(ranges[dtype] ?? []));
+}
+
 /** Checks an integer in a closed range. */
 export function checkInteger(
   operation: string,

@@ -6,7 +6,7 @@ import { checkTensor, type Triple, text, triple } from './check.js';
 export interface CropFinding {
   /** [1, d, h, w, 3] f32: background, kidney, mass. */
   logits: Tensor;
-  /** u8, the crop's voxels: 1..capacity the mass component that a voxel belongs to, 0 none. */
+  /** u8, the crop's voxels: 1..capacity the mass component that a voxel belongs to, others none. */
   masses: Tensor;
   /** f64 [12], crop index to CT index; all zeros where the side has no kidney. */
   affine: Tensor;

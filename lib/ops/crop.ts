@@ -1,6 +1,6 @@
 import { differentiable } from '../gradient.js';
 import type { Tensor } from '../tensor.js';
-import { checkNumber } from './check.js';
+import { checkValue } from './check.js';
 import { type AlongAxes, checkAlongAxes, volumeAxes } from './volume-axes.js';
 
 const types = ['f32', 'i32', 'i16', 'u8'] as const;
@@ -10,7 +10,7 @@ const types = ['f32', 'i32', 'i16', 'u8'] as const;
  * @param x - f32, i32, i16 or u8, [N, D, H, W, C] or [N, D, H, W]
  * @param options.start - first voxel along D, H, W; may be negative
  * @param options.size - voxels along D, H, W
- * @param options.fill - by default 0
+ * @param options.fill - within the range of x's type; by default 0
  * @throws RenvoxError ShapeMismatch, DtypeMismatch, InvalidArgument
  */
 export function crop(
@@ -21,7 +21,7 @@ export function crop(
   const [, d, h, w] = volumeAxes('crop', 'x', x, types);
   checkAlongAxes('crop', 'start', start, { whole: true });
   checkAlongAxes('crop', 'size', size, { whole: true, least: 1 });
-  checkNumber('crop', 'fill', fill);
+  checkValue('crop', 'fill', fill, x.dtype);
   const [y] = x.device.run('crop', { x, start, size, fill }) as [Tensor];
   differentiable('crop', [x], [y], ([dy]) => [
     dy && crop(dy, { start: [-start[0], -start[1], -start[2]], size: [d, h, w] }),
@@ -34,7 +34,7 @@ export function crop(
  * @param x - f32, i32, i16 or u8, [N, D, H, W, C] or [N, D, H, W]
  * @param options.before - voxels added at the low end along D, H, W
  * @param options.after - voxels added at the high end along D, H, W
- * @param options.fill - by default 0
+ * @param options.fill - within the range of x's type; by default 0
  * @throws RenvoxError ShapeMismatch, DtypeMismatch, InvalidArgument
  */
 export function pad(
@@ -45,6 +45,7 @@ export function pad(
   const [, d, h, w] = volumeAxes('pad', 'x', x, types);
   checkAlongAxes('pad', 'before', before, { whole: true });
   checkAlongAxes('pad', 'after', after, { whole: true });
+  checkValue('pad', 'fill', fill, x.dtype);
   return crop(x, {
     start: [-before[0], -before[1], -before[2]],
     size: [d + before[0] + after[0], h + before[1] + after[1], w + before[2] + after[2]],

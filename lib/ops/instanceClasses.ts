@@ -4,7 +4,7 @@ import { checkTensor } from './check.js';
 /**
  * Names instances by class: x where x < first, first + classes[x - first] elsewhere, 0 where `classes` ends before.
  * @param x - u8, any shape
- * @param classes - u8, the class of each instance
+ * @param classes - u8, the class of each instance, at most 255 - first: where one is greater, reading y rejects with InvalidArgument
  * @param first - the value of the first instance
  * @throws RenvoxError InvalidArgument, DtypeMismatch
  */

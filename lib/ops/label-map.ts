@@ -32,6 +32,20 @@ export function checkGrid(
 }
 
 /**
+ * Checks that a grid's cells of 2x2x2 voxels, those that reach outside among them, are fewer than 2^31: one more than voxels along each axis.
+ * @throws RenvoxError ShapeMismatch
+ */
+export function checkCells(operation: string, parameter: string, grid: GridSize): void {
+  const cells = grid.reduce((product, n) => product * (n + 1), 1);
+  if (!grid.includes(0) && cells >= 2 ** 31)
+    throw new RenvoxError(
+      'ShapeMismatch',
+      `Expected fewer than 2^31 cells of 2x2x2 voxels for parameter ${parameter} of ${operation} but received ${text(grid)} with ${cells}`,
+      { operation, parameter, shape: grid, cells },
+    );
+}
+
+/**
  * Checks that two tensors have the same spatial size.
  * @throws RenvoxError ShapeMismatch
  */

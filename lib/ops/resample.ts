@@ -1,8 +1,8 @@
-import { invalidArgument } from '../errors.js';
+import { invalidArgument, RenvoxError } from '../errors.js';
 import { differentiable } from '../gradient.js';
 import { type DType, Tensor } from '../tensor.js';
 import type { Affine } from './affine.js';
-import { checkNumber, checkTensor } from './check.js';
+import { checkNumber, checkTensor, checkValue, text } from './check.js';
 import {
   checkScale,
   checkWindow,
@@ -44,6 +44,7 @@ export function resample(x: Tensor, options: ResampleOptions): Tensor {
   const { size, mode = 'trilinear', prefilter = 'none', window } = options;
   checkAlongAxes('resample', 'size', size, { whole: true, least: 1 });
   checkAlongAxes('resample', 'extents of x', [d, h, w], { least: 1 });
+  checkTables([d, h, w], size);
   if (mode !== 'trilinear' && mode !== 'nearest')
     throw invalidArgument('mode of resample', "'trilinear' or 'nearest'", mode);
   if (prefilter !== 'none' && prefilter !== 'box')
@@ -109,17 +110,21 @@ export function checkAffine(
   return { affine };
 }
 
-const ranges: Partial<Record<DType, [number, number]>> = {
-  u8: [0, 255],
-  i16: [-32768, 32767],
-  i32: [-(2 ** 31), 2 ** 31 - 1],
-};
+/** Tables of taps have 32-bit places of voxels and weights: of an axis at most as many as it and twice the result's has. */
+function checkTables(from: AlongAxes, to: AlongAxes): void {
+  if (Math.max(...from) + 2 * Math.max(...to) >= 2 ** 31)
+    throw new RenvoxError(
+      'ShapeMismatch',
+      `Expected fewer than 2^31 voxels along an axis of x and twice one of the result for resample but received ${text(from)} to ${text(to)}`,
+      { operation: 'resample', shape: from, size: to },
+    );
+}
 
 function checkOutside(outside: unknown, dtype: DType): { outside: string; fill: number } {
   if (outside === 'border') return { outside, fill: 0 };
   if (outside === 'zero') return { outside: 'fill', fill: 0 };
   if (typeof outside !== 'number')
     throw invalidArgument('outside of resample', "'zero', 'border' or a number", outside);
-  checkNumber('resample', 'outside', outside, ...(ranges[dtype] ?? []));
+  checkValue('resample', 'outside', outside, dtype);
   return { outside: 'fill', fill: outside };
 }

@@ -1,7 +1,7 @@
 import { invalidArgument } from '../errors.js';
 import type { Tensor } from '../tensor.js';
 import { checkInteger } from './check.js';
-import { checkGrid, checkSameGrid, checkSpacing } from './label-map.js';
+import { checkCells, checkGrid, checkSameGrid, checkSpacing } from './label-map.js';
 
 export interface SurfaceOptions {
   /** mm along [d, h, w]. */
@@ -74,6 +74,7 @@ export function surfaceDistances(a: Tensor, b: Tensor, options: SurfaceOptions):
   const { surface = 'voxels' } = options;
   if (surface !== 'voxels' && surface !== 'elements')
     throw invalidArgument('surface of surfaceDistances', 'voxels or elements', surface);
+  if (surface === 'elements') checkCells('surfaceDistances', 'a', grid);
   checkSpacing('surfaceDistances', spacing);
   const list = (
     name: string,

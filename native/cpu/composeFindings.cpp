@@ -11,14 +11,15 @@ namespace rvx::cpu {
 namespace {
 
 FindingsCrop makeCrop(const Input& logits, const Input& masses, const Input& affine, int kidney,
-                      int64_t firstMass) {
+                      int64_t capacity) {
   FindingsCrop c{};
   c.logits = logits.data();
   c.masses = masses.data<uint8_t>();
   for (int a = 0; a < 3; ++a) c.size[a] = logits.shape()[a + 1];
   c.usable = invertAffine(affine.data<double>(), c.toCrop);
   c.kidney = static_cast<uint8_t>(kidney);
-  c.firstMass = static_cast<uint8_t>(firstMass);
+  c.firstMass = static_cast<uint8_t>(3 + (kidney - 1) * capacity);
+  c.capacity = static_cast<uint8_t>(capacity);
   return c;
 }
 
@@ -27,8 +28,8 @@ FindingsCrop makeCrop(const Input& logits, const Input& masses, const Input& aff
 template <>
 void run(const ComposeFindings& op, Context&) {
   const FindingsCrop crops[2] = {
-      makeCrop(op.leftLogits, op.leftMasses, op.leftAffine, 1, 3),
-      makeCrop(op.rightLogits, op.rightMasses, op.rightAffine, 2, 3 + op.capacity)};
+      makeCrop(op.leftLogits, op.leftMasses, op.leftAffine, 1, op.capacity),
+      makeCrop(op.rightLogits, op.rightMasses, op.rightAffine, 2, op.capacity)};
   const auto [depth, height, width] = op.size;
   uint8_t* out = op.instances.data<uint8_t>();
   parallelFor(depth, [&, height = height, width = width](int64_t d) {

@@ -1,4 +1,6 @@
 // instanceClasses: a table of 256 entries, looked up per voxel. Least bytes: one read, one write.
+#include "ops/instanceClasses.h"
+
 #include "core/pool.h"
 #include "ops/ops.h"
 
@@ -6,6 +8,7 @@ namespace rvx::cpu {
 
 template <>
 void run(const InstanceClasses& op, Context&) {
+  requireClasses(op, op.classes.data<uint8_t>());
   uint8_t table[256] = {};
   const int64_t count = op.classes.shape().size();
   for (int64_t i = 0; i < op.first; ++i) table[i] = static_cast<uint8_t>(i);

@@ -5,8 +5,8 @@
 // CT's voxels plus the crops. A look reads 24 logits, most of them from the first-level cache. FLOPs a voxel in a crop: about 60, for its
 // three interpolations.
 //
-// Limits: two sides, three classes, 1 to 126 masses a side, so that labels fit a byte (ops/cascade.h). A component above the capacity is not
-// refused: it would take a label of the other side. Bytes are stored one by one.
+// Limits: two sides, three classes, 1 to 126 masses a side, so that labels fit a byte (ops/cascade.h). A component above the capacity is none.
+// Bytes are stored one by one.
 #include "cuda/launch.h"
 #include "math/findings.h"
 #include "ops/ops.h"
@@ -85,6 +85,7 @@ void run(const ComposeFindings& op, Context& cx) {
     for (int a = 0; a < 3; ++a) crop.size[a] = logits[side]->shape()[a + 1];
     crop.kidney = static_cast<uint8_t>(1 + side);
     crop.firstMass = static_cast<uint8_t>(3 + side * op.capacity);
+    crop.capacity = static_cast<uint8_t>(op.capacity);
     sides.affine[side] = affines[side]->data<double>();
   }
   const Workspace inverses(cx, 2 * sizeof(Inverse));

@@ -6,7 +6,7 @@
 // else by a kernel behind it (convolutionPool.h).
 //
 // Limits: one group of channels, two sources at most; a pool needs two voxels along each axis of y (ops/convolution.h). Axes and channels below
-// 2^30 on tensor cores (tensorSize); further ones in convolutionTensor.cu and convolutionExact.cu.
+// 2^30 on tensor cores (tensorSize); further ones in convolutionTensor.cu and convolutionExact.cu, which also makes what has no tile there (hasTile).
 #include "cuda/convolutionExact.h"
 #include "cuda/convolutionPool.h"
 #include "cuda/convolutionTensor.h"
@@ -64,6 +64,10 @@ bool convolve(const Conv3d& op, Context& cx) {
   c.sums = op.sums.data();
   if (op.pooled) c.poolSign = op.poolSign.data(), c.pooled = &op.pooled;
   if (op.upWeight && !makesUp(c, cx)) return apart();
+  if (!hasTile(c, cx)) {
+    convolveExact(op, cx);
+    return false;
+  }
   return convolveTensor(c, cx);
 }
 

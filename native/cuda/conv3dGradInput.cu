@@ -8,7 +8,10 @@
 // convolutionTensorGrad.h says: least bytes one read more each. Where a tile cannot (products or tensors of f32, channels that are not
 // whole eights, up to eight channels of dy, tiles too wide to sum, a stride), it is a pass of norm.cu before or behind.
 //
-// Limits: conv3d's. With a stride the launches read dy and the weight again, one class of stride^3 each, and none forms dy or sums on store.
+// Limits: conv3d's; where one class has no tile, all are made by convolutionExact.h. With a stride the launches read dy and the weight again,
+// one class of stride^3 each, and none forms dy or sums on store.
+#include <algorithm>
+
 #include "cuda/convolutionExact.h"
 #include "cuda/convolutionTensor.h"
 #include "cuda/formed.h"
@@ -45,6 +48,19 @@ std::array<TensorAxis, 3> axesOf(const Conv3dGradInput& op, const Int3& rest) {
   return axes;
 }
 
+// Whether every class of positions modulo the stride has a tile.
+bool allHaveTiles(const Conv3dGradInput& op, Context& cx) {
+  TensorConvolution c = tensorForm(op);
+  const auto classes = [&](size_t a) { return std::min(op.stride[a], op.size[a]); };
+  for (int64_t d = 0; d < classes(0); ++d)
+    for (int64_t h = 0; h < classes(1); ++h)
+      for (int64_t x = 0; x < classes(2); ++x) {
+        c.axis = axesOf(op, {d, h, x});
+        if (!hasTile(c, cx)) return false;
+      }
+  return true;
+}
+
 void sumsBelow(const Conv3dGradInput& op, Context& cx) {
   const Input dx{op.dx.tensor};
   gradientSums("conv3dGradInput/sums",
@@ -63,7 +79,8 @@ void run(const Conv3dGradInput& op, Context& cx) {
     return;
   }
   // Without channels of dy there is nothing to multiply, nor a tile for it.
-  const bool exact = op.type.operand() == DType::f32 || op.dy.shape()[4] == 0;
+  const bool exact =
+      op.type.operand() == DType::f32 || op.dy.shape()[4] == 0 || !allHaveTiles(op, cx);
   const bool oneTensorLaunch = !exact && op.stride == Int3{1, 1, 1};
   TensorConvolution c = tensorForm(op);
   c.axis = axesOf(op, {0, 0, 0});

@@ -15,9 +15,8 @@
 // Statistics: a block writes its mean, rounded, and the sums of deviations from it and of their squares; another kernel merges
 // the blocks in a fixed order, in double.
 //
-// Limits: axes and channels of y below 2^31 (checkedInt), fewer than 65536 samples with statistics or a split sum (checked). Up to 65536
-// channels of y, 24874 of the transposed convolution: beyond, Divider (gatherAxis.h) may be off by one, which nothing checks. Weights are
-// packed anew each call, partial sums take 4 bytes a value and split. Tensor cores are not used.
+// Limits: axes and channels of y below 2^31 (checkedInt), fewer than 65536 samples with statistics or a split sum (checked). Weights
+// are packed anew each call, partial sums take 4 bytes a value and split. Tensor cores are not used.
 #include "cuda/convolutionExact.h"
 #include "cuda/convolutionExactStore.h"
 #include "cuda/convolutionExactSums.h"

@@ -1,10 +1,13 @@
 // The choices of convolutionGradWeightPlan.h, made on the host: no kernel, so no FLOPs and no bytes. Up to 240 tiles, three patches by twenty
-// shapes by four boxes, are laid out and the one of the least estimated time is taken; again at every call, as nothing is kept.
+// shapes by four boxes, are laid out and the one of the least estimated time is taken; the choice is kept, up to 4096 of them.
 //
 // Limits: 64 KB of shared memory a block; a lattice of fewer than 512 slices, 2048 rows and 2048 columns, which are packed in 32 bits; fewer
 // than 2^31 tiles (checkedInt). A run of more than 16384 voxels, where f32 sums begin to lose digits, is made only where partial results
 // would else exceed 64 MB, or runs 65535.
 #include <algorithm>
+#include <map>
+#include <mutex>
+#include <vector>
 
 #include "cuda/convolutionGradWeightPlan.h"
 
@@ -47,9 +50,7 @@ bool layOut(GradTile& t) {
   return t.sharedBytes <= kMostShared;
 }
 
-}  // namespace
-
-GradTile planGradient(const WeightGradient& g) {
+GradTile searched(const WeightGradient& g) {
   const bool tensor = g.operand != DType::f32;
   const int mostTaps = tensor ? 3 * kWarpTaps : 9;
   GradTile base;
@@ -132,6 +133,24 @@ GradTile planGradient(const WeightGradient& g) {
   const int64_t most = std::min({int64_t{best.tiles}, kMostPartialBytes / bytes, int64_t{65535}});
   best.splits = static_cast<int>(std::max<int64_t>(1, std::min(wanted, most)));
   return best;
+}
+
+}  // namespace
+
+// As planTensor: all that the search reads of `g` is the key.
+GradTile planGradient(const WeightGradient& g) {
+  std::vector<int64_t> key = {g.samples, g.coarse.channels, g.fine[0].channels, g.fine[1].channels,
+                              g.operand != DType::f32};
+  for (const Int3* list :
+       {&g.coarseSize, &g.fineSize, &g.kernel, &g.stride, &g.padding, &g.dilation})
+    key.insert(key.end(), list->begin(), list->end());
+  static std::mutex mutex;
+  static auto* const known = new std::map<std::vector<int64_t>, GradTile>;
+  const std::lock_guard<std::mutex> lock(mutex);
+  const auto found = known->find(key);
+  if (found != known->end()) return found->second;
+  if (known->size() >= 4096) known->clear();
+  return known->emplace(std::move(key), searched(g)).first->second;
 }
 
 }  // namespace rvx::cuda

@@ -13,8 +13,9 @@
 // are shared by `splits` blocks, whose partial sums are added in order by convolutionTensorSums.cu.
 //
 // Limits: fewer than 2^31 voxels a sample of x, 65536 samples and 2^31 tiles (checked, the tiles in convolutionTensorPlan.cpp); compute
-// capability 8.0 for bf16. Without a stride a dilation makes d^3 classes, below 2^31 of them (not checked), whose tiles are empty where d
-// exceeds an axis of y. With a stride it spreads the halo, which must have fewer than 2^26 slots (not checked): sizes in bytes have 32 bits.
+// capability 8.0 for bf16. Without a stride a dilation makes as many classes along an axis, or one a position of y where those are fewer:
+// each is a tile of its own, of which wide dilations fill little. With a stride a dilation spreads the halo, which is then gathered. Kernels
+// of some 16000 taps or more (on an H100; 2400 in 64 KB) and nine channels or more have no tile (hasTile) and are convolutionExact.h's.
 #include "cuda/convTranspose3dTensor.h"
 #include "cuda/convolutionTensorKernel.h"
 #include "cuda/convolutionTensorPack.h"
@@ -33,7 +34,7 @@ namespace {
 
 bool poolsOnStore(const TensorConvolution& c, const TensorTile& t) {
   bool dense = true;
-  for (const TensorAxis& a : c.axis) dense = dense && a.classes == 1;
+  for (const TensorAxis& a : c.axis) dense = dense && a.apart == 1;
   return c.pooled && dense && t.rowsShared && t.patchW == kPooledPatch && t.splits == 1;
 }
 
@@ -47,14 +48,21 @@ bool formsOnLoad(const TensorConvolution& c, Context& cx) {
   if (c.sourceType != c.operand || c.source[0].channels % 8 != 0 || c.y->shape.size() == 0)
     return false;
   const Chip& chip = gpu(cx).chip();
-  const TensorTile t = planTensor(c, chip);
-  return !t.paired && t.sharedBytes + t.formedBytes() <= chip.sharedPerBlock;
+  const std::optional<TensorTile> t = planTensor(c, chip);
+  return t && !t->paired && t->sharedBytes + t->formedBytes() <= chip.sharedPerBlock;
 }
 
 bool sumsOnStore(const TensorConvolution& c, Context& cx) {
   if (c.y->dtype != c.operand || c.cout % 8 != 0) return false;
-  const TensorTile t = planTensor(c, gpu(cx).chip());
-  return t.columns < 8 || t.splits > 1;
+  const std::optional<TensorTile> t = planTensor(c, gpu(cx).chip());
+  return t && (t->columns < 8 || t->splits > 1);
+}
+
+bool hasTile(const TensorConvolution& c, Context& cx) {
+  // Nothing is launched for no positions.
+  for (const TensorAxis& a : c.axis)
+    if (positionsOf(a) == 0) return true;
+  return planTensor(c, gpu(cx).chip()).has_value();
 }
 
 bool convolveTensor(const TensorConvolution& c, Context& cx) {
@@ -72,7 +80,7 @@ bool convolveTensor(const TensorConvolution& c, Context& cx) {
           "not " +
               std::to_string(voxels) + " and " + std::to_string(c.samples));
   const bool up = c.up.weight != nullptr;
-  const TensorTile tile = up ? planUp(c, chip).value() : planTensor(c, chip);
+  const TensorTile tile = up ? planUp(c, chip).value() : planTensor(c, chip).value();
   TensorPass p{};
   p.tile = tile;
   p.axisD = c.axis[0], p.axisH = c.axis[1], p.axisW = c.axis[2];

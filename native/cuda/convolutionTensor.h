@@ -5,10 +5,11 @@
 // with, per axis, class r in 0..classes-1 and position j of that class
 //
 //   o = start + r + spread * j
-//   i = base(r) + classes * (j * step + offset(r) + t * tapStep),   r + shift = classes * offset(r) + base(r), 0 <= base < classes
+//   i = base(r) + apart * (j * step + offset(r) + t * tapStep),   r + shift = apart * offset(r) + base(r), 0 <= base < apart
 //
-// A convolution with stride 1 and dilation d is d classes per axis of voxels that lie d apart, each dense; with a stride it is one
-// class. A gradient with stride 1 is a convolution with flipped taps; with a stride, `stride` launches per axis, one class each.
+// A convolution with stride 1 and dilation d is d classes per axis of voxels that lie d apart, each dense, or as many as Y has positions
+// where those are fewer; with a stride it is one class. A gradient with stride 1 is a convolution with flipped taps; with a stride,
+// `stride` launches per axis, one class each.
 #pragma once
 #include <array>
 
@@ -19,7 +20,7 @@ namespace rvx::cuda {
 struct TensorAxis {
   int in = 1, out = 1;
   int step = 1, tapStep = 1, taps = 1;
-  int classes = 1, shift = 0;
+  int classes = 1, apart = 1, shift = 0;
   int start = 0, spread = 1;
   int kernel = 0,
       kernelStep = 1;  // tap t is index kernel + t * kernelStep along this axis of the weight
@@ -80,6 +81,8 @@ struct TensorConvolution {
 
 // An axis' size as kernels hold it.
 int tensorSize(int64_t n);
+// Refuses an axis of x that with its padding has no place in 32 bits.
+void requirePadded(int64_t in, int64_t padding);
 // The axes of a convolution, and of class `rest` of its gradient with respect to x: `in` is then the size of dy, `out` that of x.
 TensorAxis convolutionAxis(int in, int out, int taps, int stride, int padding, int dilation);
 TensorAxis gradientAxis(int in, int out, int taps, int stride, int padding, int dilation, int rest);
@@ -87,6 +90,8 @@ TensorAxis gradientAxis(int in, int out, int taps, int stride, int padding, int 
 // FLOPs 2 * N * outputs * taps * Cin * Cout. Chooses the kernel by shape (convolutionTensorPlan.h). Returns whether the tile was one that
 // pools on store (convolutionTensorPool.h), so that `pooled` is made.
 bool convolveTensor(const TensorConvolution& c, Context& cx);
+// Whether there is a tile for it; where not (a kernel of so many taps that their table fills shared memory), convolutionExact.h has one.
+bool hasTile(const TensorConvolution& c, Context& cx);
 // Whether convolveTensor makes `c.up`; where not, it is an operation of its own.
 bool makesUp(const TensorConvolution& c, Context& cx);
 // Whether it can form a source as `c.formed` says; where not, that is an operation of its own.

@@ -15,14 +15,23 @@ int tensorSize(int64_t n) {
   return static_cast<int>(n);
 }
 
+void requirePadded(int64_t in, int64_t padding) {
+  require(in + 2 * padding <= INT32_MAX, "ShapeMismatch",
+          "A convolution on tensor cores takes axes of fewer than 2^31 voxels with their padding, "
+          "not " +
+              std::to_string(in + 2 * padding));
+}
+
 TensorAxis convolutionAxis(int in, int out, int taps, int stride, int padding, int dilation) {
+  requirePadded(in, padding);
   TensorAxis a;
   a.in = in, a.out = out, a.taps = taps;
   a.shift = -padding;
   // With stride 1, voxels that lie a dilation apart are dense problems of their own. One tap has no dilation.
   if (taps == 1) dilation = 1;
   if (stride == 1) {
-    a.classes = a.spread = dilation;
+    a.apart = a.spread = dilation;
+    a.classes = std::clamp(out, 1, dilation);
   } else {
     a.step = stride;
     a.tapStep = dilation;
@@ -34,24 +43,26 @@ TensorAxis convolutionAxis(int in, int out, int taps, int stride, int padding, i
 // Turned round, so that o grows with the tap.
 TensorAxis gradientAxis(int in, int out, int taps, int stride, int padding, int dilation,
                         int rest) {
+  requirePadded(out, padding);
   TensorAxis a;
   a.in = in, a.out = out;
   if (taps == 1) dilation = 1;
   const int period = stride / std::gcd(stride, dilation);
   int first = 0;
-  while (first < period && (rest + padding - first * dilation) % stride != 0) first++;
+  while (first < period && (rest + padding - int64_t{first} * dilation) % stride != 0) first++;
   a.taps = first < period && first < taps ? (taps - 1 - first) / period + 1 : 0;
   const int last = first + (a.taps - 1) * period;
   a.kernel = last;
   a.kernelStep = -period;
   if (stride == 1) {
-    a.classes = a.spread = dilation;
+    a.apart = a.spread = dilation;
+    a.classes = std::clamp(out, 1, dilation);
     a.shift = padding - last * dilation;
     return a;
   }
   a.start = rest;
   a.spread = stride;
-  a.tapStep = period * dilation / stride;
+  a.tapStep = dilation / std::gcd(stride, dilation);
   a.shift = a.taps > 0 ? (rest + padding - last * dilation) / stride : 0;
   return a;
 }
@@ -61,18 +72,22 @@ namespace {
 // Multiprocessors of the chip that tiles are chosen for. Fixed, so that bits do not depend on the chip.
 constexpr double kProcessors = 132;
 constexpr int kMostSplits = 16;
+// Slots of a halo and taps of a kernel beyond which no chip's shared memory is: sizes in bytes of what is laid out fit 32 bits.
+constexpr int64_t kMostSlots = 1 << 16;
+constexpr int64_t kMostTaps = 1 << 16;
 
 int divideUp(int a, int b) { return (a + b - 1) / b; }
 
 // Enough shared memory for as many blocks on a multiprocessor of a H100 as registers allow.
 unsigned wantedShared(const TensorTile& t) { return t.columns == 8 ? 110u << 10 : 74u << 10; }
 
-void layHalo(TensorTile& t, const std::array<TensorAxis, 3>& axis, int channels) {
-  const auto extent = [](int size, int step, int taps, int tapStep) {
-    return std::max(1, (size - 1) * step + (taps - 1) * tapStep + 1);
+// False where the halo has more slots than any shared memory.
+bool layHalo(TensorTile& t, const std::array<TensorAxis, 3>& axis, int channels) {
+  const auto extent = [](int64_t size, int64_t step, int64_t taps, int64_t tapStep) {
+    return std::max<int64_t>(1, (size - 1) * step + (taps - 1) * tapStep + 1);
   };
   t.tapsW = divideUp(axis[2].taps, t.packed);
-  t.tapStepW = axis[2].tapStep * t.packed;
+  const int64_t tapStepW = int64_t{axis[2].tapStep} * t.packed;
   // Of one tap a stride skips what it does not read.
   const auto stepOf = [&](const TensorAxis& a, int taps) {
     return t.gathered || taps <= 1 ? 1 : a.step;
@@ -81,11 +96,20 @@ void layHalo(TensorTile& t, const std::array<TensorAxis, 3>& axis, int channels)
   t.stepH = stepOf(axis[1], axis[1].taps);
   t.phases = stepOf(axis[2], t.tapsW);
   const auto taps = [&](int n) { return t.gathered ? 1 : n; };
-  t.haloD = extent(t.sizeD, t.stepD, taps(axis[0].taps), axis[0].tapStep);
-  t.haloH = extent(t.sizeH, t.stepH, taps(axis[1].taps), axis[1].tapStep);
-  t.haloW = extent(t.sizeW, t.phases, taps(t.tapsW), t.tapStepW);
-  t.rawStep = t.phases == 1 ? axis[2].step : 1;
-  t.rawPitch = channels * ((t.haloW - 1) * t.rawStep + (t.packed - 1) * axis[2].tapStep + 1);
+  const int64_t d = extent(t.sizeD, t.stepD, taps(axis[0].taps), axis[0].tapStep);
+  const int64_t h = extent(t.sizeH, t.stepH, taps(axis[1].taps), axis[1].tapStep);
+  const int64_t w = extent(t.sizeW, t.phases, taps(t.tapsW), tapStepW);
+  const int64_t most = std::max({d, h, w});
+  if (most > kMostSlots || d * h > kMostSlots || d * h * (w + t.phases - 1) > kMostSlots)
+    return false;
+  t.haloD = static_cast<int>(d), t.haloH = static_cast<int>(h), t.haloW = static_cast<int>(w);
+  t.tapStepW = static_cast<int>(std::min<int64_t>(tapStepW, INT32_MAX));
+  if (t.packed > 1) {
+    t.rawStep = t.phases == 1 ? axis[2].step : 1;
+    const int64_t row = (w - 1) * t.rawStep + int64_t{t.packed - 1} * axis[2].tapStep + 1;
+    if (row > kMostSlots || d * h * row > kMostSlots) return false;
+    t.rawPitch = channels * static_cast<int>(row);
+  }
   t.phase = divideUp(t.haloW, t.phases);
   t.pitch = t.phase * t.phases;
   t.slice = t.haloH * t.pitch;
@@ -95,17 +119,17 @@ void layHalo(TensorTile& t, const std::array<TensorAxis, 3>& axis, int channels)
   // The other plane lies 4 slots further modulo 8, so that stores of both planes by one warp meet no bank twice.
   t.slots = t.haloD * t.slice;
   while (t.slots % 8 != 4) t.slots++;
+  return true;
 }
 
 // Divides the items; false where it does not fit.
 bool layShared(TensorTile& t, unsigned most) {
   const int chunks = t.channels8 / 2;
   const int units = t.items / t.unitItems;
-  const auto fixed = static_cast<unsigned>(t.tableBytes() + t.rawBytes());
-  const auto halo = static_cast<unsigned>(t.haloUnits() * kUnitBytes);
-  const auto unit = static_cast<unsigned>(t.unitItems * 2 * t.blockN() * kUnitBytes);
+  const int64_t fixed = t.tableBytes() + t.rawBytes(), halo = t.haloUnits() * kUnitBytes;
+  const int64_t unit = int64_t{t.unitItems} * 2 * t.blockN() * kUnitBytes;
   // Partial statistics of the warps take the place of the first halo at the end.
-  const auto moments = static_cast<unsigned>(t.warpsM() * (t.blockN() * 8 + 4));
+  const int64_t moments = t.warpsM() * (t.blockN() * 8 + 4);
   t.resident = false;
   const auto bytes = [&](int groupUnits) {
     t.groupUnits = groupUnits;
@@ -113,17 +137,18 @@ bool layShared(TensorTile& t, unsigned most) {
     t.steps = chunks * t.groups;
     t.haloBuffers = (t.gathered ? t.steps : chunks) > 1 ? 2 : 1;
     t.weightBuffers = t.steps > 1 ? 2 : 1;
-    t.sharedBytes =
-        fixed + std::max(moments, static_cast<unsigned>(t.haloBuffers) * halo +
-                                      static_cast<unsigned>(t.weightBuffers * groupUnits) * unit);
-    return t.sharedBytes;
+    const int64_t all = fixed + std::max(moments, t.haloBuffers * halo +
+                                                      int64_t{t.weightBuffers} * groupUnits * unit);
+    // What does not fit shall not look as if it did: it is measured before it is narrowed.
+    t.sharedBytes = static_cast<unsigned>(std::min<int64_t>(all, UINT32_MAX));
+    return all;
   };
   if (units <= 1 || t.gathered) return bytes(1) <= most;
-  const unsigned wanted = std::min(most, wantedShared(t));
+  const int64_t wanted = std::min(most, wantedShared(t));
   if (bytes(units) <= wanted) return true;
   bytes(1);
-  const unsigned haloes = fixed + static_cast<unsigned>(t.haloBuffers) * halo;
-  const unsigned left = haloes < wanted ? (wanted - haloes) / (2 * unit) : 0;
+  const int64_t haloes = fixed + t.haloBuffers * halo;
+  const int64_t left = haloes < wanted ? (wanted - haloes) / (2 * unit) : 0;
   // Groups of one size, since the largest counts.
   const int groups = divideUp(units, std::max(1, std::min(static_cast<int>(left), units - 1)));
   return bytes(divideUp(units, groups)) <= most;
@@ -143,15 +168,16 @@ void keepWeights(TensorTile& t, int64_t tiles, unsigned most) {
   TensorTile kept = t;
   const auto units = t.items / t.unitItems;
   const int chunks = t.channels8 / 2;
-  const auto halo = static_cast<unsigned>(t.haloUnits() * kUnitBytes);
-  const auto weights = static_cast<unsigned>(t.items * 2 * t.blockN() * kUnitBytes * chunks);
+  const int64_t halo = t.haloUnits() * kUnitBytes;
+  const int64_t weights = int64_t{t.items} * 2 * t.blockN() * kUnitBytes * chunks;
   kept.resident = true;
   kept.groups = 1, kept.groupUnits = units, kept.steps = chunks;
   kept.haloBuffers = chunks > 1 ? 2 : 1, kept.weightBuffers = chunks;
-  kept.sharedBytes = static_cast<unsigned>(t.tableBytes() + t.rawBytes()) +
-                     static_cast<unsigned>(kept.haloBuffers) * halo + weights;
-  if (kept.sharedBytes > most || blocksAtOnce(kept) < std::min(2, blocksAtOnce(t))) return;
-  if (halo < static_cast<unsigned>(t.warpsM() * (t.blockN() * 8 + 4))) return;
+  const int64_t bytes = t.tableBytes() + t.rawBytes() + kept.haloBuffers * halo + weights;
+  if (bytes > most) return;
+  kept.sharedBytes = static_cast<unsigned>(bytes);
+  if (blocksAtOnce(kept) < std::min(2, blocksAtOnce(t))) return;
+  if (halo < t.warpsM() * (t.blockN() * 8 + 4)) return;
   kept.blocks = static_cast<int>(kProcessors) * blocksAtOnce(kept);
   if (tiles >= 2 * int64_t{kept.blocks}) t = kept;
 }
@@ -179,21 +205,27 @@ double costOf(const TensorTile& t, double blocks, double outputs) {
 
 namespace {
 
-TensorTile searched(const TensorConvolution& c, const Chip& chip) {
+std::optional<TensorTile> searched(const TensorConvolution& c, const Chip& chip) {
   const auto& axis = c.axis;
   const int positions[3] = {positionsOf(axis[0]), positionsOf(axis[1]), positionsOf(axis[2])};
-  const int classes = axis[0].classes * axis[1].classes * axis[2].classes;
+  // At most as many as y has voxels.
+  const int64_t classes = int64_t{axis[0].classes} * axis[1].classes * axis[2].classes;
   const auto most = static_cast<unsigned>(chip.sharedPerBlock);
   const int channels = c.source[0].channels;
+  const int64_t mostTaps = std::max({axis[0].taps, axis[1].taps, axis[2].taps});
+  if (mostTaps > kMostTaps || int64_t{axis[0].taps} * axis[1].taps > kMostTaps ||
+      int64_t{axis[0].taps} * axis[1].taps * axis[2].taps > kMostTaps)
+    return std::nullopt;
   const int taps = axis[0].taps * axis[1].taps * axis[2].taps;
   // Launches that write only some of the voxels leave nothing for another kernel to add up.
   bool whole = true;
-  for (const TensorAxis& a : axis) whole = whole && a.spread == a.classes;
+  for (const TensorAxis& a : axis) whole = whole && a.spread == a.apart;
 
   TensorTile base;
   base.firstChannels8 = divideUp(channels, 8);
   base.channels8 = divideUp(base.firstChannels8 + divideUp(c.source[1].channels, 8), 2) * 2;
-  const double outputs = double(positions[0]) * positions[1] * positions[2] * classes * c.samples;
+  const double outputs =
+      double(positions[0]) * positions[1] * positions[2] * double(classes) * c.samples;
 
   TensorTile best;
   double bestCost = 0;
@@ -208,14 +240,14 @@ TensorTile searched(const TensorConvolution& c, const Chip& chip) {
     t.packed = t.paired ? std::min(8 / channels, axis[2].taps) : 1;
     t.rowsShared =
         !t.gathered && !t.paired && axis[1].taps == 3 && axis[1].tapStep == 1 && axis[1].step == 1;
-    layHalo(t, axis, channels);
+    if (!layHalo(t, axis, channels)) return;
     t.items = t.paired ? divideUp(axis[0].taps * axis[1].taps * t.tapsW, 2) : taps;
     t.unitItems = t.gathered || t.paired || taps == 0 ? 1
                   : t.rowsShared                      ? axis[1].taps * axis[2].taps
                                                       : axis[2].taps;
     if (!layShared(t, most)) return;
-    const double blocks =
-        double(t.tilesD) * t.tilesH * t.tilesW * classes * c.samples * divideUp(c.cout, t.blockN());
+    const double blocks = double(t.tilesD) * t.tilesH * t.tilesW * double(classes) * c.samples *
+                          divideUp(c.cout, t.blockN());
     for (t.splits = 1; t.splits <= (whole ? std::min(kMostSplits, t.steps) : 1); ++t.splits) {
       const double cost = costOf(t, blocks, outputs * c.cout);
       if (bestCost == 0 || cost < bestCost) best = t, bestCost = cost;
@@ -243,7 +275,7 @@ TensorTile searched(const TensorConvolution& c, const Chip& chip) {
               consider(t);
             }
     }
-  require(bestCost > 0, "InternalError", "No tile of a convolution fits into shared memory");
+  if (bestCost == 0) return std::nullopt;
   const int64_t tiles =
       int64_t{best.tilesD} * best.tilesH * best.tilesW * classes * int64_t{c.samples};
   require(tiles <= INT32_MAX, "ShapeMismatch",
@@ -255,14 +287,14 @@ TensorTile searched(const TensorConvolution& c, const Chip& chip) {
 }  // namespace
 
 // The search takes longer than a small convolution: each geometry is looked for once.
-TensorTile planTensor(const TensorConvolution& c, const Chip& chip) {
+std::optional<TensorTile> planTensor(const TensorConvolution& c, const Chip& chip) {
   std::vector<int64_t> key = {c.samples, c.source[0].channels, c.source[1].channels, c.cout,
                               static_cast<int64_t>(chip.sharedPerBlock)};
   for (const TensorAxis& a : c.axis)
-    key.insert(key.end(), {a.in, a.out, a.step, a.tapStep, a.taps, a.classes, a.shift, a.start,
-                           a.spread, a.kernel, a.kernelStep});
+    key.insert(key.end(), {a.in, a.out, a.step, a.tapStep, a.taps, a.classes, a.apart, a.shift,
+                           a.start, a.spread, a.kernel, a.kernelStep});
   static std::mutex mutex;
-  static auto* const known = new std::map<std::vector<int64_t>, TensorTile>;
+  static auto* const known = new std::map<std::vector<int64_t>, std::optional<TensorTile>>;
   const std::lock_guard<std::mutex> lock(mutex);
   const auto found = known->find(key);
   if (found != known->end()) return found->second;
@@ -300,10 +332,12 @@ bool paysUp(const TensorConvolution& c, const TensorTile& t) {
 }  // namespace
 
 std::optional<TensorTile> planUp(const TensorConvolution& c, const Chip& chip) {
-  TensorTile t = planTensor(c, chip);
+  const std::optional<TensorTile> found = planTensor(c, chip);
+  if (!found) return std::nullopt;
+  TensorTile t = *found;
   bool dense = t.rowsShared && t.splits == 1 && t.columns <= 4;
   for (const TensorAxis& a : c.axis)
-    dense = dense && a.classes == 1 && a.step == 1 && a.in > 0 && a.in % 2 == 0;
+    dense = dense && a.apart == 1 && a.step == 1 && a.in > 0 && a.in % 2 == 0;
   if (!dense || c.up.source.channels == 0 || c.source[0].channels == 0) return std::nullopt;
   const int blocks = blocksAtOnce(t);
   t.up.haloD = t.haloD / 2 + 1, t.up.haloH = t.haloH / 2 + 1, t.up.haloW = t.haloW / 2 + 1;
@@ -311,6 +345,8 @@ std::optional<TensorTile> planUp(const TensorConvolution& c, const Chip& chip) {
   // Four planes of two voxels are stored at once: they meet no bank twice.
   t.up.pitch = t.up.voxels();
   while (t.up.pitch % 8 != 2) t.up.pitch++;
+  if (int64_t{t.up.chunks} * 4 * t.up.pitch * kUnitBytes > int64_t{chip.sharedPerBlock})
+    return std::nullopt;
   t.sharedBytes += static_cast<unsigned>(t.rawBytes());
   if (t.sharedBytes > chip.sharedPerBlock || blocksAtOnce(t) < std::min(2, blocks) || !paysUp(c, t))
     return std::nullopt;

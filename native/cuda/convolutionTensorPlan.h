@@ -78,8 +78,8 @@ struct TensorTile {
   RVX_PORTABLE int haloUnits() const { return paired ? slots : 2 * slots; }
 };
 
-// Output channels as packed: whole blocks.
-TensorTile planTensor(const TensorConvolution& c, const Chip& chip);
+// Output channels as packed: whole blocks. None where no tile fits into shared memory.
+std::optional<TensorTile> planTensor(const TensorConvolution& c, const Chip& chip);
 
 // The same tile where it makes the up-sampled source `c.up`; none where that cannot be done or does not pay.
 std::optional<TensorTile> planUp(const TensorConvolution& c, const Chip& chip);

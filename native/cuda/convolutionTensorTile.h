@@ -92,9 +92,9 @@ struct HaloAxis {
 };
 RVX_DEVICE HaloAxis haloAxis(const TensorAxis& a, int r, int j, int step, int tap) {
   const int moved = r + a.shift;
-  const int offset = moved >= 0 ? moved / a.classes : -((a.classes - 1 - moved) / a.classes);
-  const int base = moved - offset * a.classes;
-  return {base + a.classes * (j * a.step + offset + tap * a.tapStep), a.classes * (a.step / step)};
+  const int offset = moved >= 0 ? moved / a.apart : -((a.apart - 1 - moved) / a.apart);
+  const int base = moved - offset * a.apart;
+  return {base + a.apart * (j * a.step + offset + tap * a.tapStep), a.apart * (a.step / step)};
 }
 struct Halo {
   HaloAxis d, h, w;
@@ -110,7 +110,7 @@ RVX_DEVICE Halo haloOf(const TensorPass& p, const TensorPlace& at, int tap) {
   Halo halo{haloAxis(p.axisD, at.classD, at.d, t.stepD, kd),
             haloAxis(p.axisH, at.classH, at.h, t.stepH, kh),
             haloAxis(p.axisW, at.classW, at.w, t.phases, kw)};
-  if (t.packed > 1) halo.w.by = p.axisW.classes;
+  if (t.packed > 1) halo.w.by = p.axisW.apart;
   return halo;
 }
 struct HaloSlot {

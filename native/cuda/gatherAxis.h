@@ -13,18 +13,22 @@
 
 namespace rvx::cuda {
 
-// Division by a number known at launch, by multiplication: exact while dividend * divisor <= 2^32.
+// Division of 0 .. 2^31 - 1 by a number known at launch, below 2^31, by multiplication: exact. With 2^s the least power of two that is not
+// less than the divisor, magic = ceil(2^(31 + s) / divisor) has 32 bits, and its error, less than 2^s, times n stays below 2^(31 + s).
 struct Divider {
   uint32_t divisor = 1, magic = 0;
+  int shift = 0;  // s - 1: what is left after the product's high word
   Divider() = default;
-  explicit Divider(int64_t d)
-      : divisor(static_cast<uint32_t>(d)),
-        magic(d > 1 ? static_cast<uint32_t>((int64_t{1} << 32) / d + 1) : 0) {}
+  explicit Divider(int64_t d) : divisor(static_cast<uint32_t>(d)) {
+    if (d <= 1) return;
+    while (int64_t{2} << shift < d) shift++;
+    magic = static_cast<uint32_t>(((uint64_t{1} << (32 + shift)) + uint64_t(d) - 1) / uint64_t(d));
+  }
 };
 RVX_DEVICE int divide(int n, const Divider& d) {
-  return d.divisor == 1
-             ? n
-             : static_cast<int>((static_cast<uint64_t>(static_cast<uint32_t>(n)) * d.magic) >> 32);
+  if (d.divisor == 1) return n;
+  const uint64_t product = static_cast<uint64_t>(static_cast<uint32_t>(n)) * d.magic;
+  return static_cast<int>(static_cast<uint32_t>(product >> 32) >> d.shift);
 }
 
 struct GatherAxis {

@@ -11,8 +11,8 @@
 // write of y; with the box each row of x is asked for about twice, the second time from the caches. FLOPs: about 8 a value summed and 3 a tap.
 //
 // Limits: linear or nearest, no splines; the box prefilter without rotation or shear alone (checked). D H and W C of the output below 2^31
-// (volumeRows.h, checked), W and W C of x too (not checked); an affine's numbers within 10^9 (checked). A sample is a launch of its own, with
-// tables of taps that the host makes and uploads; an affine that is a tensor is read back.
+// (volumeRows.h, checked), W C of x too where it is interpolated (checked), axes as the operation checks; an affine's numbers within
+// 10^9 (checked). A sample is a launch of its own, with tables of taps that the host makes and uploads; an affine that is a tensor is read back.
 #include "cuda/affines.h"
 #include "cuda/packet.h"
 #include "cuda/taps.h"
@@ -283,6 +283,9 @@ void sample(const Sample& s, const Affine& affine, const T* x, const Resample& o
 template <class T>
 void resampleAs(const Resample& op, const T* data, Context& cx) {
   const std::array<int64_t, 5> s = volumeAxes(op.x, "x");
+  require(op.sampling.nearest() || s[3] * s[4] <= INT32_MAX, "ShapeMismatch",
+          "Expected rows of fewer than 2^31 values in x to interpolate but received " +
+              op.x.shape().text());
   const Sample one{{s[1], s[2], s[3]}, op.size, s[4], op.sampling};
   const std::vector<Affine> affines = affinesOf(op.map, op.affine, s[0], cx);
   for (int64_t n = 0; n < s[0]; ++n)

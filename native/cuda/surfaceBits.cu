@@ -7,8 +7,8 @@
 // The box is read back, 36 bytes: the workspaces that follow, about 14 bytes a voxel, then fit it and not the volume, of which a
 // kidney fills a hundredth. Ranks are sums of popcounts: of blocks of 2048 words, over the blocks, then inside each block.
 //
-// Limits: fewer than 2^31 voxels (ops/labels.h); for elements also of the box's cells, one more along each axis (not checked): ranks and places
-// are int32. Labels 1 to 255. The blocks' sums are added by one block a side.
+// Limits: fewer than 2^31 voxels (ops/labels.h); for elements also of the volume's cells, one more along each axis (checked at the
+// operation, of the box here): ranks and places are int32. Labels 1 to 255. The blocks' sums are added by one block a side.
 #include "cuda/reduce.h"
 #include "cuda/surfaceBits.h"
 #include "cuda/surfaceCells.h"
@@ -199,6 +199,10 @@ Surfaces::Surfaces(const SurfaceDistances& op, Context& cx) : counts_(cx, 2 * si
   if (box_.words() == 0) return;
   most_ = std::max(voxels_[0], voxels_[1]);
   if (op.elements()) {
+    const int64_t rows = (int64_t{box_.size[0]} + 1) * (int64_t{box_.size[1]} + 1);
+    require(rows <= INT32_MAX && rows * (int64_t{box_.width} + 1) <= INT32_MAX, "ShapeMismatch",
+            "Expected a box of fewer than 2^31 cells but received " + std::to_string(rows) +
+                " rows of " + std::to_string(int64_t{box_.width} + 1));
     ++box_.size[0], ++box_.size[1], ++box_.width;
     box_.size[2] = (box_.width + 31) / 32;
     most_ = std::min(kCellsOfVoxel * most_, box_.voxels());

@@ -35,6 +35,7 @@ struct FindingsCrop {
   // A side without a kidney was skipped: its affine reads as zeros, which has no inverse.
   bool usable;
   uint8_t kidney, firstMass;  // the labels of the kidney and of component 1
+  uint8_t capacity;  // components beyond it are none: their labels would be the other side's
 };
 
 // The range of w for which every crop coordinate lies in [0, size - 1].
@@ -88,7 +89,7 @@ RVX_PORTABLE inline uint8_t lookInto(const FindingsCrop& c, double d, double h, 
     }
     for (int k = 0; k < 3; ++k) sum[k] += weight * logit(index * 3 + k);
     const uint8_t here = mass(index);
-    if (here && weight > bestWeight) bestWeight = weight, component = here;
+    if (here && here <= c.capacity && weight > bestWeight) bestWeight = weight, component = here;
   }
   if (sum[2] > sum[1] && sum[2] > sum[0])
     return component ? static_cast<uint8_t>(c.firstMass + component - 1) : c.kidney;

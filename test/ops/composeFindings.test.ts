@@ -62,9 +62,10 @@ function naive(crops: Crop[], size: [number, number, number], capacity: number):
             }
             for (let k = 0; k < 3; k++)
               sums[k] = (sums[k] as number) + weight * (c.logits[index * 3 + k] as number);
-            if (c.masses[index] && weight > best) {
+            const mass = c.masses[index] as number;
+            if (mass > 0 && mass <= capacity && weight > best) {
               best = weight;
-              component = c.masses[index] as number;
+              component = mass;
             }
           }
           const [zero, one, two] = sums as [number, number, number];
@@ -123,6 +124,11 @@ onEveryDevice(t, 'composeFindings', async (t, device) => {
       randomCrop([5, 1, 1], plain, 4, capacity),
     ],
     [
+      'components above the capacity, which are none',
+      randomCrop([5, 6, 7], oblique, 9, capacity + 3),
+      randomCrop([4, 9, 3], plain, 10, 255),
+    ],
+    [
       'no left kidney',
       randomCrop([5, 6, 7], gone, 5, capacity),
       randomCrop([4, 9, 3], oblique, 6, capacity),
@@ -169,4 +175,15 @@ onEveryDevice(t, 'instanceClasses', async (t, device) => {
     known,
     'instances without a class are background',
   );
+  const named = (values: number[], first: number) =>
+    ops.instanceClasses(x, device.tensor(Uint8Array.from(values)), first).data();
+  t.equal((await named([0, 252], 3))[4], 255, 'the greatest class');
+  for (const [values, first, most] of [
+    [[0, 253], 3, 252],
+    [[255], 1, 254],
+  ] as const)
+    await t.rejects(named([...values], first), {
+      code: 'InvalidArgument',
+      message: new RegExp(`of 0 to ${most} .* first ${first} but received ${values.at(-1)}$`),
+    });
 });

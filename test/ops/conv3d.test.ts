@@ -412,3 +412,17 @@ onEveryDevice(t, 'more samples than a grid of blocks is high', async (t, device)
     await t.rejects(y.data(), { code: 'ShapeMismatch', message: /65536/ }, precision);
   }
 });
+
+onEveryDevice(t, 'more channels of y than 16 bits count', async (t, device) => {
+  const channels = 131076;
+  const [weight, bias] = [randomArray(channels, 1), randomArray(channels, 2)];
+  const y = ops.conv3d(
+    device.tensor(Float32Array.of(2), { shape: [1, 1, 1, 1, 1] }),
+    device.tensor(weight, { shape: [channels, 1, 1, 1, 1] }),
+    { bias: device.tensor(bias) },
+  );
+  const truth = weight.map((w, c) => 2 * w + (bias[c] as number));
+  agrees(t, await y.data(), truth, FORWARD, 'y');
+  const wrong = (await y.data()).filter((v, c) => Math.abs(v - (truth[c] as number)) > 1e-6);
+  t.equal(wrong.length, 0, 'each of them');
+});

@@ -119,6 +119,24 @@ onEveryDevice(t, 'convTranspose3d and its gradients', async (t, device) => {
   }
 });
 
+onEveryDevice(t, 'convTranspose3d: more channels than 16 bits count', async (t, device) => {
+  const channels = 46508;
+  const weight = randomArray(8 * channels, 1);
+  const x = Float32Array.of(2, -4);
+  const y = ops.convTranspose3d(
+    device.tensor(x, { shape: [1, 1, 1, 2, 1] }),
+    device.tensor(weight, { shape: [1, channels, 2, 2, 2] }),
+  );
+  const made = await y.data();
+  const wrong = made.filter((v, i) => {
+    const [row, w] = [Math.floor(i / channels / 4), Math.floor(i / channels) % 4];
+    const tap = row * 2 + (w % 2);
+    return v !== (x[w >> 1] as number) * (weight[(i % channels) * 8 + tap] as number);
+  });
+  t.equal(made.length, 16 * channels);
+  t.equal(wrong.length, 0, 'every value is x times its weight');
+});
+
 onEveryDevice(t, 'convTranspose3d: errors', async (t, device) => {
   const x = device.full([1, 4, 4, 4, 2]);
   const code = (body: () => unknown) => {

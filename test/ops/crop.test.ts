@@ -122,4 +122,26 @@ onEveryDevice(t, 'crop: threads and arguments', async (t, device) => {
     t.throws(() => ops.crop(x, bad as unknown as { start: Three; size: Three }), {
       code: 'InvalidArgument',
     });
+  const start: Three = [0, 0, 0];
+  const one: Three = [1, 1, 1];
+  const box: Three = [3, 3, 3];
+  for (const [dtype, least, most] of [
+    ['u8', 0, 255],
+    ['i16', -32768, 32767],
+    ['i32', -(2 ** 31), 2 ** 31 - 1],
+  ] as const) {
+    const labels = device.full([1, 2, 2, 2], 1, dtype);
+    for (const fill of [least - 5, most + 1]) {
+      const refusal = {
+        code: 'InvalidArgument',
+        message: new RegExp(`number from ${least} to ${most} .*fill of .* received ${fill}`),
+      };
+      t.throws(() => ops.crop(labels, { start, size: box, fill }), refusal, `${dtype} ${fill}`);
+      t.throws(() => ops.pad(labels, { before: one, after: one, fill }), refusal, 'pad');
+    }
+    for (const fill of [least, most]) {
+      const cropped = await ops.crop(labels, { start, size: box, fill }).data();
+      t.equal(cropped.at(-1), fill, `${dtype} ${fill}`);
+    }
+  }
 });

@@ -338,4 +338,19 @@ onEveryDevice(t, 'resample: bad arguments', async (t, device) => {
   t.throws(() => ops.resample(device.full([1, 0, 3, 3], 0), { size }), {
     code: 'InvalidArgument',
   });
+  // No samples, so that the axes may be as long as they like.
+  const refusal = { code: 'ShapeMismatch', message: /2147483648/ };
+  for (const mode of ['trilinear', 'nearest'] as const)
+    t.throws(
+      () => ops.resample(device.full([0, 1, 1, 2 ** 31], 0, 'u8'), { size, mode }),
+      refusal,
+      `a row of 2^31 voxels, ${mode}`,
+    );
+  const long: Three = [1, 1, 2 ** 30];
+  t.throws(() => ops.resample(device.full([0, 1, 1, 1]), { size: long }), {
+    code: 'ShapeMismatch',
+  });
+  if (device.kind === 'cpu') return;
+  const wide = ops.resample(device.full([0, 1, 1, 2 ** 30, 2], 0, 'u8'), { size });
+  await t.rejects(wide.data(), { code: 'ShapeMismatch', message: /1073741824/ });
 });

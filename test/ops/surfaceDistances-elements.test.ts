@@ -1,6 +1,7 @@
 // surfaceDistances of surface elements, against all pairs of cells and the reference tool's table.
 import { isRenvoxError, ops, type Tensor, threads } from 'renvox';
 import t from 'tap';
+import { checkCells } from '#lib/ops/label-map.js';
 import { noteError } from './errors.js';
 import { generator, onEveryDevice, sameBits } from './harness.js';
 import { raggedShapes, randomLabels } from './random-labels.js';
@@ -241,6 +242,15 @@ onEveryDevice(t, 'surface elements: the same bits every time', async (t, device)
     sameBits(t, values, first, `summary ${i}`);
   }
   threads(before);
+});
+
+t.test('grids of as many cells as 32 bits do not count', async (t) => {
+  // A map of 2^29 voxels takes half a gigabyte: the check alone.
+  const check = (grid: [number, number, number]) => () => checkCells('surfaceDistances', 'a', grid);
+  t.throws(check([1, 1, 2 ** 29]), { code: 'ShapeMismatch', message: /\[1, 1, 536870912\]/ });
+  t.throws(check([1290, 1290, 1290]), { code: 'ShapeMismatch', message: /with 2151685171/ });
+  t.doesNotThrow(check([1, 1, 2 ** 29 - 2]));
+  t.doesNotThrow(check([0, 65536, 65536]), 'no voxels have no cells');
 });
 
 onEveryDevice(t, 'surfaceDistances refuses another surface', async (t, device) => {
