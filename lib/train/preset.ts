@@ -3,6 +3,7 @@ import { RenvoxError } from '../errors.js';
 import type { Precision, ResNet3DConfig, UNet3DConfig, WeightsMetadata } from '../nn/index.js';
 import type { Contour, SecondImage } from '../pipeline/networks.js';
 import { type AugmentationSettings, checkAugmentation } from './augmentation.js';
+import { LARGEST_SEED } from './sampler.js';
 
 /** What a network learns. */
 export type Task =
@@ -63,6 +64,7 @@ export interface Preset {
   sampling?: { kind: 'patches'; foreground: number };
   /** Of labelled CTs on disk; default the study's. Phantoms are drawn anew each time, which is their augmentation. */
   augmentation?: AugmentationSettings;
+  /** 0 to 9,007,198: each run has a billion seeds below 2^53 for its samples. */
   seed: number;
   steps: number;
   /** Samples a step. */
@@ -146,7 +148,8 @@ export function checkPreset(value: unknown): Preset {
   for (const field of ['level', 'width', 'low', 'high'] as const)
     check(Number.isFinite(p.window?.[field]), `window.${field}`, 'a number', p.window?.[field]);
   check(p.window.width > 0, 'window.width', 'a positive number', p.window.width);
-  check(p.seed === 0 || count(p.seed), 'seed', 'an integer of at least 0', p.seed);
+  const seeds = `an integer from 0 to ${LARGEST_SEED}`;
+  check(p.seed === 0 || (count(p.seed) && p.seed <= LARGEST_SEED), 'seed', seeds, p.seed);
   for (const field of ['steps', 'batch', 'checkpoint'] as const)
     check(count(p[field]), field, 'a positive integer', p[field]);
   check(typeof p.loss === 'object' && p.loss !== null, 'loss', 'an object', p.loss);

@@ -37,6 +37,8 @@ t.test('every wrong field is named', async (tap) => {
     [{ window: { level: 'x' } }, /window.level/],
     [{ window: { level: 0, width: 0, low: 0, high: 1 } }, /window.width/],
     [{ seed: -1 }, /for seed/],
+    [{ seed: 9_007_199 }, /an integer from 0 to 9007198 for seed .* received 9007199/],
+    [{ seed: 20261130 }, /for seed/],
     [{ steps: 0 }, /for steps/],
     [{ batch: 1.5 }, /for batch/],
     [{ loss: null }, /for loss/],
@@ -90,6 +92,7 @@ t.test('every wrong field is named', async (tap) => {
   ];
   for (const [change, message] of wrong)
     tap.throws(() => checkPreset({ ...kidney, ...change }), { code: 'InvalidArgument', message });
+  tap.equal(checkPreset({ ...kidney, seed: 9_007_198 }).seed, 9_007_198);
   tap.throws(() => checkPreset(null), { code: 'InvalidArgument' });
   tap.throws(() => checkPreset('kidney'), { code: 'InvalidArgument' });
 });
