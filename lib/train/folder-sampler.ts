@@ -14,7 +14,7 @@ import { type Item, itemsOf, RIM } from './data/items.js';
 import { type DataSet, findDataSet } from './data/layouts.js';
 import { readPatients, type Split, splitPatients, usualSplit } from './data/patients.js';
 import { readCase } from './data/read-case.js';
-import { maskChannels, type Preset } from './preset.js';
+import { checkSwap, maskChannels, type Preset } from './preset.js';
 import type { CaseLists, Sample, Sampler } from './sampler.js';
 import { outlineOf } from './samples/kidney-view.js';
 import { coveringPatches } from './samples/patches.js';
@@ -64,6 +64,7 @@ export async function folderSampler(
         `The ${field} of the preset ${preset.name} is of phantoms; a folder's samples are its CTs, phases and labels as they are`,
         { preset: preset.name, field },
       );
+  checkSwap(preset);
   const data = await findDataSet(folder);
   const patients = await patientsOf(data, options.manifest);
   const { items, content } = await readItems(preset, data, options);

@@ -3,6 +3,7 @@ import { copyFile, readdir, readFile, rename, rm, stat, utimes, writeFile } from
 import { join } from 'node:path';
 import { device, Volume } from 'renvox';
 import {
+  augmentations,
   checkFolder,
   findDataSet,
   folderSampler,
@@ -34,6 +35,12 @@ t.test('KiTS layout: sides by position, classes by label', async (tap) => {
   tap.match(data, { layout: 'kits', channels: ['CT'], cases: [{ name: 'case_00000' }, {}] });
   const sampler = await folderSampler(kidney, root, { device: d });
   tap.equal(sampler.validationCount, 2);
+  // Mirrored, label 1 would become 2, which is no class of it.
+  const swapping = { ...kidney, augmentation: augmentations.nnunet };
+  await tap.rejects(folderSampler(swapping, root, { device: d }), {
+    code: 'InvalidArgument',
+    details: { field: 'augmentation.swap' },
+  });
   const mass: Preset = {
     ...withChannels(presets.mass as Preset, 2, 3),
     grid: { shape: [16, 16, 16], spacing: [8, 8, 8], margin: 8 },
