@@ -69,6 +69,34 @@ t.test('KiTS layout: sides by position, classes by label', async (tap) => {
   tap.equal(await classifier.validation(d, 0).target.item(), 2, 'a tumour is solid');
 });
 
+t.test('masses of two classes that touch are two samples', async (tap) => {
+  const root = await kits(tap.testdir(), 1);
+  const file = join(root, 'case_00000', 'segmentation.nii.gz');
+  const { labels } = patient({ left: 1, right: 1, mass: 2 });
+  // A tumour of seven voxels, one of which is a cyst.
+  const map = Uint8Array.from(labels.data, (v, i) => (v === 2 && i % shape[2] === 21 ? 3 : v));
+  tap.same(
+    [2, 3].map((label) => map.filter((v) => v === label).length),
+    [6, 1],
+  );
+  await labels.like(map).write(file);
+  const preset: Preset = {
+    ...(presets.class as Preset),
+    grid: { shape: [8, 8, 8], spacing: [6, 6, 6], margin: 2 },
+  };
+  const sampler = await folderSampler(preset, root, { device: d });
+  const seen = Array.from({ length: sampler.validationCount as number }, async (_, k) => {
+    const { image, target } = sampler.validation(d, k);
+    const values = (await image.data()) as Float32Array;
+    return [await target.item(), values.filter((v, i) => i % 2 === 1 && v === 1).length];
+  });
+  // Eight samples of 6 mm to a voxel of 12 mm: each has its own voxels in its contour, not the other's.
+  tap.same(await Promise.all(seen), [
+    [2, 6 * 8],
+    [1, 8],
+  ]);
+});
+
 t.test('nnU-Net layout: two phases are two channels', async (tap) => {
   const root = await nnunet(tap.testdir(), 2);
   const preset: Preset = { ...withChannels(kidney, 2, 4), task: 'one-stage' };

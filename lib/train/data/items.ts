@@ -3,7 +3,6 @@ import type { Device } from '../../device.js';
 import {
   concatChannels,
   connectedComponents,
-  maskEquals,
   resample,
   type HounsfieldWindow as Window,
 } from '../../ops/index.js';
@@ -156,7 +155,7 @@ function windowed(
 async function withSides({ images, labels }: Case, device: Device): Promise<Uint8Array> {
   const map = labels.data as Uint8Array;
   if (!map.includes(LABELS.kidney)) return map;
-  const ids = await componentsOf(device, map, labels.shape, null);
+  const ids = await componentsOf(device, map, labels.shape, false);
   const ct = images[0] as Volume;
   const [middle] = bodyCentre(ct);
   const grid = gridOf(labels);
@@ -183,18 +182,16 @@ function visit(
     for (let h = 0; h < height; h++) for (let w = 0; w < width; w++, i++) each(i, d, h, w);
 }
 
-/** Component numbers of all that is labelled, or, by label, of the given labels alone. */
+/** Component numbers (26 neighbours) of all that is labelled, as one or each label by itself. */
 function componentsOf(
   device: Device,
   map: Uint8Array,
   shape: readonly number[],
-  only: readonly number[] | null,
+  perLabel: boolean,
 ): Promise<Int32Array> {
   return scope(async () => {
-    const all = device.tensor(map, { shape });
-    const wanted = only ? maskEquals(all, only) : all;
-    const part = { perLabel: false };
-    return (await connectedComponents(wanted, part).components.data()) as Int32Array;
+    const { components } = connectedComponents(device.tensor(map, { shape }), { perLabel });
+    return (await components.data()) as Int32Array;
   });
 }
 
@@ -210,15 +207,17 @@ interface Component {
   side: number;
 }
 
-/** Components of all that is labelled, or of masses of one class each. */
+/** Components of all that is labelled, or of masses, of one class each whatever they touch: the parts that `classifyContours` names. */
 async function components(
   { labels }: Case,
   map: Uint8Array,
   device: Device,
   masses: boolean,
 ): Promise<{ map: Int32Array; list: Component[] }> {
-  const only = masses ? [LABELS.aml, LABELS.cystic, LABELS.solid, LABELS.mass] : null;
-  const ids = await componentsOf(device, map, labels.shape, only);
+  const shown = masses
+    ? map.map((label) => (label < LABELS.aml || label === LABELS.kidney ? 0 : label))
+    : map;
+  const ids = await componentsOf(device, shown, labels.shape, masses);
   const found = new Map<number, { low: number[]; high: number[]; counts: number[] }>();
   visit(labels.shape, (i, d, h, w) => {
     const id = ids[i] as number;
