@@ -44,7 +44,7 @@ const MEMORY = 1e9;
 /**
  * Reads a data set (nnU-Net's layout, KiTS's or that of `renvox phantom`, see docs/training.md) once, keeps what the preset's task needs of it in
  * memory, and draws augmented samples from it. Everything is read and checked before the first sample. Patients are parted 8:1:1 into training,
- * validation and test, by the preset's seed; with fewer than five, validation looks at those that are trained on, and `source` says so.
+ * validation and test, by the preset's seed; with fewer than five and no folds, validation looks at those that are trained on, and `source` says so.
  * @throws RenvoxError FileNotFound; InvalidFile listing every problem of the data set; InvalidArgument where nothing in it serves the task, or
  *   where without a cache it needs more memory than it may have
  */
@@ -67,10 +67,10 @@ export async function folderSampler(
   checkSwap(preset);
   const data = await findDataSet(folder);
   const patients = await patientsOf(data, options.manifest);
-  const { items, content } = await readItems(preset, data, options);
   const patientOf = (name: string) => patients.get(name) ?? name;
   const names = data.cases.map(({ name }) => name);
   const parts = splitPatients(names.map(patientOf), options.split ?? usualSplit, preset.seed);
+  const { items, content } = await readItems(preset, data, options);
   const within = (part: readonly string[]) => names.filter((n) => part.includes(patientOf(n)));
   const cases: CaseLists = {
     training: within(parts.training),

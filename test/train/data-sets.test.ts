@@ -223,6 +223,24 @@ t.test('splits are by patient, seeded, and whole', async (tap) => {
     tap.throws(() => splitPatients(patients, split, 1), { code: 'InvalidArgument' });
   tap.throws(() => splitPatients(patients, { parts: [0, 1, 1] }, 1), { code: 'InvalidArgument' });
 
+  // Folds that were asked for are held out of few patients, too.
+  const few = ['a', 'b', 'c', 'd'];
+  const four = [0, 1, 2, 3].map((fold) => splitPatients(few, { folds: 4, fold }, 1));
+  tap.same(four.flatMap((f) => f.validation).sort(), few);
+  for (const f of four) tap.same([...f.training, ...f.validation].sort(), few);
+  for (const split of [
+    { folds: 9, fold: 0 },
+    { folds: 2, fold: 77 },
+  ])
+    tap.throws(() => splitPatients(few, split, 1), {
+      ...{ code: 'InvalidArgument', message: /2 to 4 folds .*: the data set has 4 patients/ },
+      details: { ...split, patients: 4 },
+    });
+  tap.throws(() => splitPatients(['a'], { folds: 2, fold: 0 }, 1), {
+    message: /at least two patients .*: the data set has 1 patient$/,
+  });
+  tap.throws(() => splitPatients(few, { parts: [0, 1, 1] }, 1), { code: 'InvalidArgument' });
+
   const root = await kits(tap.testdir(), 12);
   const manifest = join(root, 'cases.csv');
   const rows = Array.from(
