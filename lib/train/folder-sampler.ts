@@ -27,7 +27,10 @@ export interface FolderOptions {
   manifest?: string | undefined;
   /** Default 8:1:1. */
   split?: Split | undefined;
-  /** A folder that keeps preprocessed cases for later runs, and the most bytes it may hold (default 20 GB). */
+  /**
+   * A folder that keeps preprocessed cases for later runs, and the most bytes it may hold (default 20 GB): at least what of this run's cases is beyond
+   * `memory`.
+   */
   cache?: { folder: string; bytes?: number | undefined } | undefined;
   /**
    * Bytes of preprocessed cases that are held in memory; what is beyond them is read from the cache whenever it is drawn, and without a cache is
@@ -46,7 +49,7 @@ const MEMORY = 1e9;
  * memory, and draws augmented samples from it. Everything is read and checked before the first sample. Patients are parted 8:1:1 into training,
  * validation and test, by the preset's seed; with fewer than five and no folds, validation looks at those that are trained on, and `source` says so.
  * @throws RenvoxError FileNotFound; InvalidFile listing every problem of the data set; InvalidArgument where nothing in it serves the task, or
- *   where without a cache it needs more memory than it may have
+ *   where it needs more memory, or more of the cache, than it may have
  */
 export async function folderSampler(
   preset: Preset,
@@ -202,6 +205,12 @@ async function readItems(
       'InvalidArgument',
       `The preprocessed cases take ${gigabytes(total)} of memory, more than ${gigabytes(memory)}: choose a cache, which keeps the rest on disk, or more memory`,
       { bytes: total, memory },
+    );
+  if (cache && cache.needed > cache.bytes)
+    throw new RenvoxError(
+      'InvalidArgument',
+      `The preprocessed cases that ${gigabytes(memory)} of memory do not hold take ${gigabytes(cache.needed)} of the cache, more than ${gigabytes(cache.bytes)}: choose a larger cache or more memory`,
+      { bytes: cache.needed, cache: cache.bytes, memory },
     );
   // Whether a case came from the cache must not matter.
   const order = new Map(data.cases.map(({ name }, i) => [name, i]));

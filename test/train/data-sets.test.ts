@@ -299,6 +299,32 @@ t.test('the cache gives the same samples, mends itself and stays small', async (
   for (const name of files) await rename(join(cache.folder, name), join(root, name));
   tap.throws(() => lazy.training(d, 5), { code: 'InvalidFile', message: /lost/ });
   for (const name of files) await rename(join(root, name), join(cache.folder, name));
+  // A cache that is too small for what memory does not hold is refused before anything is drawn, with what it would take.
+  const small = join(root, 'small');
+  const drawAll = async (bytes: number, memory: number) => {
+    await rm(small, { recursive: true, force: true });
+    const sampler = await folderSampler(kidney, root, {
+      ...{ device: d, memory, cache: { folder: small, bytes } },
+    });
+    for (let k = 0; k < 3; k++) await sampler.validation(d, k).image.data();
+  };
+  const sizes = await Promise.all(files.map(async (name) => stat(join(cache.folder, name))));
+  const needed = sizes.reduce((sum, { size }) => sum + size, 0);
+  await drawAll(needed, 0);
+  await tap.rejects(drawAll(needed - 1, 0), {
+    code: 'InvalidArgument',
+    message: /0 GB of memory do not hold take 0.00\d+ GB of the cache, more than 0.00/,
+    details: { bytes: needed, cache: needed - 1, memory: 0 },
+  });
+  await tap.rejects(drawAll(1, 0), { code: 'InvalidArgument', details: { bytes: needed } });
+  const written = await readdir(small);
+  tap.equal(written.length, 1, 'and no more is written than the first');
+  // Two of three in the cache, one in memory.
+  await drawAll(Math.ceil((2 / 3) * needed), bytes3 / 3);
+  await tap.rejects(drawAll(Math.floor((2 / 3) * needed) - 9, bytes3 / 3), {
+    code: 'InvalidArgument',
+    details: { cache: Number },
+  });
   // Another window is another recipe, other bytes are another case.
   const other = { ...kidney, window: { ...kidney.window, level: 0 } };
   await folderSampler(other, root, { device: d, cache });
