@@ -8,12 +8,13 @@ import { Random } from '../phantom/random.js';
 import { besideMask } from '../pipeline/mask-channel.js';
 import { scope } from '../scope.js';
 import type { Tensor } from '../tensor.js';
-import { augment, augmentations, type View } from './augmentation.js';
+import { augment, type View } from './augmentation.js';
 import { fileHashes, ItemCache } from './data/cache.js';
-import { type Item, itemsOf, RIM } from './data/items.js';
+import { type Item, itemsOf } from './data/items.js';
 import { type DataSet, findDataSet } from './data/layouts.js';
 import { readPatients, type Split, splitPatients, usualSplit } from './data/patients.js';
 import { readCase } from './data/read-case.js';
+import { augmentationOf, rimOf } from './data/rim.js';
 import { checkSwap, maskChannels, type Preset } from './preset.js';
 import type { CaseLists, Sample, Sampler } from './sampler.js';
 import { outlineOf } from './samples/kidney-view.js';
@@ -155,7 +156,8 @@ async function readItems(
   const { task, grid, window, sampling } = preset;
   const { classes } = preset.architecture.config;
   const meanings = [...data.meanings];
-  const recipe = { task, grid, window, patches: sampling !== undefined, classes, meanings };
+  const patches = sampling !== undefined;
+  const recipe = { task, grid, window, patches, classes, meanings, rim: rimOf(preset) };
   const { cache: kept } = options;
   const cache = kept && new ItemCache(kept.folder, recipe, kept.bytes);
   const keys = new Map<string, string>();
@@ -272,7 +274,7 @@ function draw(
       ...{ size: grid.shape, spacing: grid.spacing, low: window.low, high: window.high },
       start,
     };
-    const settings = r ? (preset.augmentation ?? usualAugmentation(preset)) : {};
+    const settings = r ? augmentationOf(preset) : {};
     const { image, labels } = augment(device, item, view, settings, r?.bits());
     if (task === 'class')
       return {
@@ -287,13 +289,6 @@ function draw(
       target: labels,
     };
   });
-}
-
-/** The study's; a mass has no side, so it is mirrored too. */
-function usualAugmentation({ task }: Preset) {
-  return task === 'class'
-    ? { ...augmentations.study, mirror: [0.5, 0.5, 0.5] as const }
-    : augmentations.study;
 }
 
 /** Voxels along D, H, W that an item has more than the network's box. */
@@ -319,8 +314,9 @@ function place(preset: Preset, item: Item, r: Random): View['start'] {
   }
   if (!r.chance(sampling.foreground)) {
     // The rim is there to be turned in, not to be seen.
-    const within = (free: number) => r.integer(RIM, Math.max(RIM, free - RIM));
-    return [within(room[0]), within(room[1]), within(room[2])];
+    const [d, h, w] = rimOf(preset);
+    const within = (free: number, rim: number) => r.integer(rim, Math.max(rim, free - rim));
+    return [within(room[0], d), within(room[1], h), within(room[2], w)];
   }
   const voxel = labelled(item, r);
   const [, height, width] = item.shape;

@@ -1,7 +1,7 @@
 // Data sets on disk: layouts, splits, the cache, checks.
 import { copyFile, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { device, Volume } from 'renvox';
+import { device, ops, Volume } from 'renvox';
 import {
   augmentations,
   checkFolder,
@@ -12,10 +12,13 @@ import {
   splitPatients,
 } from 'renvox/train';
 import t from 'tap';
+import { bodyCentre } from '#lib/pipeline/body.js';
 import { fileHashes } from '#lib/train/data/cache.js';
 import { readPatients } from '#lib/train/data/patients.js';
+import { rimOf } from '#lib/train/data/rim.js';
 import { coveringPatches } from '#lib/train/samples/patches.js';
-import { generator, sameBits } from '../ops/harness.js';
+import { fixedGrid, gridToVolume } from '#lib/volume/index.js';
+import { agrees, generator, relativeRms, sameBits } from '../ops/harness.js';
 import { kits, nnunet, patient, shape } from './tiny-cases.js';
 
 const d = device('cpu');
@@ -136,6 +139,86 @@ t.test('nnU-Net layout: two phases are two channels', async (tap) => {
     ],
   );
   tap.same([channels, problems], [['CT', 'CT'], []]);
+});
+
+t.test('the rim is as wide as augmentation shifts', async (tap) => {
+  const of = (name: string, change: Partial<Preset> = {}) =>
+    rimOf({ ...(presets[name] as Preset), ...change });
+  // 0.1 of 128 voxels are 12.8; turning would reach further, up to an eighth of the box counts.
+  tap.same(of('paper-mass'), [16, 16, 16]);
+  tap.same(of('paper-classifier'), [16, 16, 16]);
+  tap.same(of('paper-kidney'), [4, 16, 16], 'a body is as long as its CT');
+  tap.same(of('nnunet'), [4, 4, 4], 'patches lie in the whole CT');
+  const shift = (share: number) => ({ translation: { range: [-share, share] as const } });
+  tap.same(of('paper-mass', { augmentation: shift(0.1) }), [13, 13, 13]);
+  tap.same(of('paper-mass', { augmentation: shift(0.25) }), [32, 32, 32], 'shifts count whole');
+  tap.same(of('paper-mass', { augmentation: {} }), [4, 4, 4]);
+  const turned = { rotation: { range: [0, 5] as const } };
+  const [rim] = of('paper-mass', { augmentation: turned });
+  tap.ok(rim > 4 && rim <= 16, `${rim} voxels for 5 degrees`);
+
+  // A CT without air: shifted as far as can be, a crop shows none.
+  const root = await kits(tap.testdir(), 1);
+  const { ct, labels } = patient({ left: 1, right: 1, mass: 0 });
+  await labels.write(join(root, 'case_00000', 'segmentation.nii.gz'));
+  await ct
+    .like(Int16Array.from(ct.data, (v) => (v < -500 ? 40 : v)))
+    .write(join(root, 'case_00000', 'imaging.nii.gz'));
+  for (const share of [0.1, -0.1]) {
+    const preset: Preset = {
+      ...withChannels(presets.mass as Preset, 2, 3),
+      grid: { shape: [48, 48, 48], spacing: [2, 2, 2], margin: 8 },
+      augmentation: { translation: { range: [share, share] } },
+    };
+    const sampler = await folderSampler(preset, root, { device: d });
+    for (let seed = 0; seed < 3; seed++) {
+      const values = (await sampler.training(d, seed).image.data()) as Float32Array;
+      const least = values.filter((_, i) => i % 2 === 0).reduce((a, b) => Math.min(a, b), 1);
+      // A ball of 0 HU is the darkest thing in it: -0.2.
+      tap.ok(least > -0.21, `at least ${least} with a shift of ${share}`);
+    }
+  }
+});
+
+t.test('kidney samples are what the pipeline shows its network', async (tap) => {
+  const root = await kits(tap.testdir(), 1);
+  const { ct, labels } = patient({ left: 1, right: 1, mass: 2 });
+  // Grain finer than the network's voxels, which a sample between two voxels would take for tissue.
+  const next = generator(5);
+  const grainy = ct.like(Int16Array.from(ct.data, (v) => v + Math.floor(200 * next()) - 100));
+  await grainy.write(join(root, 'case_00000', 'imaging.nii.gz'));
+  const preset: Preset = {
+    ...kidney,
+    grid: { shape: [8, 12, 16], spacing: [30, 30, 30] },
+  };
+  const box = fixedGrid({ ...preset.grid, centre: bodyCentre(grainy) });
+  // As findKidneys resamples.
+  const seen = (prefilter: 'box' | 'none') =>
+    ops
+      .resample(d.tensor(grainy.values(), { shape: [1, ...shape, 1] }), {
+        ...{ size: preset.grid.shape, affine: gridToVolume(box, grainy) },
+        ...{ outside: -1, window: preset.window, prefilter },
+      })
+      .data();
+  const [shown, unlike] = [await seen('box'), await seen('none')];
+  tap.ok(relativeRms(unlike, shown) > 0.02, 'it matters');
+  for (const task of ['kidney', 'one-stage'] as const) {
+    const own = { ...withChannels(preset, 1, task === 'kidney' ? 2 : 3), task };
+    const sampler = await folderSampler(own, root, { device: d });
+    agrees(tap, await sampler.validation(d, 0).image.data(), shown, 1e-5, task);
+  }
+  // A gantry that was tilted: sampled without averages.
+  const tilted = [...ct.affine];
+  tilted[9] = 1;
+  const bent = (volume: Volume) => new Volume({ data: volume.data, shape, affine: tilted });
+  await bent(grainy).write(join(root, 'case_00000', 'imaging.nii.gz'));
+  await bent(labels).write(join(root, 'case_00000', 'segmentation.nii.gz'));
+  const sampler = await folderSampler(preset, root, { device: d });
+  const values = (await sampler.validation(d, 0).image.data()) as Float32Array;
+  tap.ok(
+    values.some((v) => v > 0.3),
+    'kidneys are there',
+  );
 });
 
 t.test('patches lie anywhere, a share of them round a label', async (tap) => {

@@ -10,7 +10,7 @@ import type { Item } from './items.js';
 import type { CaseFiles } from './layouts.js';
 
 /** Counts up when what is stored, or how it is made, changes. */
-const FORMAT = 3;
+const FORMAT = 4;
 const ENDING = '.item.safetensors';
 
 /** Bytes that a cache holds at most unless it is told otherwise: 20 GB. */

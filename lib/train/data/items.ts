@@ -1,11 +1,6 @@
 /** What training keeps of a case: pieces of it on the network's spacing, cut as the preset's task sees them. */
 import type { Device } from '../../device.js';
-import {
-  concatChannels,
-  connectedComponents,
-  resample,
-  type HounsfieldWindow as Window,
-} from '../../ops/index.js';
+import { concatChannels, connectedComponents, resample } from '../../ops/index.js';
 import { bodyCentre } from '../../pipeline/body.js';
 import { scope } from '../../scope.js';
 import {
@@ -20,6 +15,7 @@ import { cropMargin, type Preset } from '../preset.js';
 import { type Box, cropGridOf, joined } from '../samples/crop.js';
 import { LABELS } from './labels.js';
 import type { Case } from './read-case.js';
+import { rimOf } from './rim.js';
 
 /** A piece of a case on the network's spacing, somewhat larger than the network sees. */
 export interface Item {
@@ -37,8 +33,6 @@ export interface Item {
   class?: number;
 }
 
-/** Voxels kept on each side beyond what the network sees, so that turning and shifting bring in tissue, not air. */
-export const RIM = 4;
 /** mm^3 below which a labelled component is no mass but a crumb. */
 const CRUMB = 30;
 
@@ -110,15 +104,16 @@ function wholeGrid({ grid }: Preset, { images }: Case): Grid {
 
 /** A piece of a case on a grid, with a rim. */
 async function cut(
-  { window }: Preset,
+  preset: Preset,
   { name, images, labels: { shape: stored } }: Case,
   device: Device,
   labels: Uint8Array,
   inner: Grid,
   extra: { class?: number },
 ): Promise<Item> {
-  const shape = inner.shape.map((n) => n + 2 * RIM) as [number, number, number];
-  const [x, y, z] = toWorld(inner, [-RIM, -RIM, -RIM]);
+  const rim = rimOf(preset);
+  const shape = inner.shape.map((n, a) => n + 2 * (rim[a] as number)) as [number, number, number];
+  const [x, y, z] = toWorld(inner, [-rim[0], -rim[1], -rim[2]]);
   const affine = [...inner.affine];
   [affine[3], affine[7], affine[11]] = [x, y, z];
   return scope(async () => {
@@ -126,7 +121,7 @@ async function cut(
       size: shape,
       affine: gridToVolume({ shape, affine }, volume),
     });
-    const seen = images.map((ct) => windowed(device, ct, options(ct), window));
+    const seen = images.map((ct) => windowed(device, ct, options(ct), preset));
     const image = seen.length === 1 ? seen[0] : concatChannels(seen);
     const source = device.tensor(labels, { shape: [1, ...stored] });
     const kept = resample(source, { ...options(images[0] as Volume), mode: 'nearest' });
@@ -145,10 +140,21 @@ function windowed(
   device: Device,
   ct: Volume,
   options: { size: [number, number, number]; affine: number[] },
-  window: Required<Window>,
+  { window, task }: Preset,
 ) {
   const hu = device.tensor(ct.values({ missing: -1024 }), { shape: [1, ...ct.shape, 1] });
-  return resample(hu, { ...options, window, outside: window.low });
+  // As the pipeline's stages sample: the body with averaged voxels, crops without. An oblique CT's cannot be averaged by axis.
+  const body = (task === 'kidney' || task === 'one-stage') && alongAxes(options);
+  const prefilter = body ? 'box' : 'none';
+  return resample(hu, { ...options, window, outside: window.low, prefilter });
+}
+
+/** Whether an affine has neither rotation nor shear, to a ten-millionth of a voxel. */
+function alongAxes({ size, affine }: { size: readonly number[]; affine: readonly number[] }) {
+  return [0, 4, 8].every((row) => {
+    const moves = size.filter((n, axis) => Math.abs((affine[row + axis] as number) * n) > 1e-7);
+    return moves.length <= 1;
+  });
 }
 
 /** The label map with a side for each kidney; where the data set has none, that of the body on which its component lies. */
