@@ -22,6 +22,8 @@ interface Options {
   fold?: number;
   cache?: string;
   /** Bytes. */
+  cacheSize?: number;
+  /** Bytes. */
   memory?: number;
   allowEmpty?: boolean;
   check?: boolean;
@@ -49,7 +51,7 @@ export function register(program: Command): void {
     .option('--resume', 'go on from the checkpoint in the folder, if there is one')
     .option(
       '--init <weights>',
-      'weights of the same architecture to begin with; with --resume, that the run began with',
+      'weights of the same architecture to begin with, also for --find-rate; with --resume, that the run began with',
     )
     .option(
       '--mass-weights <file>',
@@ -59,6 +61,11 @@ export function register(program: Command): void {
     .option('--folds <n>', 'patients in this many folds instead of 8:1:1', wholeNumber)
     .option('--fold <k>', 'with --folds: which fold validates, from 0 (default: 0)', Number)
     .option('--cache <dir>', 'keeps preprocessed cases for later runs')
+    .option(
+      '--cache-size <GB>',
+      'most that the cache may hold; the longest unused cases go (default: 20)',
+      gigabytes,
+    )
     .option(
       '--memory <GB>',
       'of preprocessed cases that are held in memory, the rest is read from the cache (default: 1)',
@@ -117,23 +124,39 @@ async function run(options: Options): Promise<void> {
 
 /** Options that would change nothing are a slip of whoever gave them. */
 function refuseIdle(options: Options): void {
-  if (options.fold !== undefined && options.folds === undefined)
-    throw new RenvoxError('InvalidArgument', '--fold needs --folds', {});
+  const refuse = (message: string) => {
+    throw new RenvoxError('InvalidArgument', message, {});
+  };
+  const given = (names: readonly (keyof Options)[]) =>
+    names.filter((name) => options[name] !== undefined);
+  if (options.fold !== undefined && options.folds === undefined) refuse('--fold needs --folds');
+  const [mode, other] = given(['check', 'preview', 'findRate']);
+  if (other) refuse(`${flag(other)} beside ${flag(mode as Mode)}: expected one of them`);
+  const [idle] = mode ? given(IDLE[mode as Mode]) : [];
+  if (idle) refuse(`${flag(idle)} changes nothing with ${flag(mode as Mode)}`);
   if (options.data !== 'phantom') {
-    if (options.massWeights === undefined) return;
-    throw new RenvoxError(
-      'InvalidArgument',
-      '--mass-weights needs --data phantom: labels of a folder are its contours',
-      {},
-    );
+    if (options.cacheSize !== undefined && options.cache === undefined)
+      refuse('--cache-size needs --cache');
+    if (options.massWeights !== undefined)
+      refuse('--mass-weights needs --data phantom: labels of a folder are its contours');
+    return;
   }
-  for (const name of ['manifest', 'folds', 'cache', 'memory', 'allowEmpty'] as const)
-    if (options[name] !== undefined)
-      throw new RenvoxError(
-        'InvalidArgument',
-        `--${name === 'allowEmpty' ? 'allow-empty' : name} needs a folder as --data: phantoms are drawn`,
-        {},
-      );
+  const [foreign] = given(['manifest', 'folds', 'cacheSize', 'cache', 'memory', 'allowEmpty']);
+  if (foreign) refuse(`${flag(foreign)} needs a folder as --data: phantoms are drawn`);
+}
+
+type Mode = 'check' | 'preview' | 'findRate';
+
+/** What has no effect where nothing is trained. */
+const IDLE: Readonly<Record<Mode, readonly (keyof Options)[]>> = {
+  check: ['init', 'resume', 'steps', 'folds', 'cacheSize', 'cache', 'memory'],
+  preview: ['init', 'resume', 'steps'],
+  findRate: ['resume'],
+};
+
+/** allowEmpty as --allow-empty. */
+function flag(name: string): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
 async function samplerOf(
@@ -156,7 +179,8 @@ async function samplerOf(
   const settings: FolderOptions = {
     ...{ device, signal, split, manifest: options.manifest, allowEmpty: options.allowEmpty },
     onCase: (name) => say(`read ${name}`),
-    cache: options.cache === undefined ? undefined : { folder: options.cache },
+    cache:
+      options.cache === undefined ? undefined : { folder: options.cache, bytes: options.cacheSize },
     memory: options.memory,
   };
   return folderSampler(preset, options.data, settings);
@@ -204,12 +228,14 @@ async function rates(
   preset: Preset,
   sampler: Sampler,
   device: Device,
-  { out, steps }: Options & { out: string },
+  { out, steps, init }: Options & { out: string },
   signal: AbortSignal,
   say: (line: string) => void,
 ): Promise<void> {
   const { findRate } = await import('../train/index.js');
-  const curve = await findRate(preset, { sampler, device, signal, ...(steps ? { steps } : {}) });
+  const curve = await findRate(preset, {
+    ...{ sampler, device, signal, init, ...(steps ? { steps } : {}) },
+  });
   await makeFolder(out);
   const path = join(out, 'rates.json');
   await writeFileAtomic(path, [Buffer.from(`${JSON.stringify(curve)}\n`)]);

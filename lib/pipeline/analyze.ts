@@ -232,8 +232,10 @@ function readHu({ counts, phase, ownPhase }: Counted, label: number, covered: bo
   const second = covered
     ? { whole: intensities(inPhase as Histogram), core: intensities(coreInPhase as Histogram) }
     : null;
+  const unenhanced = [phase?.name, ownPhase].includes('unenhanced');
+  const changed = (of: Histogram | undefined) => enhancement(of as Histogram, unenhanced);
   const enhanced = second && {
-    ...{ whole: enhancement(change as Histogram), core: enhancement(coreChange as Histogram) },
+    ...{ whole: changed(change), core: changed(coreChange) },
     unenhanced: phase?.name === 'unenhanced' ? second : null,
   };
   return {

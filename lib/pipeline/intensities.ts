@@ -29,7 +29,10 @@ export interface Intensities extends Spread {
 
 /** Of the HU by which the later phase is above the earlier one. */
 export interface Enhancement extends Spread {
-  /** Share of voxels that change by more than {@link ENHANCEMENT_HU} in the direction of the median: up (enhancement) or down (washout). */
+  /**
+   * Share of voxels that change by more than {@link ENHANCEMENT_HU}: up, where one of the two scans is known as unenhanced; between two enhanced
+   * phases up (enhancement) or down (washout), whichever is the larger share.
+   */
   enhancingFraction: number | null;
   /** Share that changes by more than that the other way: what noise does to either side. */
   oppositeFraction: number | null;
@@ -102,12 +105,14 @@ export function intensities(of: Histogram): Intensities {
   };
 }
 
-export function enhancement(of: Histogram): Enhancement {
-  const figures = spread(of);
-  const direction = (figures.median ?? 0) < 0 ? -1 : 1;
-  return {
-    ...figures,
-    enhancingFraction: of.share((change) => change * direction > ENHANCEMENT_HU),
-    oppositeFraction: of.share((change) => -change * direction > ENHANCEMENT_HU),
-  };
+/**
+ * @param unenhanced - whether one of the two scans is known to be without contrast: then only a rise is enhancement. The median says nothing of
+ *   the direction: where less than half of a mass enhances, it is that of the rest, a few HU up or down from scan to scan.
+ */
+export function enhancement(of: Histogram, unenhanced = false): Enhancement {
+  const up = of.share((change) => change > ENHANCEMENT_HU);
+  const down = of.share((change) => change < -ENHANCEMENT_HU);
+  const rises = unenhanced || (up ?? 0) >= (down ?? 0);
+  const [enhancingFraction, oppositeFraction] = rises ? [up, down] : [down, up];
+  return { ...spread(of), enhancingFraction, oppositeFraction };
 }

@@ -91,6 +91,14 @@ export function secondOpinion(
   // Noise is as likely to push a voxel up as down; without it the other side would be empty.
   const net = Math.max(0, figures.enhancingFraction - figures.oppositeFraction);
   const shares = `${percent(net)} of it changes by more than 20 HU (${percent(figures.enhancingFraction)} less ${percent(figures.oppositeFraction)} the other way)`;
+  if (
+    unenhanced &&
+    figures.oppositeFraction - figures.enhancingFraction > BOSNIAK_ENHANCING_FRACTION
+  )
+    return say(
+      null,
+      `${percent(figures.oppositeFraction)} of it is more than 20 HU darker with contrast than without: another place or another phase`,
+    );
   if (net > BOSNIAK_ENHANCING_FRACTION)
     return say('solid', `${shares}: above the 25 % line of Bosniak 2019`);
   if (unenhanced || fluid) return say('cystic', `${shares}: below the 25 % line of Bosniak 2019`);

@@ -134,7 +134,8 @@ async function trainAll(study: Study): Promise<string[]> {
     const { best } = await train(preset, {
       ...{ out: join(out, 'runs', name), sampler, device, signal, software, resume: true },
       onProgress: ({ done, total, loss, validation, samplesPerSecond, secondsLeft }) => {
-        const dice = validation ? `, validation ${validation.score.toFixed(3)}` : '';
+        const score = validation?.score ?? null;
+        const dice = score === null ? '' : `, validation ${score.toFixed(3)}`;
         const left = `${samplesPerSecond.toFixed(2)} samples/s, ${Math.round(secondsLeft / 60)} min left`;
         say(`${preset.name}: step ${done} of ${total}, loss ${loss.toFixed(3)}${dice}, ${left}`);
       },

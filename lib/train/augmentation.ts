@@ -35,7 +35,10 @@ export interface AugmentationSettings {
   readonly scale?: Range;
   /** Probabilities of mirroring along D, H, W. */
   readonly mirror?: readonly [number, number, number];
-  /** Pairs of labels that change places where W, the patient's left and right, is mirrored. */
+  /**
+   * Pairs of labels that change places where W, the patient's left and right, is mirrored: of a preset [[1, 2]] where left and right kidney are
+   * classes (`one-stage` with four), else none.
+   */
   readonly swap?: readonly (readonly [number, number])[];
   /** Variance of Gaussian noise, in units of the window's half width squared. */
   readonly noise?: Range;
@@ -52,7 +55,10 @@ export interface AugmentationSettings {
   readonly gamma?: Range;
 }
 
-/** Named settings: the study's (Front. Oncol. 2023: rotation, translation, noise) and nnU-Net's list (Isensee et al. 2021). */
+/**
+ * Named settings: the study's (Front. Oncol. 2023: rotation, translation, noise) and nnU-Net's list (Isensee et al. 2021). nnU-Net's is for networks with
+ * left and right as classes; others take it with `swap: []`.
+ */
 export const augmentations = Object.freeze({
   study: {
     rotation: { range: [-10, 10] },

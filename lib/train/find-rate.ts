@@ -15,6 +15,8 @@ export interface FindRateOptions {
   to?: number;
   /** Steps from one to the other; default 100. */
   steps?: number;
+  /** A weights file of the same architecture to begin with, as `train` takes it: trained weights bear another rate than fresh ones. */
+  init?: string | undefined;
   signal?: AbortSignal | undefined;
   onProgress?: (progress: { done: number; total: number; rate: number; loss: number }) => void;
 }
@@ -33,9 +35,9 @@ const RUN_AWAY = 4;
 const SMOOTH = 0.9;
 
 /**
- * Trains a fresh network for a few steps while the learning rate rises exponentially, and says which rate to begin with (Smith 2017, arXiv
+ * Trains a fresh network, or one from a file, for a few steps while the learning rate rises exponentially, and says which rate to begin with (Smith 2017, arXiv
  * 1506.01186). Nothing is kept of it.
- * @throws RenvoxError InvalidArgument, AbortError; Diverged where not even the first rate gives a finite loss
+ * @throws RenvoxError InvalidArgument, AbortError; FileNotFound, InvalidWeights of `init`; Diverged where not even the first rate gives a finite loss
  */
 export async function findRate(preset: Preset, options: FindRateOptions): Promise<RateCurve> {
   const { sampler, device = defaultDevice(), from = 1e-6, to = 1, steps = 100 } = options;
@@ -48,6 +50,7 @@ export async function findRate(preset: Preset, options: FindRateOptions): Promis
   const curve = { rates: [] as number[], losses: [] as number[] };
   let mean = 0;
   try {
+    if (options.init !== undefined) await state.begin(options.init);
     for (let k = 0; k < steps; k++) {
       if (options.signal?.aborted)
         throw new RenvoxError(

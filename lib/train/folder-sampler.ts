@@ -8,13 +8,14 @@ import { Random } from '../phantom/random.js';
 import { besideMask } from '../pipeline/mask-channel.js';
 import { scope } from '../scope.js';
 import type { Tensor } from '../tensor.js';
-import { augment, augmentations, type View } from './augmentation.js';
+import { augment, type View } from './augmentation.js';
 import { fileHashes, ItemCache } from './data/cache.js';
-import { type Item, itemsOf, RIM } from './data/items.js';
+import { type Item, itemsOf } from './data/items.js';
 import { type DataSet, findDataSet } from './data/layouts.js';
 import { readPatients, type Split, splitPatients, usualSplit } from './data/patients.js';
 import { readCase } from './data/read-case.js';
-import { maskChannels, type Preset } from './preset.js';
+import { augmentationOf, rimOf } from './data/rim.js';
+import { checkSwap, maskChannels, type Preset } from './preset.js';
 import type { CaseLists, Sample, Sampler } from './sampler.js';
 import { outlineOf } from './samples/kidney-view.js';
 import { coveringPatches } from './samples/patches.js';
@@ -27,7 +28,10 @@ export interface FolderOptions {
   manifest?: string | undefined;
   /** Default 8:1:1. */
   split?: Split | undefined;
-  /** A folder that keeps preprocessed cases for later runs, and the most bytes it may hold (default 20 GB). */
+  /**
+   * A folder that keeps preprocessed cases for later runs, and the most bytes it may hold (default 20 GB): at least what of this run's cases is beyond
+   * `memory`.
+   */
   cache?: { folder: string; bytes?: number | undefined } | undefined;
   /**
    * Bytes of preprocessed cases that are held in memory; what is beyond them is read from the cache whenever it is drawn, and without a cache is
@@ -44,9 +48,9 @@ const MEMORY = 1e9;
 /**
  * Reads a data set (nnU-Net's layout, KiTS's or that of `renvox phantom`, see docs/training.md) once, keeps what the preset's task needs of it in
  * memory, and draws augmented samples from it. Everything is read and checked before the first sample. Patients are parted 8:1:1 into training,
- * validation and test, by the preset's seed; with fewer than five, validation looks at those that are trained on, and `source` says so.
+ * validation and test, by the preset's seed; with fewer than five and no folds, validation looks at those that are trained on, and `source` says so.
  * @throws RenvoxError FileNotFound; InvalidFile listing every problem of the data set; InvalidArgument where nothing in it serves the task, or
- *   where without a cache it needs more memory than it may have
+ *   where it needs more memory, or more of the cache, than it may have
  */
 export async function folderSampler(
   preset: Preset,
@@ -64,12 +68,13 @@ export async function folderSampler(
         `The ${field} of the preset ${preset.name} is of phantoms; a folder's samples are its CTs, phases and labels as they are`,
         { preset: preset.name, field },
       );
+  checkSwap(preset);
   const data = await findDataSet(folder);
   const patients = await patientsOf(data, options.manifest);
-  const { items, content } = await readItems(preset, data, options);
   const patientOf = (name: string) => patients.get(name) ?? name;
   const names = data.cases.map(({ name }) => name);
   const parts = splitPatients(names.map(patientOf), options.split ?? usualSplit, preset.seed);
+  const { items, content } = await readItems(preset, data, options);
   const within = (part: readonly string[]) => names.filter((n) => part.includes(patientOf(n)));
   const cases: CaseLists = {
     training: within(parts.training),
@@ -151,7 +156,8 @@ async function readItems(
   const { task, grid, window, sampling } = preset;
   const { classes } = preset.architecture.config;
   const meanings = [...data.meanings];
-  const recipe = { task, grid, window, patches: sampling !== undefined, classes, meanings };
+  const patches = sampling !== undefined;
+  const recipe = { task, grid, window, patches, classes, meanings, rim: rimOf(preset) };
   const { cache: kept } = options;
   const cache = kept && new ItemCache(kept.folder, recipe, kept.bytes);
   const keys = new Map<string, string>();
@@ -201,6 +207,12 @@ async function readItems(
       'InvalidArgument',
       `The preprocessed cases take ${gigabytes(total)} of memory, more than ${gigabytes(memory)}: choose a cache, which keeps the rest on disk, or more memory`,
       { bytes: total, memory },
+    );
+  if (cache && cache.needed > cache.bytes)
+    throw new RenvoxError(
+      'InvalidArgument',
+      `The preprocessed cases that ${gigabytes(memory)} of memory do not hold take ${gigabytes(cache.needed)} of the cache, more than ${gigabytes(cache.bytes)}: choose a larger cache or more memory`,
+      { bytes: cache.needed, cache: cache.bytes, memory },
     );
   // Whether a case came from the cache must not matter.
   const order = new Map(data.cases.map(({ name }, i) => [name, i]));
@@ -262,7 +274,7 @@ function draw(
       ...{ size: grid.shape, spacing: grid.spacing, low: window.low, high: window.high },
       start,
     };
-    const settings = r ? (preset.augmentation ?? usualAugmentation(preset)) : {};
+    const settings = r ? augmentationOf(preset) : {};
     const { image, labels } = augment(device, item, view, settings, r?.bits());
     if (task === 'class')
       return {
@@ -277,13 +289,6 @@ function draw(
       target: labels,
     };
   });
-}
-
-/** The study's; a mass has no side, so it is mirrored too. */
-function usualAugmentation({ task }: Preset) {
-  return task === 'class'
-    ? { ...augmentations.study, mirror: [0.5, 0.5, 0.5] as const }
-    : augmentations.study;
 }
 
 /** Voxels along D, H, W that an item has more than the network's box. */
@@ -309,8 +314,9 @@ function place(preset: Preset, item: Item, r: Random): View['start'] {
   }
   if (!r.chance(sampling.foreground)) {
     // The rim is there to be turned in, not to be seen.
-    const within = (free: number) => r.integer(RIM, Math.max(RIM, free - RIM));
-    return [within(room[0]), within(room[1]), within(room[2])];
+    const [d, h, w] = rimOf(preset);
+    const within = (free: number, rim: number) => r.integer(rim, Math.max(rim, free - rim));
+    return [within(room[0], d), within(room[1], h), within(room[2], w)];
   }
   const voxel = labelled(item, r);
   const [, height, width] = item.shape;

@@ -1,8 +1,10 @@
 /** Presets: everything that decides a training run, as plain data. They are written into every run and every weights file. */
+import { isDeepStrictEqual } from 'node:util';
 import { RenvoxError } from '../errors.js';
 import type { Precision, ResNet3DConfig, UNet3DConfig, WeightsMetadata } from '../nn/index.js';
 import type { Contour, SecondImage } from '../pipeline/networks.js';
 import { type AugmentationSettings, checkAugmentation } from './augmentation.js';
+import { LARGEST_SEED } from './sampler.js';
 
 /** What a network learns. */
 export type Task =
@@ -63,6 +65,7 @@ export interface Preset {
   sampling?: { kind: 'patches'; foreground: number };
   /** Of labelled CTs on disk; default the study's. Phantoms are drawn anew each time, which is their augmentation. */
   augmentation?: AugmentationSettings;
+  /** 0 to 9,007,198: each run has a billion seeds below 2^53 for its samples. */
   seed: number;
   steps: number;
   /** Samples a step. */
@@ -116,14 +119,6 @@ export function cropMargin(grid: Preset['grid']): number {
  */
 export function checkPreset(value: unknown): Preset {
   const p = value as Preset;
-  const check = (sound: boolean, field: string, expected: string, received: unknown): void => {
-    if (!sound)
-      throw new RenvoxError(
-        'InvalidArgument',
-        `Expected ${expected} for ${field} of the preset but received ${JSON.stringify(received)}`,
-        { field },
-      );
-  };
   check(typeof value === 'object' && value !== null, 'the whole', 'an object', value);
   checkFields(value as object);
   const count = (n: unknown) => Number.isSafeInteger(n) && (n as number) >= 1;
@@ -146,7 +141,8 @@ export function checkPreset(value: unknown): Preset {
   for (const field of ['level', 'width', 'low', 'high'] as const)
     check(Number.isFinite(p.window?.[field]), `window.${field}`, 'a number', p.window?.[field]);
   check(p.window.width > 0, 'window.width', 'a positive number', p.window.width);
-  check(p.seed === 0 || count(p.seed), 'seed', 'an integer of at least 0', p.seed);
+  const seeds = `an integer from 0 to ${LARGEST_SEED}`;
+  check(p.seed === 0 || (count(p.seed) && p.seed <= LARGEST_SEED), 'seed', seeds, p.seed);
   for (const field of ['steps', 'batch', 'checkpoint'] as const)
     check(count(p[field]), field, 'a positive integer', p[field]);
   check(typeof p.loss === 'object' && p.loss !== null, 'loss', 'an object', p.loss);
@@ -179,8 +175,35 @@ export function checkPreset(value: unknown): Preset {
   check(share(p.average) && p.average < 1, 'average', 'a number from 0 to below 1', p.average);
   const { every, samples } = p.validation ?? {};
   check(count(every) && count(samples), 'validation', '{every, samples}', p.validation);
-  checkOptional(p, check);
+  checkOptional(p);
   return p;
+}
+
+function check(sound: boolean, field: string, expected: string, received: unknown): void {
+  if (!sound)
+    throw new RenvoxError(
+      'InvalidArgument',
+      `Expected ${expected} for ${field} of the preset but received ${JSON.stringify(received)}`,
+      { field },
+    );
+}
+
+/**
+ * Mirroring along W makes a left kidney a right one where the two are classes, and only there: any other swap gives voxels a class that they are not of.
+ * @throws RenvoxError InvalidArgument naming augmentation.swap
+ */
+export function checkSwap({ task, architecture, augmentation }: Preset): void {
+  const { swap = [], mirror } = augmentation ?? {};
+  const { classes } = architecture.config;
+  if (task === 'one-stage' && classes === 4) {
+    const sides = swap.length === 1 && isDeepStrictEqual([...(swap[0] ?? [])].sort(), [1, 2]);
+    const mirrored = (mirror?.[2] ?? 0) > 0;
+    const expected = `[[1,2]], the left and the right kidney${mirrored ? ', which mirroring along W exchanges' : ''},`;
+    check(sides || (!mirrored && swap.length === 0), 'augmentation.swap', expected, swap);
+  } else {
+    const expected = `none (of the task ${task} with ${classes} classes none is a side: swap: [])`;
+    check(swap.length === 0, 'augmentation.swap', expected, swap);
+  }
 }
 
 /** Names of a network's classes but the background, or of all where it classifies. */
@@ -282,10 +305,7 @@ function checkFields(preset: object): void {
 }
 
 /** The fields that a preset need not have. */
-function checkOptional(
-  preset: Preset,
-  check: (sound: boolean, field: string, expected: string, received: unknown) => void,
-): void {
+function checkOptional(preset: Preset): void {
   const { microBatch = 1, batch, precision = 'fp32', loss, stop, sampling, augmentation } = preset;
   const { task, contour = 'cut' } = preset;
   const told = contour === 'cut' || (contour === 'channel' && task === 'class');
@@ -328,5 +348,7 @@ function checkOptional(
     const body = task === 'kidney' || task === 'one-stage';
     check(body, 'sampling', `none with the task ${task}`, sampling);
   }
-  if (augmentation !== undefined) checkAugmentation(augmentation);
+  if (augmentation === undefined) return;
+  checkAugmentation(augmentation);
+  checkSwap(preset);
 }

@@ -1,5 +1,6 @@
 /** Where training samples come from. */
 import type { Device } from '../device.js';
+import { invalidArgument } from '../errors.js';
 import type { Tensor } from '../tensor.js';
 
 export interface Sample {
@@ -37,12 +38,30 @@ export interface Sampler {
   readonly content?: Readonly<Record<string, string>>;
 }
 
-/** The seed of sample `index` of a step's batch: no two steps of a run share one. */
+/** Seeds that belong to one run. */
+const SEEDS_OF_A_RUN = 1e9;
+
+/** The largest seed of a run all of whose samples' seeds are whole numbers that differ: beyond 2^53 neighbours would be one. */
+export const LARGEST_SEED = Math.floor(Number.MAX_SAFE_INTEGER / SEEDS_OF_A_RUN) - 1;
+
+/**
+ * The seed of sample `index` of a step's batch: no two steps of a run share one.
+ * @throws RenvoxError InvalidArgument for a run's seed above {@link LARGEST_SEED}
+ */
 export function trainingSeed(runSeed: number, step: number, index: number, batch: number): number {
-  return runSeed * 1e9 + step * batch + index;
+  return firstSeed(runSeed) + step * batch + index;
 }
 
-/** Seeds of validation never meet those of training, up to 5e8 samples. */
+/**
+ * Seeds of validation never meet those of training, up to 5e8 samples.
+ * @throws RenvoxError InvalidArgument for a run's seed above {@link LARGEST_SEED}
+ */
 export function validationSeed(runSeed: number, index: number): number {
-  return runSeed * 1e9 + 5e8 + index;
+  return firstSeed(runSeed) + SEEDS_OF_A_RUN / 2 + index;
+}
+
+function firstSeed(runSeed: number): number {
+  if (!(runSeed <= LARGEST_SEED))
+    throw invalidArgument('seed', `an integer from 0 to ${LARGEST_SEED}`, runSeed);
+  return runSeed * SEEDS_OF_A_RUN;
 }

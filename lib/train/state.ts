@@ -106,9 +106,10 @@ export class TrainingState {
     return stop !== undefined && this.stale >= stop.patience;
   }
 
-  /** Takes note of a validation; true where it is the best one so far. */
-  judge(score: number): boolean {
+  /** Takes note of a validation; true where it is the best one so far, as the newest is where nothing can be told: that ends no run either. */
+  judge(score: number | null): boolean {
     const { best, preset } = this;
+    if (score === null) return best === null;
     const better = !best || score > best.score;
     const enough = !best || score > best.score + (preset.stop?.least ?? 0);
     this.stale = enough ? 0 : this.stale + 1;

@@ -7,8 +7,11 @@ import type { Preset } from './preset.js';
 import type { Sample, Sampler } from './sampler.js';
 
 export interface ValidationResult {
-  /** The figure that decides which weights are best: mean Dice of the last class, or accuracy. */
-  score: number;
+  /**
+   * The figure that decides which weights are best: mean Dice of the last class, or accuracy. Where no sample has the last class, the mean over the
+   * classes that there are; null where there is none at all, which decides nothing.
+   */
+  score: number | null;
   /** Mean Dice of each class but the background over the samples that have it, or recall of each class. */
   perClass: (number | null)[];
 }
@@ -94,7 +97,9 @@ function dice(samples: number[][], classes: number): ValidationResult {
     }
     perClass.push(n > 0 ? sum / n : null);
   }
-  return { score: perClass[perClass.length - 1] ?? 0, perClass };
+  const present = perClass.filter((value) => value !== null);
+  const mean = present.length > 0 ? present.reduce((a, b) => a + b, 0) / present.length : null;
+  return { score: perClass[perClass.length - 1] ?? mean, perClass };
 }
 
 function accuracy(samples: number[][], classes: number): ValidationResult {
@@ -110,5 +115,5 @@ function accuracy(samples: number[][], classes: number): ValidationResult {
     return size > 0 ? cell(c, c) / size : null;
   });
   const right = all.reduce((sum, c) => sum + cell(c, c), 0);
-  return { score: samples.length > 0 ? right / samples.length : 0, perClass };
+  return { score: samples.length > 0 ? right / samples.length : null, perClass };
 }

@@ -154,6 +154,8 @@ t.test('bad usage is 2, bad input is 3', async (tap) => {
         [/--folds needs a folder/, ['--folds', '5']],
         [/--cache needs a folder/, ['--cache', join(folder, 'cache')]],
         [/--memory needs a folder/, ['--memory', '0.5']],
+        [/--cache-size needs a folder/, ['--cache', join(folder, 'cache'), '--cache-size', '1']],
+        [/number of gigabytes/, ['--cache-size', 'all']],
         [/number of gigabytes/, ['--memory', 'all']],
         [/--allow-empty needs a folder/, ['--allow-empty']],
       ] as [RegExp, string[]][]
@@ -162,6 +164,29 @@ t.test('bad usage is 2, bad input is 3', async (tap) => {
       message,
       ['--preset', 'kidney', '--data', 'phantom', '--out', out, ...extra],
     ]),
+    ...(
+      [
+        [/--cache-size needs --cache/, ['--cache-size', '1']],
+        [/--init changes nothing with --check/, ['--check', '--init', 'x.safetensors']],
+        [/--folds changes nothing with --check/, ['--check', '--folds', '5']],
+        [/--resume changes nothing with --preview/, ['--preview', '--resume']],
+        [/--init changes nothing with --preview/, ['--preview', '--init', 'x.safetensors']],
+        [/--resume changes nothing with --find-rate/, ['--find-rate', '--resume']],
+        [/--find-rate beside --preview: expected one/, ['--find-rate', '--preview']],
+      ] as [RegExp, string[]][]
+    ).map(([message, extra]): [number, RegExp, string[]] => [
+      2,
+      message,
+      ['--preset', 'kidney', '--data', join(folder, 'no'), '--out', out, ...extra],
+    ]),
+    [
+      3,
+      /Cannot read the weights file .*none/,
+      [
+        ...['--preset', 'demo', '--data', 'phantom', '--out', out, '--find-rate'],
+        ...['--init', join(folder, 'none.safetensors')],
+      ],
+    ],
     [3, /There is no folder/, ['--preset', 'kidney', '--data', join(folder, 'no'), '--out', out]],
   ];
   for (const [code, message, args] of cases) {

@@ -74,7 +74,7 @@ t.test('a second phase: same grid, another one, and one that does not reach', as
   // 45 HU more in the whole body, and noise of the files' rounding alone.
   const data = Int16Array.from(p.ct.data as Int16Array, (v) => v + 45);
   const later = new Volume({ data, shape: p.ct.shape, affine: p.ct.affine });
-  const run = (name: 'np' | 'unenhanced', ct: Volume) =>
+  const run = (name: 'np' | 'cmp' | 'unenhanced', ct: Volume) =>
     analyze(p.ct, { device: cpu, weights: networks, phase: { name, ct } });
   const np = await run('np', later);
   const [mass] = np.masses;
@@ -84,7 +84,10 @@ t.test('a second phase: same grid, another one, and one that does not reach', as
   t.ok(Math.abs((mass?.phaseIntensities?.mean ?? 0) - (mass?.intensities.mean ?? 0) - 45) < 1e-9);
   t.match(mass?.secondOpinion, { class: 'solid', because: /25 % line of Bosniak 2019/ });
   const earlier = await run('unenhanced', later);
-  t.match(earlier.masses[0]?.enhancement, { mean: -45, enhancingFraction: 1, oppositeFraction: 0 });
+  t.match(earlier.masses[0]?.enhancement, { mean: -45, enhancingFraction: 0, oppositeFraction: 1 });
+  t.match(earlier.masses[0]?.secondOpinion, { class: null, because: /darker with contrast/ });
+  const washout = await run('cmp', later);
+  t.match(washout.masses[0]?.enhancement, { mean: -45, enhancingFraction: 1, oppositeFraction: 0 });
 
   const turned = await run('np', reorient(later, 'IPL'));
   t.ok(

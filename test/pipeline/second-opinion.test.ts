@@ -55,17 +55,12 @@ t.test('figures of counted values are those of the values', async (t) => {
       'calcium',
     );
     const change = enhancement(counted(values, -100, 400));
-    const up = quantile(values, 0.5) >= 0;
-    near(
-      change.enhancingFraction,
-      share((v) => (up ? v > 20 : v < -20)),
-      'enhancing',
-    );
-    near(
-      change.oppositeFraction,
-      share((v) => (up ? v < -20 : v > 20)),
-      'opposite',
-    );
+    const [up, down] = [share((v) => v > 20), share((v) => v < -20)];
+    near(change.enhancingFraction, Math.max(up, down), 'enhancing');
+    near(change.oppositeFraction, Math.min(up, down), 'opposite');
+    const over = enhancement(counted(values, -100, 400), true);
+    near(over.enhancingFraction, up, 'enhancing over an unenhanced scan');
+    near(over.oppositeFraction, down, 'opposite');
   }
   const none = intensities(counted([], -10, 20));
   t.same([none.voxels, none.mean, none.median, none.fatFraction], [0, null, null, null]);
@@ -78,6 +73,31 @@ const hu = (median: number, fatFraction = 0, calcifiedFraction = 0, voxels = 100
 const change = (enhancingFraction: number, oppositeFraction = 0): Enhancement => ({
   ...{ voxels: 100, mean: 30, sd: 5, median: 30, p5: 20, p95: 40 },
   ...{ enhancingFraction, oppositeFraction },
+});
+
+t.test('less than half of a mass enhances, the rest shifts a little', async (t) => {
+  // 40 of 100 voxels rise by 60 HU.
+  const values = (rest: number) => [...Array(60).fill(rest), ...Array(40).fill(60 + rest)];
+  for (const rest of [-8, -1, 0, 3]) {
+    const told = (sign: number, unenhanced: boolean) => {
+      const changes = values(rest).map((v: number) => sign * v);
+      return enhancement(counted(changes, -100, 400), unenhanced);
+    };
+    const figures = { enhancingFraction: 0.4, oppositeFraction: 0 };
+    t.match(told(1, true), figures, `${rest} HU over an unenhanced scan`);
+    t.match(told(1, false), figures, 'between two enhanced phases: enhancement');
+    t.match(told(-1, false), figures, 'washout');
+    t.match(told(-1, true), { enhancingFraction: 0, oppositeFraction: 0.4 }, 'a fall is none');
+    const of = { whole: hu(15), core: hu(15) };
+    const opinion = (sign: number) => {
+      const figures = told(sign, true);
+      return secondOpinion(of, { whole: figures, core: figures, unenhanced: of });
+    };
+    t.match(opinion(1), { class: 'solid', because: /^40 % of it changes/ });
+    t.match(opinion(-1), { class: null, because: /^40 % of it is more than 20 HU darker/ });
+  }
+  const none = enhancement(counted([], -10, 20));
+  t.same([none.enhancingFraction, none.oppositeFraction], [null, null]);
 });
 
 t.test('the rule, line by line', async (t) => {

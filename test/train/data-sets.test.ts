@@ -1,8 +1,9 @@
 // Data sets on disk: layouts, splits, the cache, checks.
 import { copyFile, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { device, Volume } from 'renvox';
+import { device, ops, Volume } from 'renvox';
 import {
+  augmentations,
   checkFolder,
   findDataSet,
   folderSampler,
@@ -11,10 +12,13 @@ import {
   splitPatients,
 } from 'renvox/train';
 import t from 'tap';
+import { bodyCentre } from '#lib/pipeline/body.js';
 import { fileHashes } from '#lib/train/data/cache.js';
 import { readPatients } from '#lib/train/data/patients.js';
+import { rimOf } from '#lib/train/data/rim.js';
 import { coveringPatches } from '#lib/train/samples/patches.js';
-import { generator, sameBits } from '../ops/harness.js';
+import { fixedGrid, gridToVolume } from '#lib/volume/index.js';
+import { agrees, generator, relativeRms, sameBits } from '../ops/harness.js';
 import { kits, nnunet, patient, shape } from './tiny-cases.js';
 
 const d = device('cpu');
@@ -34,6 +38,12 @@ t.test('KiTS layout: sides by position, classes by label', async (tap) => {
   tap.match(data, { layout: 'kits', channels: ['CT'], cases: [{ name: 'case_00000' }, {}] });
   const sampler = await folderSampler(kidney, root, { device: d });
   tap.equal(sampler.validationCount, 2);
+  // Mirrored, label 1 would become 2, which is no class of it.
+  const swapping = { ...kidney, augmentation: augmentations.nnunet };
+  await tap.rejects(folderSampler(swapping, root, { device: d }), {
+    code: 'InvalidArgument',
+    details: { field: 'augmentation.swap' },
+  });
   const mass: Preset = {
     ...withChannels(presets.mass as Preset, 2, 3),
     grid: { shape: [16, 16, 16], spacing: [8, 8, 8], margin: 8 },
@@ -60,6 +70,34 @@ t.test('KiTS layout: sides by position, classes by label', async (tap) => {
     { device: d },
   );
   tap.equal(await classifier.validation(d, 0).target.item(), 2, 'a tumour is solid');
+});
+
+t.test('masses of two classes that touch are two samples', async (tap) => {
+  const root = await kits(tap.testdir(), 1);
+  const file = join(root, 'case_00000', 'segmentation.nii.gz');
+  const { labels } = patient({ left: 1, right: 1, mass: 2 });
+  // A tumour of seven voxels, one of which is a cyst.
+  const map = Uint8Array.from(labels.data, (v, i) => (v === 2 && i % shape[2] === 21 ? 3 : v));
+  tap.same(
+    [2, 3].map((label) => map.filter((v) => v === label).length),
+    [6, 1],
+  );
+  await labels.like(map).write(file);
+  const preset: Preset = {
+    ...(presets.class as Preset),
+    grid: { shape: [8, 8, 8], spacing: [6, 6, 6], margin: 2 },
+  };
+  const sampler = await folderSampler(preset, root, { device: d });
+  const seen = Array.from({ length: sampler.validationCount as number }, async (_, k) => {
+    const { image, target } = sampler.validation(d, k);
+    const values = (await image.data()) as Float32Array;
+    return [await target.item(), values.filter((v, i) => i % 2 === 1 && v === 1).length];
+  });
+  // Eight samples of 6 mm to a voxel of 12 mm: each has its own voxels in its contour, not the other's.
+  tap.same(await Promise.all(seen), [
+    [2, 6 * 8],
+    [1, 8],
+  ]);
 });
 
 t.test('nnU-Net layout: two phases are two channels', async (tap) => {
@@ -101,6 +139,86 @@ t.test('nnU-Net layout: two phases are two channels', async (tap) => {
     ],
   );
   tap.same([channels, problems], [['CT', 'CT'], []]);
+});
+
+t.test('the rim is as wide as augmentation shifts', async (tap) => {
+  const of = (name: string, change: Partial<Preset> = {}) =>
+    rimOf({ ...(presets[name] as Preset), ...change });
+  // 0.1 of 128 voxels are 12.8; turning would reach further, up to an eighth of the box counts.
+  tap.same(of('paper-mass'), [16, 16, 16]);
+  tap.same(of('paper-classifier'), [16, 16, 16]);
+  tap.same(of('paper-kidney'), [4, 16, 16], 'a body is as long as its CT');
+  tap.same(of('nnunet'), [4, 4, 4], 'patches lie in the whole CT');
+  const shift = (share: number) => ({ translation: { range: [-share, share] as const } });
+  tap.same(of('paper-mass', { augmentation: shift(0.1) }), [13, 13, 13]);
+  tap.same(of('paper-mass', { augmentation: shift(0.25) }), [32, 32, 32], 'shifts count whole');
+  tap.same(of('paper-mass', { augmentation: {} }), [4, 4, 4]);
+  const turned = { rotation: { range: [0, 5] as const } };
+  const [rim] = of('paper-mass', { augmentation: turned });
+  tap.ok(rim > 4 && rim <= 16, `${rim} voxels for 5 degrees`);
+
+  // A CT without air: shifted as far as can be, a crop shows none.
+  const root = await kits(tap.testdir(), 1);
+  const { ct, labels } = patient({ left: 1, right: 1, mass: 0 });
+  await labels.write(join(root, 'case_00000', 'segmentation.nii.gz'));
+  await ct
+    .like(Int16Array.from(ct.data, (v) => (v < -500 ? 40 : v)))
+    .write(join(root, 'case_00000', 'imaging.nii.gz'));
+  for (const share of [0.1, -0.1]) {
+    const preset: Preset = {
+      ...withChannels(presets.mass as Preset, 2, 3),
+      grid: { shape: [48, 48, 48], spacing: [2, 2, 2], margin: 8 },
+      augmentation: { translation: { range: [share, share] } },
+    };
+    const sampler = await folderSampler(preset, root, { device: d });
+    for (let seed = 0; seed < 3; seed++) {
+      const values = (await sampler.training(d, seed).image.data()) as Float32Array;
+      const least = values.filter((_, i) => i % 2 === 0).reduce((a, b) => Math.min(a, b), 1);
+      // A ball of 0 HU is the darkest thing in it: -0.2.
+      tap.ok(least > -0.21, `at least ${least} with a shift of ${share}`);
+    }
+  }
+});
+
+t.test('kidney samples are what the pipeline shows its network', async (tap) => {
+  const root = await kits(tap.testdir(), 1);
+  const { ct, labels } = patient({ left: 1, right: 1, mass: 2 });
+  // Grain finer than the network's voxels, which a sample between two voxels would take for tissue.
+  const next = generator(5);
+  const grainy = ct.like(Int16Array.from(ct.data, (v) => v + Math.floor(200 * next()) - 100));
+  await grainy.write(join(root, 'case_00000', 'imaging.nii.gz'));
+  const preset: Preset = {
+    ...kidney,
+    grid: { shape: [8, 12, 16], spacing: [30, 30, 30] },
+  };
+  const box = fixedGrid({ ...preset.grid, centre: bodyCentre(grainy) });
+  // As findKidneys resamples.
+  const seen = (prefilter: 'box' | 'none') =>
+    ops
+      .resample(d.tensor(grainy.values(), { shape: [1, ...shape, 1] }), {
+        ...{ size: preset.grid.shape, affine: gridToVolume(box, grainy) },
+        ...{ outside: -1, window: preset.window, prefilter },
+      })
+      .data();
+  const [shown, unlike] = [await seen('box'), await seen('none')];
+  tap.ok(relativeRms(unlike, shown) > 0.02, 'it matters');
+  for (const task of ['kidney', 'one-stage'] as const) {
+    const own = { ...withChannels(preset, 1, task === 'kidney' ? 2 : 3), task };
+    const sampler = await folderSampler(own, root, { device: d });
+    agrees(tap, await sampler.validation(d, 0).image.data(), shown, 1e-5, task);
+  }
+  // A gantry that was tilted: sampled without averages.
+  const tilted = [...ct.affine];
+  tilted[9] = 1;
+  const bent = (volume: Volume) => new Volume({ data: volume.data, shape, affine: tilted });
+  await bent(grainy).write(join(root, 'case_00000', 'imaging.nii.gz'));
+  await bent(labels).write(join(root, 'case_00000', 'segmentation.nii.gz'));
+  const sampler = await folderSampler(preset, root, { device: d });
+  const values = (await sampler.validation(d, 0).image.data()) as Float32Array;
+  tap.ok(
+    values.some((v) => v > 0.3),
+    'kidneys are there',
+  );
 });
 
 t.test('patches lie anywhere, a share of them round a label', async (tap) => {
@@ -188,6 +306,24 @@ t.test('splits are by patient, seeded, and whole', async (tap) => {
     tap.throws(() => splitPatients(patients, split, 1), { code: 'InvalidArgument' });
   tap.throws(() => splitPatients(patients, { parts: [0, 1, 1] }, 1), { code: 'InvalidArgument' });
 
+  // Folds that were asked for are held out of few patients, too.
+  const few = ['a', 'b', 'c', 'd'];
+  const four = [0, 1, 2, 3].map((fold) => splitPatients(few, { folds: 4, fold }, 1));
+  tap.same(four.flatMap((f) => f.validation).sort(), few);
+  for (const f of four) tap.same([...f.training, ...f.validation].sort(), few);
+  for (const split of [
+    { folds: 9, fold: 0 },
+    { folds: 2, fold: 77 },
+  ])
+    tap.throws(() => splitPatients(few, split, 1), {
+      ...{ code: 'InvalidArgument', message: /2 to 4 folds .*: the data set has 4 patients/ },
+      details: { ...split, patients: 4 },
+    });
+  tap.throws(() => splitPatients(['a'], { folds: 2, fold: 0 }, 1), {
+    message: /at least two patients .*: the data set has 1 patient$/,
+  });
+  tap.throws(() => splitPatients(few, { parts: [0, 1, 1] }, 1), { code: 'InvalidArgument' });
+
   const root = await kits(tap.testdir(), 12);
   const manifest = join(root, 'cases.csv');
   const rows = Array.from(
@@ -246,6 +382,32 @@ t.test('the cache gives the same samples, mends itself and stays small', async (
   for (const name of files) await rename(join(cache.folder, name), join(root, name));
   tap.throws(() => lazy.training(d, 5), { code: 'InvalidFile', message: /lost/ });
   for (const name of files) await rename(join(root, name), join(cache.folder, name));
+  // A cache that is too small for what memory does not hold is refused before anything is drawn, with what it would take.
+  const small = join(root, 'small');
+  const drawAll = async (bytes: number, memory: number) => {
+    await rm(small, { recursive: true, force: true });
+    const sampler = await folderSampler(kidney, root, {
+      ...{ device: d, memory, cache: { folder: small, bytes } },
+    });
+    for (let k = 0; k < 3; k++) await sampler.validation(d, k).image.data();
+  };
+  const sizes = await Promise.all(files.map(async (name) => stat(join(cache.folder, name))));
+  const needed = sizes.reduce((sum, { size }) => sum + size, 0);
+  await drawAll(needed, 0);
+  await tap.rejects(drawAll(needed - 1, 0), {
+    code: 'InvalidArgument',
+    message: /0 GB of memory do not hold take 0.00\d+ GB of the cache, more than 0.00/,
+    details: { bytes: needed, cache: needed - 1, memory: 0 },
+  });
+  await tap.rejects(drawAll(1, 0), { code: 'InvalidArgument', details: { bytes: needed } });
+  const written = await readdir(small);
+  tap.equal(written.length, 1, 'and no more is written than the first');
+  // Two of three in the cache, one in memory.
+  await drawAll(Math.ceil((2 / 3) * needed), bytes3 / 3);
+  await tap.rejects(drawAll(Math.floor((2 / 3) * needed) - 9, bytes3 / 3), {
+    code: 'InvalidArgument',
+    details: { cache: Number },
+  });
   // Another window is another recipe, other bytes are another case.
   const other = { ...kidney, window: { ...kidney.window, level: 0 } };
   await folderSampler(other, root, { device: d, cache });

@@ -34,7 +34,15 @@ t.test('seeds of training and validation never meet', async (tap) => {
   const last = trainingSeed(seed, steps - 1, batch - 1, batch);
   tap.ok(last < validationSeed(seed, 0));
   tap.ok(validationSeed(seed, 1e6) < trainingSeed(seed + 1, 0, 0, batch));
-  tap.ok(Number.isSafeInteger(validationSeed(1e6, 1e6)));
+  // The last seed of the largest run is a whole number, which the one beside it is not.
+  const largest = 9_007_198;
+  tap.ok(Number.isSafeInteger(validationSeed(largest, 5e8 - 1)));
+  tap.equal(trainingSeed(largest, 0, 1, 4) - trainingSeed(largest, 0, 0, 4), 1);
+  for (const beyond of [() => trainingSeed(largest + 1, 0, 0, 4), () => validationSeed(2e7, 0)])
+    tap.throws(beyond, {
+      code: 'InvalidArgument',
+      message: /from 0 to 9007198 for parameter seed/,
+    });
 });
 
 t.test('another scale or other channels are refused', async (tap) => {
@@ -46,5 +54,5 @@ t.test('another scale or other channels are refused', async (tap) => {
   });
   const config = { inputChannels: 2, classes: 2, channels: [4, 8] };
   const architecture = { kind: 'unet3d', config } as Preset['architecture'];
-  tap.throws(() => phantomSampler({ ...kidney, architecture }), { message: /have 1 channels/ });
+  tap.throws(() => phantomSampler({ ...kidney, architecture }), { message: /have one phase/ });
 });

@@ -1,6 +1,12 @@
 import { device, scope } from 'renvox';
 import { makeNetwork } from 'renvox/nn';
-import { checkPreset, type Preset, presets } from 'renvox/train';
+import {
+  type AugmentationSettings,
+  augmentations,
+  checkPreset,
+  type Preset,
+  presets,
+} from 'renvox/train';
 import t from 'tap';
 
 t.test('the presets of the package are sound', async (tap) => {
@@ -37,6 +43,8 @@ t.test('every wrong field is named', async (tap) => {
     [{ window: { level: 'x' } }, /window.level/],
     [{ window: { level: 0, width: 0, low: 0, high: 1 } }, /window.width/],
     [{ seed: -1 }, /for seed/],
+    [{ seed: 9_007_199 }, /an integer from 0 to 9007198 for seed .* received 9007199/],
+    [{ seed: 20261130 }, /for seed/],
     [{ steps: 0 }, /for steps/],
     [{ batch: 1.5 }, /for batch/],
     [{ loss: null }, /for loss/],
@@ -90,6 +98,40 @@ t.test('every wrong field is named', async (tap) => {
   ];
   for (const [change, message] of wrong)
     tap.throws(() => checkPreset({ ...kidney, ...change }), { code: 'InvalidArgument', message });
+  // Sides that are classes change places with the patient's; nothing else does.
+  const sided = presets.nnunet as Preset;
+  const { nnunet } = augmentations;
+  const three = { ...sided.architecture.config, classes: 3 };
+  const swapless = { ...nnunet, swap: [] };
+  const refused: [Preset, AugmentationSettings, RegExp][] = [
+    [kidney, nnunet, /none \(of the task kidney with 2 .* for augmentation.swap .*\[\[1,2\]\]/],
+    [presets['paper-one-stage'] as Preset, nnunet, /none .* for augmentation.swap/],
+    [presets.mass as Preset, nnunet, /none .* for augmentation.swap/],
+    [presets.class as Preset, nnunet, /none .* for augmentation.swap/],
+    [{ ...sided, architecture: { kind: 'unet3d', config: three } as never }, nnunet, /none /],
+    [sided, swapless, /\[\[1,2\]\], .* mirroring along W .*augmentation.swap .*received \[\]/],
+    [sided, { ...nnunet, swap: [[1, 3]] }, /augmentation.swap/],
+    [
+      sided,
+      {
+        swap: [
+          [1, 2],
+          [1, 3],
+        ],
+      },
+      /augmentation.swap/,
+    ],
+  ];
+  for (const [preset, augmentation, message] of refused)
+    tap.throws(() => checkPreset({ ...preset, augmentation }), {
+      ...{ code: 'InvalidArgument', message },
+      details: { field: 'augmentation.swap' },
+    });
+  for (const name of ['kidney', 'mass', 'class', 'paper-one-stage'])
+    checkPreset({ ...presets[name], augmentation: swapless });
+  for (const augmentation of [{}, { swap: [] }, { mirror: [1, 1, 0] }, { swap: [[2, 1]] }])
+    checkPreset({ ...sided, augmentation });
+  tap.equal(checkPreset({ ...kidney, seed: 9_007_198 }).seed, 9_007_198);
   tap.throws(() => checkPreset(null), { code: 'InvalidArgument' });
   tap.throws(() => checkPreset('kidney'), { code: 'InvalidArgument' });
 });

@@ -173,6 +173,17 @@ t.test('the rate finder', async (tap) => {
   tap.ok(least > 0, 'the loss falls before it runs away');
   tap.equal(curve.suggestion, (curve.rates[least] as number) / 10);
   const bad = { sampler: toySampler(toyPreset), device: d };
+  // Weights to begin with: what has learnt has a lower loss at a rate that changes nothing.
+  const [folder, few] = [tap.testdir(), { ...bad, steps: 3, to: 1e-5 }];
+  const learnt = await train({ ...toyPreset, steps: 60 }, { ...bad, out: folder });
+  const [fresh, trained] = [
+    await findRate(toyPreset, few),
+    await findRate(toyPreset, { ...few, init: learnt.weights }),
+  ].map(({ losses }) => losses[0] as number) as [number, number];
+  tap.ok(trained < 0.9 * fresh, `a loss of ${trained} after training, ${fresh} before`);
+  await tap.rejects(findRate(toyClasses, { ...few, init: learnt.weights }), {
+    code: 'InvalidWeights',
+  });
   await tap.rejects(findRate(toyPreset, { ...bad, from: 1, to: 0.1 }), { code: 'InvalidArgument' });
   await tap.rejects(findRate(toyPreset, { ...bad, signal: AbortSignal.abort() }), {
     code: 'AbortError',

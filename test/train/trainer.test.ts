@@ -29,7 +29,7 @@ t.test('a run leaves weights, log, preset and checkpoint, and learns', async (ta
   await d.drain();
   tap.equal(liveBytes(), live, 'no native memory is left');
   const { score, perClass } = result.validation;
-  tap.ok(score > 0.7, `Dice ${score} of balls never trained on`);
+  tap.ok((score ?? 0) > 0.7, `Dice ${score} of balls never trained on`);
   tap.equal(perClass.length, 1);
   const lines = await logOf(out);
   const [first, last] = [lines[0], lines[lines.length - 1]].map((line) => line?.loss as number);

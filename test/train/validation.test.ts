@@ -1,7 +1,8 @@
 // Validation samples: kept within a budget, the same figures beyond it.
+import { join } from 'node:path';
 import { device, liveBytes } from 'renvox';
-import { makeNetwork } from 'renvox/nn';
-import type { Preset, Sampler } from 'renvox/train';
+import { describeWeights, makeNetwork } from 'renvox/nn';
+import { type Preset, type Sampler, train } from 'renvox/train';
 import t from 'tap';
 import { ValidationSet } from '#lib/train/validation.js';
 import { toyClasses, toyPreset, toySampler } from './toy.js';
@@ -45,4 +46,43 @@ t.test('what does not fit the budget is made anew and gives the same figures', a
     }
     for (const result of results) tap.same(result, results[0]);
   }
+});
+
+t.test('a class that no sample has does not decide', async (tap) => {
+  // Three classes on balls whose voxels are of class 1 alone, or of none.
+  const config = { inputChannels: 1, classes: 3, channels: [4, 6] };
+  const preset: Preset = {
+    ...toyPreset,
+    architecture: { kind: 'unet3d', config },
+    task: 'one-stage',
+    loss: { dice: {} },
+    steps: 24,
+    stop: { patience: 2 },
+    validation: { every: 2, samples: 3 },
+    checkpoint: 12,
+  };
+  const sampler = toySampler(preset);
+  const folder = tap.testdir();
+  const told = await train(preset, { out: join(folder, 'told'), sampler, device: d });
+  const { score, perClass } = told.validation;
+  tap.same([perClass.length, perClass[1]], [2, null], 'no sample has a mass');
+  tap.equal(score, perClass[0], 'the kidney decides');
+  tap.ok((score ?? 0) > 0.1, `it is learnt: ${score}`);
+  const stepsOf = async (file: string) => {
+    const { training } = (await describeWeights(file)).metadata;
+    return (training as { steps: number }).steps;
+  };
+  tap.ok((await stepsOf(told.best)) > 2, 'the best is not the first');
+
+  const empty: Sampler = {
+    ...sampler,
+    validation(on, index) {
+      const sample = sampler.validation(on, index);
+      return { ...sample, target: on.full(sample.target.shape, 0, 'u8') };
+    },
+  };
+  const blind = await train(preset, { out: join(folder, 'blind'), sampler: empty, device: d });
+  tap.same(blind.validation, { score: null, perClass: [null, null] });
+  tap.match(blind, { stoppedEarly: false, steps: 24 });
+  tap.equal(await stepsOf(blind.best), 24, 'the newest is kept');
 });

@@ -10,7 +10,7 @@ import type { Item } from './items.js';
 import type { CaseFiles } from './layouts.js';
 
 /** Counts up when what is stored, or how it is made, changes. */
-const FORMAT = 2;
+const FORMAT = 4;
 const ENDING = '.item.safetensors';
 
 /** Bytes that a cache holds at most unless it is told otherwise: 20 GB. */
@@ -36,12 +36,22 @@ export async function fileHashes({ images, labels }: CaseFiles): Promise<string[
  * mean, and `recipe`. Files appear whole, carry a hash of their content, and the longest unused ones go where the cache grows beyond `bytes`.
  */
 export class ItemCache {
+  /** Bytes of the files that this run has read or made, by key. */
+  readonly #sizes = new Map<string, number>();
+  /** Keys of those that it reads whenever a sample is drawn: they stay. */
+  readonly #inUse = new Set<string>();
+
   constructor(
     readonly folder: string,
     /** Whatever else decides what is stored, as plain data. */
     readonly recipe: unknown,
     readonly bytes = CACHE_BYTES,
   ) {}
+
+  /** Bytes of the files that must stay for this run; beyond `bytes` no more are written. */
+  get needed(): number {
+    return [...this.#inUse].reduce((sum, key) => sum + (this.#sizes.get(key) ?? 0), 0);
+  }
 
   /** @param files - their hashes */
   key(files: readonly string[]): string {
@@ -58,6 +68,7 @@ export class ItemCache {
       if (hashOf(tensors) !== metadata.sha256) return undefined;
       const now = new Date();
       await utimes(path, now, now);
+      this.#sizes.set(key, bytes.length);
       const facts = JSON.parse(metadata.items ?? '[]') as { class?: number }[];
       const items = facts.map((fact, k) => {
         const image = tensors.get(`${k}.image`) as StoredTensor;
@@ -78,7 +89,6 @@ export class ItemCache {
   }
 
   async put(key: string, items: readonly Item[], empty: boolean): Promise<void> {
-    await makeFolder(this.folder);
     const tensors = new Map<string, StoredTensor>();
     items.forEach(({ image, labels, shape, channels }, k) => {
       const bytes = new Uint8Array(image.buffer, image.byteOffset, image.byteLength);
@@ -91,13 +101,22 @@ export class ItemCache {
       empty: String(empty),
       sha256: hashOf(tensors),
     };
-    await writeFileAtomic(join(this.folder, key + ENDING), formatSafetensors(tensors, metadata));
+    const pieces = formatSafetensors(tensors, metadata);
+    this.#sizes.set(
+      key,
+      pieces.reduce((sum, piece) => sum + piece.length, 0),
+    );
+    // The run is refused once it is known how much it would need.
+    if (this.needed > this.bytes) return;
+    await makeFolder(this.folder);
+    await writeFileAtomic(join(this.folder, key + ENDING), pieces);
     await this.#shrink(key + ENDING);
   }
 
-  /** An item whose voxels stay in the cache: each look reads them again. */
+  /** An item whose voxels stay in the cache, where its file is no longer removed by this run: each look reads them again. */
   lazy(key: string, k: number, { image: _, labels: __, ...facts }: Item): Item {
     const path = join(this.folder, key + ENDING);
+    this.#inUse.add(key);
     return {
       ...facts,
       get image() {
@@ -109,9 +128,10 @@ export class ItemCache {
     };
   }
 
-  /** Removes the longest unused files until the rest fits; the newest stays. */
+  /** Removes the longest unused files until the rest fits; the newest stays, and so does what this run reads. */
   async #shrink(newest: string): Promise<void> {
     const files: { path: string; size: number; used: number }[] = [];
+    const inUse = new Set([...this.#inUse].map((key) => key + ENDING));
     for (const name of await readdir(this.folder)) {
       if (!name.endsWith(ENDING)) continue;
       const path = join(this.folder, name);
@@ -120,7 +140,7 @@ export class ItemCache {
         files.push({
           path,
           size: found.size,
-          used: name === newest ? Number.POSITIVE_INFINITY : found.mtimeMs,
+          used: name === newest || inUse.has(name) ? Number.POSITIVE_INFINITY : found.mtimeMs,
         });
     }
     let total = files.reduce((sum, { size }) => sum + size, 0);
@@ -151,7 +171,7 @@ function readTensor(path: string, name: string): Uint8Array {
   } catch (error) {
     throw new RenvoxError(
       'InvalidFile',
-      `The cache has lost ${path} while it was in use; a larger cache, or the same run again, mends it`,
+      `The cache has lost ${path} while it was in use: another run made room for its own, or it was removed; the same run again makes it anew, a larger cache holds both`,
       { path },
       { cause: error },
     );

@@ -1,12 +1,6 @@
 /** What training keeps of a case: pieces of it on the network's spacing, cut as the preset's task sees them. */
 import type { Device } from '../../device.js';
-import {
-  concatChannels,
-  connectedComponents,
-  maskEquals,
-  resample,
-  type HounsfieldWindow as Window,
-} from '../../ops/index.js';
+import { concatChannels, connectedComponents, resample } from '../../ops/index.js';
 import { bodyCentre } from '../../pipeline/body.js';
 import { scope } from '../../scope.js';
 import {
@@ -21,6 +15,7 @@ import { cropMargin, type Preset } from '../preset.js';
 import { type Box, cropGridOf, joined } from '../samples/crop.js';
 import { LABELS } from './labels.js';
 import type { Case } from './read-case.js';
+import { rimOf } from './rim.js';
 
 /** A piece of a case on the network's spacing, somewhat larger than the network sees. */
 export interface Item {
@@ -38,8 +33,6 @@ export interface Item {
   class?: number;
 }
 
-/** Voxels kept on each side beyond what the network sees, so that turning and shifting bring in tissue, not air. */
-export const RIM = 4;
 /** mm^3 below which a labelled component is no mass but a crumb. */
 const CRUMB = 30;
 
@@ -111,15 +104,16 @@ function wholeGrid({ grid }: Preset, { images }: Case): Grid {
 
 /** A piece of a case on a grid, with a rim. */
 async function cut(
-  { window }: Preset,
+  preset: Preset,
   { name, images, labels: { shape: stored } }: Case,
   device: Device,
   labels: Uint8Array,
   inner: Grid,
   extra: { class?: number },
 ): Promise<Item> {
-  const shape = inner.shape.map((n) => n + 2 * RIM) as [number, number, number];
-  const [x, y, z] = toWorld(inner, [-RIM, -RIM, -RIM]);
+  const rim = rimOf(preset);
+  const shape = inner.shape.map((n, a) => n + 2 * (rim[a] as number)) as [number, number, number];
+  const [x, y, z] = toWorld(inner, [-rim[0], -rim[1], -rim[2]]);
   const affine = [...inner.affine];
   [affine[3], affine[7], affine[11]] = [x, y, z];
   return scope(async () => {
@@ -127,7 +121,7 @@ async function cut(
       size: shape,
       affine: gridToVolume({ shape, affine }, volume),
     });
-    const seen = images.map((ct) => windowed(device, ct, options(ct), window));
+    const seen = images.map((ct) => windowed(device, ct, options(ct), preset));
     const image = seen.length === 1 ? seen[0] : concatChannels(seen);
     const source = device.tensor(labels, { shape: [1, ...stored] });
     const kept = resample(source, { ...options(images[0] as Volume), mode: 'nearest' });
@@ -146,17 +140,28 @@ function windowed(
   device: Device,
   ct: Volume,
   options: { size: [number, number, number]; affine: number[] },
-  window: Required<Window>,
+  { window, task }: Preset,
 ) {
   const hu = device.tensor(ct.values({ missing: -1024 }), { shape: [1, ...ct.shape, 1] });
-  return resample(hu, { ...options, window, outside: window.low });
+  // As the pipeline's stages sample: the body with averaged voxels, crops without. An oblique CT's cannot be averaged by axis.
+  const body = (task === 'kidney' || task === 'one-stage') && alongAxes(options);
+  const prefilter = body ? 'box' : 'none';
+  return resample(hu, { ...options, window, outside: window.low, prefilter });
+}
+
+/** Whether an affine has neither rotation nor shear, to a ten-millionth of a voxel. */
+function alongAxes({ size, affine }: { size: readonly number[]; affine: readonly number[] }) {
+  return [0, 4, 8].every((row) => {
+    const moves = size.filter((n, axis) => Math.abs((affine[row + axis] as number) * n) > 1e-7);
+    return moves.length <= 1;
+  });
 }
 
 /** The label map with a side for each kidney; where the data set has none, that of the body on which its component lies. */
 async function withSides({ images, labels }: Case, device: Device): Promise<Uint8Array> {
   const map = labels.data as Uint8Array;
   if (!map.includes(LABELS.kidney)) return map;
-  const ids = await componentsOf(device, map, labels.shape, null);
+  const ids = await componentsOf(device, map, labels.shape, false);
   const ct = images[0] as Volume;
   const [middle] = bodyCentre(ct);
   const grid = gridOf(labels);
@@ -183,18 +188,16 @@ function visit(
     for (let h = 0; h < height; h++) for (let w = 0; w < width; w++, i++) each(i, d, h, w);
 }
 
-/** Component numbers of all that is labelled, or, by label, of the given labels alone. */
+/** Component numbers (26 neighbours) of all that is labelled, as one or each label by itself. */
 function componentsOf(
   device: Device,
   map: Uint8Array,
   shape: readonly number[],
-  only: readonly number[] | null,
+  perLabel: boolean,
 ): Promise<Int32Array> {
   return scope(async () => {
-    const all = device.tensor(map, { shape });
-    const wanted = only ? maskEquals(all, only) : all;
-    const part = { perLabel: false };
-    return (await connectedComponents(wanted, part).components.data()) as Int32Array;
+    const { components } = connectedComponents(device.tensor(map, { shape }), { perLabel });
+    return (await components.data()) as Int32Array;
   });
 }
 
@@ -210,15 +213,17 @@ interface Component {
   side: number;
 }
 
-/** Components of all that is labelled, or of masses of one class each. */
+/** Components of all that is labelled, or of masses, of one class each whatever they touch: the parts that `classifyContours` names. */
 async function components(
   { labels }: Case,
   map: Uint8Array,
   device: Device,
   masses: boolean,
 ): Promise<{ map: Int32Array; list: Component[] }> {
-  const only = masses ? [LABELS.aml, LABELS.cystic, LABELS.solid, LABELS.mass] : null;
-  const ids = await componentsOf(device, map, labels.shape, only);
+  const shown = masses
+    ? map.map((label) => (label < LABELS.aml || label === LABELS.kidney ? 0 : label))
+    : map;
+  const ids = await componentsOf(device, shown, labels.shape, masses);
   const found = new Map<number, { low: number[]; high: number[]; counts: number[] }>();
   visit(labels.shape, (i, d, h, w) => {
     const id = ids[i] as number;

@@ -14,7 +14,7 @@ export type Split =
 /** The study's. */
 export const usualSplit: Split = { parts: [8, 1, 1] };
 
-/** Patients below which nothing is held out. */
+/** Patients below which `parts` hold nothing out; folds hold out whatever they are asked to. */
 export const FEWEST_TO_SPLIT = 5;
 
 export interface Parts {
@@ -25,12 +25,14 @@ export interface Parts {
 
 /**
  * Parts patients at random: the same seed and names give the same parts, whatever the order of the names. With fewer than five
- * patients all are trained on and none is held out.
+ * patients and no folds all are trained on and none is held out.
  * @throws RenvoxError InvalidArgument
  */
 export function splitPatients(patients: Iterable<string>, split: Split, seed: number): Parts {
   const names = [...new Set(patients)].sort();
-  if (names.length < FEWEST_TO_SPLIT) return { training: names, validation: [], test: [] };
+  checkSplit(split, names.length);
+  if (!('folds' in split) && names.length < FEWEST_TO_SPLIT)
+    return { training: names, validation: [], test: [] };
   const random = new Random(seed, 'held out');
   const order = names
     .map((name) => ({ name, key: random.bits() }))
@@ -38,13 +40,6 @@ export function splitPatients(patients: Iterable<string>, split: Split, seed: nu
     .map(({ name }) => name);
   if ('folds' in split) {
     const { folds, fold } = split;
-    const sound = Number.isInteger(folds) && folds >= 2 && folds <= names.length;
-    if (!sound || !Number.isInteger(fold) || fold < 0 || fold >= folds)
-      throw new RenvoxError(
-        'InvalidArgument',
-        `Expected 2 to ${names.length} folds of ${names.length} patients and a fold from 0 but received fold ${fold} of ${folds}`,
-        { folds, fold, patients: names.length },
-      );
     const held = (i: number) => i % folds === fold;
     return {
       training: order.filter((_, i) => !held(i)),
@@ -53,12 +48,6 @@ export function splitPatients(patients: Iterable<string>, split: Split, seed: nu
     };
   }
   const total = split.parts.reduce((a, b) => a + b, 0);
-  if (!split.parts.every((p) => p >= 0 && Number.isFinite(p)) || !((split.parts[0] as number) > 0))
-    throw new RenvoxError(
-      'InvalidArgument',
-      `Expected three shares of at least 0, the first above 0, for parameter parts but received ${split.parts.join(':')}`,
-      { parts: split.parts },
-    );
   const count = (share: number) =>
     share > 0 ? Math.max(1, Math.round((share / total) * order.length)) : 0;
   const validation = count(split.parts[1]);
@@ -68,6 +57,28 @@ export function splitPatients(patients: Iterable<string>, split: Split, seed: nu
     test: order.slice(validation, validation + test),
     training: order.slice(validation + test),
   };
+}
+
+function checkSplit(split: Split, patients: number): void {
+  if ('folds' in split) {
+    const { folds, fold } = split;
+    const sound = Number.isInteger(folds) && folds >= 2 && folds <= patients;
+    if (sound && Number.isInteger(fold) && fold >= 0 && fold < folds) return;
+    const expected =
+      patients < 2 ? 'at least two patients to part into folds' : `2 to ${patients} folds`;
+    throw new RenvoxError(
+      'InvalidArgument',
+      `Expected ${expected} and a fold from 0 to the last but received fold ${fold} of ${folds}: the data set has ${patients} ${patients === 1 ? 'patient' : 'patients'}`,
+      { folds, fold, patients },
+    );
+  }
+  const { parts } = split;
+  if (!parts.every((p) => p >= 0 && Number.isFinite(p)) || !(parts[0] > 0))
+    throw new RenvoxError(
+      'InvalidArgument',
+      `Expected three shares of at least 0, the first above 0, for parameter parts but received ${parts.join(':')}`,
+      { parts },
+    );
 }
 
 /**
