@@ -28,6 +28,7 @@ import {
 import { scope } from '../scope.js';
 import type { Tensor } from '../tensor.js';
 import { type Grid, gridToVolume, type Volume } from '../volume/index.js';
+import { averaged } from './averaged.js';
 import { abdomenTiles, headToFoot } from './body.js';
 import { besideMask } from './mask-channel.js';
 import type { Belief, CascadeNetworks } from './networks.js';
@@ -79,12 +80,10 @@ export function findKidneys(ct: LoadedCt, { kidney }: CascadeNetworks): KidneySt
     let logits: Tensor | undefined;
     let body: Tensor | undefined;
     for (const tile of tiles) {
-      const image = resample(ct.image, {
+      const image = averaged(ct.image, {
         size: kidney.shape,
         affine: gridToVolume(tile.grid, ct.volume),
-        outside: kidney.window.low,
         window: kidney.window,
-        prefilter: 'box',
       });
       const place = (t: Tensor, fill: number) => {
         if (tiles.length === 1) return t;

@@ -370,3 +370,29 @@ t.test('a real CT labelled in part, and one without kidneys, never trained on', 
     'the slab has no kidneys',
   );
 });
+
+t.test('oblique CTs and those of a tilted gantry', async (t) => {
+  const shape = [60, 150, 150] as const;
+  const cos = Math.cos(0.2);
+  const sin = Math.sin(0.2);
+  // Index (d, h, w) to LPS mm: voxels of 4 x 2.4 x 2.4 mm, turned about the patient's left-right axis; slices that are upright but shifted one by one.
+  const axes = {
+    turned: { h: [0, 2.4 * cos, 2.4 * sin], d: [0, -4 * sin, 4 * cos] },
+    sheared: { h: [0, 2.4 * cos, 2.4 * sin], d: [0, 0, 4] },
+  };
+  for (const [name, { d, h }] of Object.entries(axes)) {
+    const row = (k: number) => [d[k] as number, h[k] as number, k === 0 ? 2.4 : 0];
+    const affine = [0, 1, 2].flatMap((k) => {
+      const [a, b, c] = row(k) as [number, number, number];
+      return [a, b, c, -(a * (shape[0] - 1) + b * (shape[1] - 1) + c * (shape[2] - 1)) / 2];
+    });
+    const p = await phantom(31000025, { device: cpu, grid: { shape, affine } });
+    const { labels, kidneys } = await analyze(p.ct, { device: cpu, weights: networks });
+    for (const own of [1, 2]) {
+      const is = (v: number) => v === own;
+      const value = dice(p.labels.data, labels.data, is, is);
+      t.ok(value > 0.88, `${name}: kidney ${own}, Dice ${value.toFixed(3)}`);
+    }
+    t.ok((kidneys.left.centroidLpsMm?.[0] ?? 0) > (kidneys.right.centroidLpsMm?.[0] ?? 0), name);
+  }
+});

@@ -1,6 +1,7 @@
 /** What training keeps of a case: pieces of it on the network's spacing, cut as the preset's task sees them. */
 import type { Device } from '../../device.js';
 import { concatChannels, connectedComponents, resample } from '../../ops/index.js';
+import { averaged } from '../../pipeline/averaged.js';
 import { bodyCentre } from '../../pipeline/body.js';
 import { scope } from '../../scope.js';
 import {
@@ -143,18 +144,9 @@ function windowed(
   { window, task }: Preset,
 ) {
   const hu = device.tensor(ct.values({ missing: -1024 }), { shape: [1, ...ct.shape, 1] });
-  // As the pipeline's stages sample: the body with averaged voxels, crops without. An oblique CT's cannot be averaged by axis.
-  const body = (task === 'kidney' || task === 'one-stage') && alongAxes(options);
-  const prefilter = body ? 'box' : 'none';
-  return resample(hu, { ...options, window, outside: window.low, prefilter });
-}
-
-/** Whether an affine has neither rotation nor shear, to a ten-millionth of a voxel. */
-function alongAxes({ size, affine }: { size: readonly number[]; affine: readonly number[] }) {
-  return [0, 4, 8].every((row) => {
-    const moves = size.filter((n, axis) => Math.abs((affine[row + axis] as number) * n) > 1e-7);
-    return moves.length <= 1;
-  });
+  // As the pipeline's stages sample: the body with averaged voxels, crops without.
+  if (task === 'kidney' || task === 'one-stage') return averaged(hu, { ...options, window });
+  return resample(hu, { ...options, window, outside: window.low });
 }
 
 /** The label map with a side for each kidney; where the data set has none, that of the body on which its component lies. */
