@@ -21,7 +21,7 @@ async function batch(device: Device, call: Call, calls: number): Promise<Turn> {
   return { seconds: seconds / calls, cpu: (user + system) / 1e6 / calls };
 }
 
-/** Samples calls in turn with the ceilings and, where there is one, a peer. */
+/** Samples calls in turn, those that are first in a round last in the next, with the ceilings and, where there is one, a peer. */
 export async function takeTurns(
   device: Device,
   calls: readonly Call[],
@@ -37,12 +37,17 @@ export async function takeTurns(
   }
   const turns: Turn[][] = calls.map(() => []);
   const ceilings = options.ceilings.map((kind) => new CeilingSamples(kind));
+  const order = [
+    ...calls.map(
+      (call, k) => async () => void turns[k]?.push(await batch(device, call, sizes[k] as number)),
+    ),
+    ...(peer ? [() => peer.turn()] : []),
+  ];
   await sampled(
     async () => {
       for (const c of ceilings) await c.sample();
-      for (const [k, call] of calls.entries())
-        turns[k]?.push(await batch(device, call, sizes[k] as number));
-      await peer?.turn();
+      for (const turn of order) await turn();
+      order.reverse();
     },
     { samples },
   );
