@@ -11,9 +11,9 @@ export type Asked =
   | { readonly names: readonly string[]; readonly json: boolean; readonly options: BenchOptions }
   | { readonly fault: string };
 
-const NAMED = { samples: 9, patience: 20, brief: false };
+const NAMED = { samples: 9, networkSamples: 9, patience: 20, brief: false };
 /** All benches together shall end within ten minutes. */
-const ALL = { samples: 3, patience: 5, brief: true };
+const ALL = { ...NAMED, samples: 3, patience: 5, brief: true };
 
 /** Reads arguments; `known` are the benches that there are. */
 export function readArguments(args: readonly string[], known: readonly string[]): Asked {
@@ -48,7 +48,9 @@ export function readArguments(args: readonly string[], known: readonly string[])
     json: values.json ?? false,
     options: {
       ...usual,
-      ...(samples === undefined ? {} : { samples: Number(samples) }),
+      ...(samples === undefined
+        ? {}
+        : { samples: Number(samples), networkSamples: Number(samples) }),
       peer,
       large: values.large ?? false,
     },

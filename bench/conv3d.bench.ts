@@ -175,8 +175,14 @@ async function measureLayer(
       const row = rowOf({
         name: name === 'plain' ? l.name : `${l.name} ${name}`,
         ...{ why: l.why, threads: threads(), flops: l.flops, bytes: l.bytes, ceilings },
-        // The goal is that of what the library takes.
-        goal: l.goal !== undefined && i === 0 ? { share: l.goal } : undefined,
+        // Goals are of what the library takes.
+        goal:
+          i === 0
+            ? {
+                ...(l.goal === undefined ? {} : { share: l.goal }),
+                ...(l.speedup === undefined ? {} : { speedup: l.speedup }),
+              }
+            : undefined,
         own: { turns: own, rssMb: null },
         peer: peer && {
           name: `onnxruntime-node ${version}`,

@@ -6,7 +6,7 @@ import { type Device, type Tensor, threads } from 'renvox';
 import { CeilingSamples } from './ceilings.js';
 import type { Contestant } from './contest.js';
 import { type Ceiling, type Measured, type Row, rowOf, type Turn } from './row.js';
-import { BATCH, sampled } from './sampling.js';
+import { BATCH, orderOf, sampled } from './sampling.js';
 
 /** Enqueues one call and returns what it makes. */
 export type Call = () => readonly (Tensor | null | undefined)[];
@@ -21,7 +21,7 @@ async function batch(device: Device, call: Call, calls: number): Promise<Turn> {
   return { seconds: seconds / calls, cpu: (user + system) / 1e6 / calls };
 }
 
-/** Samples calls in turn with the ceilings and, where there is one, a peer. */
+/** Samples calls in turn, each round beginning with the next of them, with the ceilings and, where there is one, a peer. */
 export async function takeTurns(
   device: Device,
   calls: readonly Call[],
@@ -37,11 +37,12 @@ export async function takeTurns(
   }
   const turns: Turn[][] = calls.map(() => []);
   const ceilings = options.ceilings.map((kind) => new CeilingSamples(kind));
+  let round = 0;
   await sampled(
     async () => {
       for (const c of ceilings) await c.sample();
-      for (const [k, call] of calls.entries())
-        turns[k]?.push(await batch(device, call, sizes[k] as number));
+      for (const k of orderOf(calls.length, round++))
+        turns[k]?.push(await batch(device, calls[k] as Call, sizes[k] as number));
       await peer?.turn();
     },
     { samples },

@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- [NAME ...] [--json] [--samples N] [--peer NAME|none] [--large] [--brief] [--device KIND]` runs the measurements of bench/NAME.bench.ts.
- * Without a name all of them run, with 3 samples a case instead of 9, less patience with slow peers and without the longest cases, in less than ten
- * minutes on two cores; --brief asks for the same of those named. --peer none measures ours alone, --peer onnxruntime, itk-wasm, pytorch or scipy
+ * Without a name all of them run, with 3 samples a case instead of 9 (networks beside onnxruntime excepted), less patience with slow peers and without the
+ * longest cases, in less than ten minutes on two cores; --brief asks for the same of those named. --peer none measures ours alone, --peer onnxruntime, itk-wasm, pytorch or scipy
  * only against that one, which then must be there; by default whichever is installed is measured (`npm run bench:peers`, Debian's python3-torch and
  * python3-scipy). --large adds cases that take minutes or gigabytes. With --device cuda-sim only those that count on the simulated GPU run
  * (`kernels`, `kernels-step`); these run on no other device.

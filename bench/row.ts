@@ -27,6 +27,8 @@ export const STANDARD = [
 export interface BenchOptions {
   /** Timed samples of each case; a peer that takes long gets fewer, and its row says how many. */
   readonly samples: number;
+  /** The same of networks beside onnxruntime, whose goals are of medians of nine in a run of all too. */
+  readonly networkSamples: number;
   /** Seconds after which a slow peer is not asked again. */
   readonly patience: number;
   /** The one peer that shall be there, no peer, or (undefined) each that is installed. */
@@ -77,8 +79,8 @@ export interface Measured {
   readonly ceilings?: readonly Ceiling[] | undefined;
   readonly peer?: (Taken & { readonly name: string }) | undefined;
   /**
-   * What `ratio`, the ratio of resident memory, resident MiB, the median's seconds and `phantom_share` (a figure of `more`) shall be at most, and
-   * the share of the ceiling at least.
+   * What `ratio`, the ratio of resident memory, resident MiB, the median's seconds and, figures of `more`, `phantom_share`, `growth_per_ct_byte`
+   * and `delay_p99_ms` shall be at most, and the share of the ceiling and, of `more`, `speedup` at least.
    */
   readonly goal?:
     | {
@@ -87,7 +89,10 @@ export interface Measured {
         readonly rssMb?: number;
         readonly seconds?: number;
         readonly phantom?: number;
+        readonly growth?: number;
+        readonly delay?: number;
         readonly share?: number;
+        readonly speedup?: number;
       }
     | undefined;
   readonly more?: Readonly<Record<string, string | number | null>> | undefined;
@@ -113,7 +118,7 @@ export function rowOf(m: Measured): Row {
   const peerCpu = peer ? processor(peer.turns) : null;
   const ratio = peerMiddle === null ? null : middle / peerMiddle;
   const rssRatio = peer?.rssMb && m.own.rssMb ? m.own.rssMb / peer.rssMb : null;
-  const phantom = (m.more?.phantom_share as number | null | undefined) ?? null;
+  const known = (figure: string) => (m.more?.[figure] as number | null | undefined) ?? null;
   return {
     name: m.name,
     median_s: middle,
@@ -127,7 +132,11 @@ export function rowOf(m: Measured): Row {
     ratio,
     ratio_cpu: cpu !== null && peerCpu !== null ? cpu / peerCpu : null,
     ratio_rss: rssRatio,
-    ...verdict(goal, { ratio, rss: rssRatio, rssMb: m.own.rssMb, seconds: middle, phantom, share }),
+    ...verdict(goal, {
+      ...{ ratio, rss: rssRatio, rssMb: m.own.rssMb, seconds: middle, share },
+      ...{ phantom: known('phantom_share'), growth: known('growth_per_ct_byte') },
+      ...{ delay: known('delay_p99_ms'), speedup: known('speedup') },
+    }),
     threads: m.threads,
     samples: seconds.length,
     cpu_s: cpu,
@@ -202,7 +211,10 @@ const GOALS = [
     text: 'phantom share of processor time <=',
     reached: (f: number, w: number) => f <= w,
   },
+  { key: 'growth', text: 'growth per byte of CT <=', reached: (f: number, w: number) => f <= w },
+  { key: 'delay', text: 'ms at the 99th percentile <=', reached: (f: number, w: number) => f <= w },
   { key: 'share', text: 'share >=', reached: (f: number, w: number) => f >= w },
+  { key: 'speedup', text: 'speedup >=', reached: (f: number, w: number) => f >= w },
 ] as const;
 
 /** What was asked for, and whether it was reached: null where there is no goal, or no peer to tell. */

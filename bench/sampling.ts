@@ -4,6 +4,10 @@ import Benchmark from 'benchmark';
 /** Seconds that the calls of one sample last about, and how many they are at most. */
 export const BATCH = { seconds: 0.05, calls: 64 };
 
+/** In which order `count` calls are timed: each round begins with the next, so that every call takes each place as often as the others. */
+export const orderOf = (count: number, round: number): number[] =>
+  Array.from({ length: count }, (_, i) => (round + i) % count);
+
 /**
  * Runs `round` `samples` times, and again for as long as `seconds` are not over. A round that fails ends it.
  */

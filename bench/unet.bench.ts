@@ -23,16 +23,16 @@ const CASES: readonly NetworkCase[] = [
     goal: { ratio: 0.25, rss: 0.5 },
   },
   {
-    name: 'unet/128^3 16..256 instance norm, eager',
-    why: 'the form that training runs: a pass for each norm, all skips held',
+    name: 'unet/128^3 16..256 instance norm, recorded',
+    why: 'the forward pass of training: norms are applied on load here too, but every tensor is held for the gradient, and pools keep indices',
     architecture: { kind: 'unet3d', config },
     size,
-    form: 'forward',
+    form: 'recorded',
     goal: {},
   },
 ];
 
 export async function* bench(options: BenchOptions): AsyncGenerator<Row> {
   for (const c of CASES)
-    yield* measureNetwork(c, c.form === 'forward' ? { ...options, peer: 'none' } : options);
+    yield* measureNetwork(c, c.form === 'recorded' ? { ...options, peer: 'none' } : options);
 }

@@ -83,7 +83,7 @@ function text(value) {
 
 /** What only the JSON has, so that tables can be read. */
 const DETAILS = new Set([
-  ...['why', 'samples', 'ceiling', 'peak_gflops', 'read_gbps', 'copy_gbps', 'bytes'],
+  ...['why', 'ceiling', 'peak_gflops', 'read_gbps', 'copy_gbps', 'bytes'],
   ...['flops_per_byte', 'peer_samples', 'peer_spread', 'peer_cpu_s', 'share_of_peak_cpu'],
 ]);
 

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { device, scope, type Tensor, threads } from 'renvox';
 import { loadNetwork } from 'renvox/nn';
+import { listen } from '#lib/gradient.js';
 import { serve } from '../serve.js';
 
 /** What the child is told, as JSON. */
@@ -11,8 +12,8 @@ export interface Task {
   readonly input: string;
   readonly shape: readonly number[];
   readonly threads: number;
-  /** `infer` is the plan for inference, `forward` the eager form. */
-  readonly form: 'infer' | 'forward';
+  /** `infer` is the plan for inference, `recorded` what a training step's forward pass runs: a tape listens, so that nothing is freed before its end. */
+  readonly form: 'infer' | 'recorded';
 }
 
 const task = JSON.parse(process.argv[2] as string) as Task;
@@ -22,12 +23,24 @@ const { network } = await loadNetwork(task.weights, { device: cpu });
 const { buffer } = new Uint8Array(readFileSync(task.input));
 const x = cpu.tensor(new Float32Array(buffer), { shape: task.shape });
 
+/** As a tape hears it. */
+function recorded(): Tensor {
+  const before = listen({ record() {} });
+  try {
+    return network.forward(x, { training: true });
+  } finally {
+    listen(before);
+  }
+}
+
 await serve<Tensor>({
-  async run() {
-    const y = task.form === 'infer' ? network.infer(x) : scope(() => network.forward(x));
-    await cpu.drain();
-    return y;
-  },
+  run: () =>
+    // The scope ends when the logits are there: until then what is recorded is held.
+    scope(async () => {
+      const y = task.form === 'infer' ? network.infer(x) : recorded();
+      await cpu.drain();
+      return y;
+    }),
   free: (y) => y.dispose(),
   values: (y) => y.data(),
   facts: () => ({ device_peak_mb: cpu.memory.peak / 2 ** 20 }),

@@ -112,7 +112,8 @@ export function measureNetwork(c: NetworkCase, options: BenchOptions): AsyncGene
     yield await closed(contestants, async () => {
       const peak = new CeilingSamples('fma', count);
       const taken = await contest(contestants, {
-        ...{ samples: options.samples, patience: Number.POSITIVE_INFINITY },
+        samples: version === undefined ? options.samples : options.networkSamples,
+        patience: Number.POSITIVE_INFINITY,
         ceilings: [peak],
       });
       const [ours, peer] = contestants as [Contestant, Contestant?];

@@ -1,5 +1,7 @@
 #include "addon/handles.h"
 
+#include <cstdlib>
+
 namespace rvx::addon {
 
 std::shared_ptr<void> causeOf(Napi::Env env, Napi::Object box) {
@@ -33,15 +35,32 @@ Device& deviceOf(Napi::Env env, napi_value value) {
 
 namespace {
 
-// Views share memory: it is told to the garbage collector once.
+// V8 takes every 64 MiB that it is told of for a reason to collect all garbage, 10 ms of processor time and more: a
+// loop that makes and disposes of one large tensor a call had that at every call. So it is told at once of small
+// buffers only; of large ones when all of them together have become so much more or less than what it knows.
+constexpr int64_t kSmallBytes = 16 << 20;
+constexpr int64_t kLargeSlack = 256 << 20;
+
+// Bytes of large buffers that there are, and that the garbage collector knows of. One a thread and not in the
+// Environment, which may be gone before its last tensor.
+thread_local int64_t largeHeld = 0, largeTold = 0;
+
+// Tells the garbage collector of the memory of a buffer that got its first handle or lost its last: views share it.
 void account(napi_env env, Buffer& buffer, int handles) {
   const bool before = buffer.handles > 0;
   buffer.handles += handles;
   const bool after = buffer.handles > 0;
   if (before == after) return;
   const auto bytes = static_cast<int64_t>(buffer.bytes);
+  int64_t change = after ? bytes : -bytes;
+  if (bytes > kSmallBytes) {
+    largeHeld += change;
+    change = largeHeld - largeTold;
+    if (std::abs(change) <= kLargeSlack) return;
+    largeTold = largeHeld;
+  }
   int64_t total;
-  napi_adjust_external_memory(env, after ? bytes : -bytes, &total);
+  napi_adjust_external_memory(env, change, &total);
 }
 
 }  // namespace

@@ -9,17 +9,21 @@
 namespace rvx::cpu {
 namespace {
 
-// 128 channels to 256 come to 19 MB, 256 to 256 to 38. Such have so much to multiply that transforming them counts little.
+// 128 channels to 256 come to 19 MB, 256 to 256 to 38.
 constexpr int64_t kKeptBytes = 16 << 20;
-// Of the channels that are transformed at a time: fewer would transform the input along D too often.
+// Of the channels that are transformed at a time: fewer would transform the input along D too often. With few tiles to
+// multiply a weight by that costs less than its way to memory and back: then ranges are so small that 256 channels to
+// one are 2.4 MB.
 constexpr int64_t kRangeBytes = 40 << 20;
+constexpr int64_t kFewTiles = 32, kFewTilesRange = 16;
 
 int64_t bytesOf(const WinogradPlan& plan) { return plan.weightFloats() * int64_t(sizeof(float)); }
 
-void runRanges(const Gather& g, int lanes, Context& cx) {
-  const int64_t least = 2 * lanes;
+void runRanges(const Gather& g, const WinogradPlan& whole, Context& cx) {
+  const int64_t least = 2 * whole.lanes;
+  const int64_t tiles = whole.count * ((whole.outputs[0] + 1) / 2) * whole.tilesH * whole.tilesW;
   const int64_t share = kRangeBytes / bytesOf(WinogradPlan::ofRange(g, 0, least)) * least;
-  const int64_t range = std::max(least, share);
+  const int64_t range = tiles <= kFewTiles ? kFewTilesRange : std::max(least, share);
   const auto largest = WinogradPlan::ofRange(g, 0, std::min(range, g.cout));
   const WinogradInput input(g, largest, cx);
   Workspace weights(cx, size_t(bytesOf(largest)));
@@ -36,7 +40,7 @@ void runWinograd(const Gather& g, Context& cx) {
   if (g.samples * g.axes[0].outputs * g.axes[1].outputs * g.axes[2].outputs * g.cout == 0) return;
   const WinogradPlan plan(g);
   if (plan.order == WinogradPlan::Order::points && bytesOf(plan) > kKeptBytes)
-    return runRanges(g, plan.lanes, cx);
+    return runRanges(g, plan, cx);
   const std::vector<float> bias = winogradBias(g, plan);
   const auto run = [&](const float* weights) {
     if (plan.order == WinogradPlan::Order::strips)

@@ -11,6 +11,16 @@ interface Ceiling {
   rates: number[];
   cpuRates: number[];
 }
+type Goal =
+  | 'ratio'
+  | 'rss'
+  | 'rssMb'
+  | 'seconds'
+  | 'phantom'
+  | 'growth'
+  | 'delay'
+  | 'share'
+  | 'speedup';
 interface Measured {
   name: string;
   why: string;
@@ -20,7 +30,7 @@ interface Measured {
   bytes?: number;
   ceilings?: Ceiling[];
   peer?: { name: string; turns: Turn[]; rssMb: number | null };
-  goal?: Partial<Record<'ratio' | 'rss' | 'rssMb' | 'seconds' | 'phantom' | 'share', number>>;
+  goal?: Partial<Record<Goal, number>>;
   more?: Figures;
 }
 const of = (file: string) => new URL(`../../bench/${file}`, import.meta.url).href;
@@ -91,14 +101,17 @@ t.test('ratios and goals', async (t) => {
   t.equal(rowOf({ ...plain, own, goal: { ratio: 0.25 } }).goal_met, null, 'no peer to tell');
   t.equal(rowOf({ ...plain, own, goal: { seconds: 0.9 } }).goal_met, 'missed');
   t.equal(rowOf({ ...plain, own, goal: { rssMb: 100 } }).goal_met, 'met');
-  for (const [phantom_share, met] of [
-    [0.1, 'met'],
-    [0.11, 'missed'],
-  ] as const)
-    t.match(rowOf({ ...plain, goal: { phantom: 0.1 }, more: { phantom_share } }), {
-      goal: 'phantom share of processor time <= 0.1',
-      goal_met: met,
-    });
+  for (const [key, figure, wanted, missed, text] of [
+    ['phantom', 'phantom_share', 0.1, 0.11, 'phantom share of processor time <= 0.1'],
+    ['growth', 'growth_per_ct_byte', 2, 2.1, 'growth per byte of CT <= 2'],
+    ['delay', 'delay_p99_ms', 10, 11, 'ms at the 99th percentile <= 10'],
+    ['speedup', 'speedup', 2, 1.9, 'speedup >= 2'],
+  ] as const) {
+    const goal = { [key]: wanted };
+    t.match(rowOf({ ...plain, goal, more: { [figure]: wanted } }), { goal: text, goal_met: 'met' });
+    t.match(rowOf({ ...plain, goal, more: { [figure]: missed } }), { goal_met: 'missed' });
+    t.equal(rowOf({ ...plain, goal, more: { [figure]: null } }).goal_met, null);
+  }
   const unknown = rowOf({ ...plain, own: { turns: [{ seconds: 1 }], rssMb: null }, peer });
   t.match(unknown, { cpu_s: null, ratio_cpu: null, ratio_rss: null });
 });
@@ -111,10 +124,13 @@ t.test('the command line', async (t) => {
     ['conv3d', 'unet'],
     'what counts on the simulated GPU is asked for by --device',
   );
-  t.match(all, { json: false, options: { samples: 3, brief: true, large: false } });
+  t.match(all, {
+    json: false,
+    options: { samples: 3, networkSamples: 9, brief: true, large: false },
+  });
   const one = readArguments(['unet', '--json', '--peer', 'none', '--samples', '5'], known);
   t.match(one, { names: ['unet'], json: true });
-  t.match(one.options, { samples: 5, brief: false, peer: 'none' });
+  t.match(one.options, { samples: 5, networkSamples: 5, brief: false, peer: 'none' });
   const brief = readArguments(['unet', '--brief'], known);
   t.match(brief, { names: ['unet'], options: { samples: 3, brief: true } }, 'as in a run of all');
   t.same(readArguments(['--device', 'cuda-sim'], known).names, ['kernels', 'kernels-step']);

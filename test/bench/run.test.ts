@@ -98,3 +98,14 @@ t.test('another process prints its own rows', async (t) => {
   const { code, elsewhere, log } = await run('d');
   t.same([code, elsewhere, log], [3, true, []]);
 });
+
+t.test('calls that are compared take each place of a round as often', async (t) => {
+  const { orderOf } = (await import(of('sampling.ts'))) as {
+    orderOf(count: number, round: number): number[];
+  };
+  t.same(
+    [0, 1, 2, 3].map((round) => orderOf(3, round).join('')),
+    ['012', '120', '201', '012'],
+  );
+  t.same(orderOf(1, 5), [0]);
+});

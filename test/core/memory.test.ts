@@ -156,6 +156,45 @@ t.test('handles that are dropped without dispose do not pile up', async (t) => {
   t.equal(code, 0);
 });
 
+t.test('nor do large ones', async (t) => {
+  const { stdout, stderr } = await program(
+    `import { device } from 'renvox';
+     const d = device('cpu');
+     for (let i = 0; i < 24; i++) {
+       d.full([32 * 1024 * 1024], i);   // 128 MiB
+       await d.drain();
+       await new Promise((done) => setImmediate(done));
+     }
+     console.log(d.memory.peak < 1.5e9 ? 'bounded' : d.memory.peak);`,
+  );
+  t.equal(stderr, '');
+  t.equal(stdout, 'bounded\n', '3.2 GB were made');
+});
+
+t.test('a large tensor a call, disposed of, is no reason to collect garbage', async (t) => {
+  const { stdout, stderr } = await program(
+    `import { constants, PerformanceObserver } from 'node:perf_hooks';
+     import { device, ops } from 'renvox';
+     const d = device('cpu');
+     const x = d.full([32 * 1024 * 1024], 1);
+     await d.drain();
+     let collections = 0;
+     const seen = new PerformanceObserver((list) => {
+       for (const { detail } of list.getEntries()) collections += detail.kind === constants.NODE_PERFORMANCE_GC_MAJOR;
+     });
+     seen.observe({ entryTypes: ['gc'] });
+     for (let i = 0; i < 30; i++) {
+       ops.scaleBy(x, i).dispose();
+       await d.drain();
+     }
+     // One that was begun ends in a task.
+     await new Promise((done) => setTimeout(done, 100));
+     console.log(collections <= 2 ? 'few' : collections);`,
+  );
+  t.equal(stderr, '');
+  t.equal(stdout, 'few\n', '30 calls');
+});
+
 t.test('views share memory until the last goes; collected handles free', async (t) => {
   const { stdout, stderr } = await program(
     `import { device, liveBytes, ops } from 'renvox';

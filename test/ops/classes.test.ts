@@ -7,6 +7,7 @@ import {
   channelsLast,
   generator,
   onEveryDevice,
+  onEveryDeviceAndSet,
   product,
   ReferenceCount,
   randomArray,
@@ -121,7 +122,7 @@ function labels(count: number, classes: number, seed: number): Uint8Array {
   return Uint8Array.from({ length: count }, () => Math.floor(next() * classes));
 }
 
-onEveryDevice(t, 'losses of PyTorch', async (t, device) => {
+onEveryDeviceAndSet(t, 'losses of PyTorch', async (t, device) => {
   for (const name of ['cross_entropy', 'soft_dice'] as const) {
     const input = stored(`${name}/input`);
     const x = channelsLast(input.data as Float32Array, input.shape);
@@ -166,7 +167,7 @@ const shapes = [
   [1, 2, 5, 3, 8],
 ];
 
-onEveryDevice(t, 'losses of random shapes', async (t, device) => {
+onEveryDeviceAndSet(t, 'losses of random shapes', async (t, device) => {
   for (const [seed, shape] of shapes.entries()) {
     const classes = shape[4] as number;
     const samples = shape[0] as number;
@@ -222,7 +223,7 @@ onEveryDevice(t, 'losses of random shapes', async (t, device) => {
   }
 });
 
-onEveryDevice(t, 'softmax and argmax', async (t, device) => {
+onEveryDeviceAndSet(t, 'softmax and argmax', async (t, device) => {
   for (const [seed, shape] of [...shapes, [1000], [5, 3]].entries()) {
     const classes = shape[shape.length - 1] as number;
     const x = randomArray(product(shape), seed).map((v) => Math.round(v * 8) / 2);

@@ -187,6 +187,8 @@ t.test('weights in ranges of channels, the last one small: as the direct form', 
     [[1, 8, 24, 32], 192, 384, 1],
     [[1, 4, 48, 48], 256, 272, 1],
     [[1, 16, 16, 16], 192, 384, 2],
+    // Few tiles: small ranges.
+    [[2, 5, 6, 7], 128, 250, 1],
   ] as const) {
     const x = randomTensor(cpu, [...space, cin], 1);
     const weight = randomTensor(cpu, [cout, cin, 3, 3, 3], 2);

@@ -9,7 +9,7 @@ import {
   type Geometry,
   outputShape,
 } from './convolution-naive.js';
-import { agrees, generator, onEveryDevice, sameBits } from './harness.js';
+import { agrees, generator, onEveryDevice, onEveryDeviceAndSet, sameBits } from './harness.js';
 import {
   image,
   loaded,
@@ -83,7 +83,7 @@ function imagesOf(c: Case, seed: number) {
   return { g, x, second, both, weight, dy: image(outputShape(both, weight, g), seed + 2) };
 }
 
-onEveryDevice(t, 'conv3dGradWeight', async (t, device) => {
+onEveryDeviceAndSet(t, 'conv3dGradWeight', async (t, device) => {
   for (const [i, c] of cases.entries())
     for (const wanted of ['fp32', 'bf16', 'fp16'] as Precision[]) {
       const precision = productsOn(device, wanted);
@@ -147,7 +147,7 @@ onEveryDevice(t, 'conv3dGradWeight of images stored in 16 bits', async (t, devic
   }
 });
 
-onEveryDevice(t, 'conv3dGradWeight with norms on load', async (t, device) => {
+onEveryDeviceAndSet(t, 'conv3dGradWeight with norms on load', async (t, device) => {
   for (const [i, c] of cases.entries()) {
     const { g, x, second, weight, dy } = imagesOf(c, 3 * i + 200);
     // Both sources have a norm, the first alone, the second alone; without a second the first.

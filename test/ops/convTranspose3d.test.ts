@@ -6,6 +6,7 @@ import {
   channelsFirst,
   channelsLast,
   onEveryDevice,
+  onEveryDeviceAndSet,
   ReferenceCount,
   randomArray,
   sameBits,
@@ -20,7 +21,7 @@ const TOLERANCE = 1e-6;
 const upload = (d: Device, i: Image & { data: Float32Array }): Tensor =>
   d.tensor(i.data, { shape: i.shape });
 
-onEveryDevice(t, 'convTranspose3d of PyTorch', async (t, device) => {
+onEveryDeviceAndSet(t, 'convTranspose3d of PyTorch', async (t, device) => {
   const torch = torchTensors('ops');
   for (const { name, op } of torchCases()) {
     if (op !== 'conv_transpose3d') continue;
@@ -48,7 +49,7 @@ onEveryDevice(t, 'convTranspose3d of PyTorch', async (t, device) => {
   }
 });
 
-onEveryDevice(t, 'convTranspose3d and its gradients', async (t, device) => {
+onEveryDeviceAndSet(t, 'convTranspose3d and its gradients', async (t, device) => {
   const before = threads();
   const shapes: [number[], number][] = [
     [[1, 1, 1, 1, 1], 1],

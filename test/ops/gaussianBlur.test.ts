@@ -3,6 +3,7 @@ import t from 'tap';
 import {
   agrees,
   onEveryDevice,
+  onEveryDeviceAndSet,
   product,
   ReferenceCount,
   randomArray,
@@ -30,7 +31,7 @@ function blurAxis(x: Float64Array, n: number, inner: number, sigma: number, trun
   });
 }
 
-onEveryDevice(t, 'gaussianBlur of SciPy', async (t, device) => {
+onEveryDeviceAndSet(t, 'gaussianBlur of SciPy', async (t, device) => {
   const torch = torchTensors('ops');
   const input = torch.get('gaussian_blur/input');
   const output = torch.get('gaussian_blur/output');
@@ -40,7 +41,7 @@ onEveryDevice(t, 'gaussianBlur of SciPy', async (t, device) => {
   references.compare(t, y, output.data, 2e-7, 'output');
 });
 
-onEveryDevice(t, 'gaussianBlur, naive in double', async (t, device) => {
+onEveryDeviceAndSet(t, 'gaussianBlur, naive in double', async (t, device) => {
   const cases = [
     { shape: [2, 5, 6, 7, 3], sigma: [0.5, 1.5, 2.5] },
     { shape: [1, 1, 4, 33], sigma: [3, 0, 0.7] },

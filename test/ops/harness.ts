@@ -48,6 +48,20 @@ export function onEveryDevice(
   }
 }
 
+/** As {@link onEveryDevice}, on the CPU once under every instruction set of this machine. For what is short there. */
+export function onEveryDeviceAndSet(
+  tap: Test,
+  name: string,
+  body: (tap: Test, device: Device) => Promise<void>,
+): void {
+  onEveryDevice(tap, name, (sub, device) =>
+    onEveryInstructionSet(device, async (set) => {
+      if (set === 'cuda') return body(sub, device);
+      await sub.test(set, (within) => body(within, device));
+    }),
+  );
+}
+
 /** Runs `body` under every instruction set of this machine (once on other devices). */
 export async function onEveryInstructionSet(
   device: Device,

@@ -4,6 +4,7 @@ import {
   channelsFirst,
   channelsLast,
   onEveryDevice,
+  onEveryDeviceAndSet,
   ReferenceCount,
   randomArray,
   sameBits,
@@ -12,7 +13,7 @@ import {
 
 const references = new ReferenceCount(t);
 
-onEveryDevice(t, 'leakyRelu', async (t, device) => {
+onEveryDeviceAndSet(t, 'leakyRelu', async (t, device) => {
   const slope = 0.2;
   for (const length of [1, 7, 300001]) {
     const values = randomArray(length, length);
@@ -23,7 +24,7 @@ onEveryDevice(t, 'leakyRelu', async (t, device) => {
   }
 });
 
-onEveryDevice(t, 'leakyRelu of PyTorch', async (t, device) => {
+onEveryDeviceAndSet(t, 'leakyRelu of PyTorch', async (t, device) => {
   const torch = torchTensors('ops');
   const get = (name: string) => {
     const r = torch.get(`leaky_relu/${name}`);

@@ -6,6 +6,7 @@ import {
   channelsFirst,
   channelsLast,
   onEveryDevice,
+  onEveryDeviceAndSet,
   product,
   ReferenceCount,
   randomArray,
@@ -99,7 +100,7 @@ const shapes = [
   [3, 1, 1, 5, 7],
 ];
 
-onEveryDevice(t, 'norms of PyTorch', async (t, device) => {
+onEveryDeviceAndSet(t, 'norms of PyTorch', async (t, device) => {
   const cases = [
     ['instance_norm', 2e-6],
     // Values near 10^4 with deviation 1: the input itself has 4 digits after the point.
@@ -139,7 +140,7 @@ onEveryDevice(t, 'norms of PyTorch', async (t, device) => {
   }
 });
 
-onEveryDevice(t, 'norms of random shapes', async (t, device) => {
+onEveryDeviceAndSet(t, 'norms of random shapes', async (t, device) => {
   for (const [seed, shape] of shapes.entries()) {
     const channels = shape[shape.length - 1] as number;
     const x = randomArray(product(shape), seed).map((v, i) => 3 * v + (i % channels));
@@ -211,7 +212,7 @@ onEveryDevice(t, 'the gradient of an instance norm of 16-bit values', async (t, 
     }
 });
 
-onEveryDevice(t, 'statistics far from zero', async (t, device) => {
+onEveryDeviceAndSet(t, 'statistics far from zero', async (t, device) => {
   const shape = [1, 24, 25, 26, 2];
   const x = randomArray(product(shape), 5).map((v) => 1e4 + Math.sqrt(3) * v);
   const gamma = Float32Array.of(1, 2);

@@ -4,6 +4,7 @@ import t from 'tap';
 import {
   agrees,
   onEveryDevice,
+  onEveryDeviceAndSet,
   ReferenceCount,
   randomArray,
   sameBits,
@@ -30,7 +31,7 @@ interface Settings {
   nesterov?: boolean;
 }
 
-onEveryDevice(t, 'five steps of PyTorch', async (t, device) => {
+onEveryDeviceAndSet(t, 'five steps of PyTorch', async (t, device) => {
   for (const c of torchCases().filter((c) => c.op === 'optimiser') as unknown as Settings[]) {
     const parameter = device.tensor(stored(`${c.name}/parameter`));
     const size = parameter.size;
@@ -61,7 +62,7 @@ onEveryDevice(t, 'five steps of PyTorch', async (t, device) => {
   }
 });
 
-onEveryDevice(t, 'lists of ragged tensors', async (t, device) => {
+onEveryDeviceAndSet(t, 'lists of ragged tensors', async (t, device) => {
   const sizes = [1, 16, 70001, 3, 432];
   const data = (seed: number) => sizes.map((n, i) => randomArray(n, seed + i));
   const upload = (arrays: Float32Array[]) => arrays.map((a) => device.tensor(a));

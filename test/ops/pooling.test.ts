@@ -6,6 +6,7 @@ import {
   channelsFirst,
   channelsLast,
   onEveryDevice,
+  onEveryDeviceAndSet,
   product,
   ReferenceCount,
   randomArray,
@@ -28,7 +29,7 @@ function image(device: Device, name: string): Tensor {
   return device.tensor(data, { shape });
 }
 
-onEveryDevice(t, 'maxPool3d of PyTorch', async (t, device) => {
+onEveryDeviceAndSet(t, 'maxPool3d of PyTorch', async (t, device) => {
   for (const c of torchCases().filter((c) => c.op === 'max_pool3d')) {
     const x = image(device, `${c.name}/input`);
     const { kernel, stride, padding } = c as unknown as Record<string, number>;
@@ -80,7 +81,7 @@ function naivePool(
   return { y, dx };
 }
 
-onEveryDevice(t, 'maxPool3d of random shapes, with ties', async (t, device) => {
+onEveryDeviceAndSet(t, 'maxPool3d of random shapes, with ties', async (t, device) => {
   const cases = [
     [[1, 2, 2, 2, 1], 2, 2, 0],
     [[2, 5, 7, 6, 3], 2, 2, 0],
@@ -115,7 +116,7 @@ onEveryDevice(t, 'maxPool3d of random shapes, with ties', async (t, device) => {
   }
 });
 
-onEveryDevice(t, 'maxPool3d with a norm on load; NaN', async (t, device) => {
+onEveryDeviceAndSet(t, 'maxPool3d with a norm on load; NaN', async (t, device) => {
   const shape = [2, 5, 4, 6, 19];
   const x = device.tensor(randomArray(product(shape), 3), { shape });
   const gamma = device.tensor(randomArray(19, 4));

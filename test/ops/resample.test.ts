@@ -6,6 +6,7 @@ import {
   channelsLast,
   generator,
   onEveryDevice,
+  onEveryDeviceAndSet,
   product,
   ReferenceCount,
   randomArray,
@@ -39,7 +40,7 @@ function affineOfTheta(theta: readonly (readonly number[])[], input: Three, outp
   return ops.composeAffine(fromUnit, ops.composeAffine(thetaInOrder, toUnit));
 }
 
-onEveryDevice(t, 'resample of PyTorch', async (t, device) => {
+onEveryDeviceAndSet(t, 'resample of PyTorch', async (t, device) => {
   const torch = torchTensors('ops');
   const cases = torchCases().filter((c) => c.op === 'resize_trilinear' || c.op === 'affine_sample');
   t.ok(cases.length > 0);
@@ -119,7 +120,7 @@ const outsides: { outside: 'zero' | 'border' | number; naive: Partial<NaiveSampl
   { outside: -3.5, naive: { fill: -3.5 } },
 ];
 
-onEveryDevice(t, 'resample and its gradient, naive in double', async (t, device) => {
+onEveryDeviceAndSet(t, 'resample and its gradient, naive in double', async (t, device) => {
   const next = generator(11);
   for (const [seed, { shape, size }] of shapes.entries())
     for (const { outside, naive } of outsides) {
@@ -152,7 +153,7 @@ onEveryDevice(t, 'resample and its gradient, naive in double', async (t, device)
     }
 });
 
-onEveryDevice(t, 'resample: window first, stored values, every type', async (t, device) => {
+onEveryDeviceAndSet(t, 'resample: window first, stored values, every type', async (t, device) => {
   const window = { level: 30, width: 300, low: -1, high: 2 };
   const scale = { slope: 2, intercept: -1024 };
   const value = (v: number) => -1 + 3 * Math.min(Math.max((v * 2 - 1024 - (30 - 150)) / 300, 0), 1);
@@ -186,7 +187,7 @@ onEveryDevice(t, 'resample: window first, stored values, every type', async (t, 
   agrees(t, await (made as [Tensor])[0].data(), expected, 1e-6, 'gradient through the window');
 });
 
-onEveryDevice(t, 'resample: nearest', async (t, device) => {
+onEveryDeviceAndSet(t, 'resample: nearest', async (t, device) => {
   const next = generator(4);
   const [from, size]: [Three, Three] = [
     [7, 5, 9],

@@ -1,6 +1,13 @@
 import { ops, type TensorData } from 'renvox';
 import t, { type Test } from 'tap';
-import { generator, onEveryDevice, product, randomArray, sameBits } from './harness.js';
+import {
+  generator,
+  onEveryDevice,
+  onEveryDeviceAndSet,
+  product,
+  randomArray,
+  sameBits,
+} from './harness.js';
 import { sameForThreads } from './same-threads.js';
 
 type Three = [number, number, number];
@@ -104,7 +111,7 @@ function blobs(shape: readonly number[], seed: number): Float32Array {
   });
 }
 
-onEveryDevice(t, 'resampleArgmax, naive in double', async (t, device) => {
+onEveryDeviceAndSet(t, 'resampleArgmax, naive in double', async (t, device) => {
   const cases: { shape: number[]; size: Three }[] = [
     { shape: [1, 7, 8, 9, 2], size: [15, 13, 20] },
     { shape: [1, 12, 9, 14, 4], size: [7, 30, 9] },
