@@ -102,7 +102,11 @@ function compilations(root: string, kind: Kind, chip: string, nvcc: string) {
   const device = [
     ...[nvcc, '-std=c++17', '-O3', '--threads=2', '--fmad=false', '--expt-relaxed-constexpr'],
     ...['-lineinfo', `-gencode=arch=compute_${chip},code=sm_${chip}`],
-    ...['-Xcompiler=-Wall,-Wextra,-ffp-contract=off,-fPIC,-fvisibility=hidden', '-DNDEBUG', `-I${native}`],
+    ...[
+      '-Xcompiler=-Wall,-Wextra,-ffp-contract=off,-fPIC,-fvisibility=hidden',
+      '-DNDEBUG',
+      `-I${native}`,
+    ],
   ];
   const list: Compilation[] = [];
   const add = (source: string, command: readonly string[], tag = '') => {

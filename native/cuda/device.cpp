@@ -73,10 +73,9 @@ void parallelCopy(void* to, const void* from, size_t bytes) {
 }  // namespace
 
 GpuDevice::GpuDevice(std::shared_ptr<Driver> driver)
-    : Device(DeviceKind::cuda,
-             std::make_unique<DriverMemory>(
-                 driver, [this](int code) { check(code, "Allocation"); },
-                 [this] { return releaseOthers(this); })),
+    : Device(DeviceKind::cuda, std::make_unique<DriverMemory>(
+                                   driver, [this](int code) { check(code, "Allocation"); },
+                                   [this] { return releaseOthers(this); })),
       driver_(std::move(driver)),
       chip_(driver_->chip()),
       large_(kLargeBytes, kLargeSlots, 1),
@@ -115,7 +114,8 @@ void GpuDevice::check(int code, const char* what) {
   const Error lost(
       "DeviceLost",
       text +
-          ". The device is lost, and with it CUDA in this process: start another process. A fault of a "
+          ". The device is lost, and with it CUDA in this process: start another process. A fault "
+          "of a "
           "kernel shows here, or at an operation before; CUDA_LAUNCH_BLOCKING=1 tells which");
   markLost(lost);
   throw lost;
