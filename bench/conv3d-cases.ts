@@ -104,3 +104,16 @@ export const CASES: readonly Layer[] = [
   layer('its deepest level: 240 voxels', [8, 6, 5], 64, 64),
   layer('the gradient of that weight', [8, 6, 5], 64, 64, { kind: 'wgrad' }),
 ];
+
+/**
+ * With --large: what strided ResNet-10 at 128^3 has beside the cases above, which are its conv1, 64->64 at 32^3 (twice), 64->128 of stride 2, 128->128 at
+ * 16^3 and 256->256 at 8^3.
+ */
+export const STRIDED_RESNET: readonly Layer[] = [
+  layer("strided ResNet's layer3, first", cube(16), 128, 256, { stride: 2 }),
+  layer("strided ResNet's layer4, first: 64 voxels out", cube(8), 256, 512, { stride: 2 }),
+  layer("strided ResNet's layer4, second: 64 voxels, 28 MB of weights", cube(4), 512, 512),
+  layer("strided ResNet's shortcut, layer2", cube(32), 64, 128, { kernel: 1, stride: 2 }),
+  layer("strided ResNet's shortcut, layer3", cube(16), 128, 256, { kernel: 1, stride: 2 }),
+  layer("strided ResNet's shortcut, layer4", cube(8), 256, 512, { kernel: 1, stride: 2 }),
+];

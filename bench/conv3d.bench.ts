@@ -4,7 +4,7 @@
  * direct algorithm 1 is the limit, but for planes of padding that are left out; Winograd's, with a sixth of them, has the limit 6. What the library
  * takes by itself (`auto`, which the goals are set on) is measured in turn with each algorithm that can be asked for; its row tells by `algorithm`
  * which one it took, seen from its bits, and `speedup` is the ratio of best processor times to the direct one. RENVOX_ISA and RENVOX_THREADS choose
- * the instruction set and the threads.
+ * the instruction set and the threads. --large adds the layers of strided ResNet-10 that are no cases of their own.
  */
 import { writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { type Device, device, ops, type Tensor, threads } from 'renvox';
 import { call } from '#lib/native.js';
 import { Contestant } from './contest.js';
-import { CASES, type Layer, outputOf } from './conv3d-cases.js';
+import { CASES, type Layer, outputOf, STRIDED_RESNET } from './conv3d-cases.js';
 import { withFiles } from './files.js';
 import { type Call, takeTurns } from './in-process.js';
 import { convModel } from './onnx/convolution.js';
@@ -212,7 +212,7 @@ export function bench(options: BenchOptions): AsyncGenerator<Row> {
   return withFiles({}, async function* (folder) {
     const version = await findPeer('onnxruntime', options);
     using cpu = device('cpu');
-    for (const l of CASES) {
+    for (const l of options.large ? [...CASES, ...STRIDED_RESNET] : CASES) {
       yield* await measureLayer(cpu, l, folder, version, options);
       cpu.releaseCache();
     }
