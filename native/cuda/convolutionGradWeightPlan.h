@@ -13,6 +13,10 @@ namespace rvx::cuda {
 
 constexpr int kQuadRows = 4;
 constexpr int kWarpTaps = 9;  // most of a warp on tensor cores
+// Bytes of shared memory before the norms (the share's eight numbers, the taps) and before the tables (norms of 32 and 16 channels): all at
+// multiples of 8, which the tables, whose slots may be odd, would not keep.
+constexpr unsigned kGradNormsAt = 8 * 4 + 3 * kWarpTaps * 8;
+constexpr unsigned kGradTablesAt = kGradNormsAt + (32 + 16) * 8;
 
 struct GradTile {
   GatherAxis axis[3];  // positions are voxels of coarse, inputs those of fine
@@ -42,9 +46,7 @@ struct GradTile {
   }
   RVX_PORTABLE int64_t partials() const { return int64_t{splits} * voxelGroups; }
   unsigned tableBytes() const {
-    return static_cast<unsigned>((8 + fineSlots + coarseSlots) * 4 + 3 * kWarpTaps * 8 +
-                                 (coarseUnits + fineUnits) * unit * 8 + 127) /
-           128 * 128;
+    return (kGradTablesAt + static_cast<unsigned>(fineSlots + coarseSlots) * 4 + 127) / 128 * 128;
   }
   // Besides sharedBytes where coarse is formed: five coefficients a channel.
   unsigned formedBytes() const { return static_cast<unsigned>(coarseUnits * 9 * 20); }

@@ -56,8 +56,8 @@ RVX_DEVICE GradShared sharedOf(const GradTile& t, unsigned tableBytes) {
   GradShared s;
   s.share = sharedMemory<int>();
   s.taps = sharedMemory<int2>(8 * 4);
-  s.norms = sharedMemory<float2>(8 * 4 + 3 * kWarpTaps * 8);
-  s.fineTable = reinterpret_cast<int*>(s.norms + (t.coarseUnits + t.fineUnits) * t.unit);
+  s.norms = sharedMemory<float2>(kGradNormsAt);
+  s.fineTable = sharedMemory<int>(kGradTablesAt);
   s.coarseTable = s.fineTable + t.fineSlots;
   s.coarse = sharedMemory<uint4>(tableBytes);
   s.fine = s.coarse + t.coarsePitch * t.coarseUnits;
