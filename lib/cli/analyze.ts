@@ -95,8 +95,6 @@ async function run(input: string, options: Options, command: Command): Promise<v
   try {
     say(`reading ${input}`);
     const ct = await readVolume(input, { signal });
-    if (ct.affineSource === 'pixdim')
-      say('warning: the file has no affine, so left and right are an assumption');
     const second = options.phase && {
       name: options.phase.name,
       ct: await readVolume(options.phase.path, { signal }),

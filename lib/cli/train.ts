@@ -40,7 +40,7 @@ export function register(program: Command): void {
     .description('train a network and keep its weights, log and checkpoints in a folder')
     .requiredOption(
       '--preset <file|name>',
-      'kidney, mass, class, demo, paper-kidney, paper-mass, paper-one-stage, paper-classifier (each with -literal), nnunet, or a JSON file',
+      'kidney, mass, class, class-two-phases, demo, paper-kidney, paper-mass, paper-one-stage, paper-classifier (each with -literal), nnunet, or a JSON file',
     )
     .requiredOption(
       '--data <dir|phantom>',

@@ -139,7 +139,7 @@ export function makeReport(
     })),
     masses_truncated: finding.truncated,
     phase: finding.phase,
-    warnings: [...doubtsOf(ct), ...warningsOf(finding)],
+    warnings: [...doubtsOf(ct), ...warningsOf(ct, finding)],
     ...(finding.gradCam
       ? {
           grad_cam: {
@@ -159,6 +159,10 @@ const LEAST_COVERAGE = 80;
 
 function doubtsOf(ct: Volume): string[] {
   const doubts: string[] = [];
+  if (ct.affineSource === 'pixdim')
+    doubts.push(
+      'the file has no affine (neither sform nor qform): left and right, head and foot are an assumption, and a CT that lies otherwise shows no kidneys',
+    );
   const span = ctSpan(ct);
   if (!(span >= LEAST_CT_SPAN))
     doubts.push(
@@ -172,15 +176,18 @@ function doubtsOf(ct: Volume): string[] {
   return doubts;
 }
 
-function warningsOf({ phase, masses }: Finding): string[] {
+function warningsOf(ct: Volume, { phase, masses }: Finding): string[] {
+  if (!phase) return [];
+  if (phase.sha256 !== null && phase.sha256 === ct.sha256)
+    return [`the second phase (${phase.name}) is the CT itself, so nothing enhances`];
   const outside = masses.filter((m) => !m.phaseIntensities).map((m) => m.id);
-  if (!phase || outside.length === 0) return [];
+  if (outside.length === 0) return [];
   if (outside.length < masses.length)
     return [
       `mass ${outside.join(', ')}: not wholly in the field of view of the second phase (${phase.name}), so nothing is said of enhancement, and the class is of what one phase shows`,
     ];
   return [
-    `no mass lies in the field of view of the second phase (${phase.name}), so nothing is said of enhancement: is it the same patient in the same position?`,
+    `no mass lies in the field of view of the second phase (${phase.name}), so nothing is said of enhancement, and the class is of what one phase shows: is it the same patient in the same position?`,
   ];
 }
 

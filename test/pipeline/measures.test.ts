@@ -181,6 +181,10 @@ t.test('warnings of what is no CT, or shorter than a kidney', async (t) => {
   t.strictSame(warned(slices(27)), [], '81 mm');
   t.match(warned(slices(26)), [/covers 78 mm from head to foot, less than a kidney is long/]);
   t.match(warned(slices(1)), [/covers 3 mm/]);
+  const { data, shape, affine } = p.ct;
+  t.match(warned(new Volume({ data, shape, affine, affineSource: 'pixdim' })), [
+    /no affine \(neither sform nor qform\)/,
+  ]);
 });
 
 const sum = (values: Float32Array | Uint8Array) => {
