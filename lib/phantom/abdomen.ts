@@ -71,12 +71,15 @@ export const usualLabels = (side: 'left' | 'right'): SideLabels => ({
   mass: (massClass) => massLabels[massClass],
 });
 
+/** The phase that a seed has where none is asked for. */
+export const ownPhase = (random: Random): Phase => random.stream('phase').pick(phases);
+
 /** Draws a patient. Depends on the seed and the options alone. */
 export function drawAbdomen(seed: number, options: AbdomenOptions): Abdomen {
   const { voxel, blobs = 0, sinus = false, variation = 1 } = options;
   const { labels = usualLabels, masses: plan = usualMasses, free = false } = options;
   const random = new Random(seed);
-  const phase = options.phase ?? random.stream('phase').pick(phases);
+  const phase = options.phase ?? ownPhase(random);
   const palette = drawPalette(random, phase, free);
   const scene = new Scene();
   const body = drawBody(random, scene, palette, voxel);

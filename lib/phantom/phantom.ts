@@ -5,7 +5,7 @@ import { acquire } from '../ops/acquire.js';
 import { scope } from '../scope.js';
 import { download } from '../tensor.js';
 import { fixedGrid, type Grid, type Volume, volumeOnGrid } from '../volume/index.js';
-import { type Abdomen, drawAbdomen } from './abdomen.js';
+import { type Abdomen, drawAbdomen, ownPhase } from './abdomen.js';
 import { type MassPlan, usualMasses } from './anatomy/masses.js';
 import { toPatient } from './deformation.js';
 import { type Phase, phases } from './palette.js';
@@ -88,8 +88,7 @@ export async function phantom(seed: number, options: PhantomOptions = {}): Promi
 /** Of each phase of a patient its own: two scans never share their noise. */
 function noiseSeed(r: Random, phase: Phase): number {
   const bits = r.bits();
-  const own = new Random(r.seed).stream('phase').pick(phases);
-  return phase === own ? bits : (bits ^ new Random(r.seed, `noise ${phase}`).bits()) >>> 0;
+  return phase === ownPhase(r) ? bits : (bits ^ new Random(r.seed, `noise ${phase}`).bits()) >>> 0;
 }
 
 /** Slices and pixels as scanners make them, but few enough pixels to keep files small; the kidneys lie in it. */
