@@ -1,6 +1,7 @@
 import { RenvoxError } from '../errors.js';
 import type { Tensor } from '../tensor.js';
 import { checkTensor, type Triple, text, triple } from './check.js';
+import { checkAlongAxes } from './volume-axes.js';
 
 /** One kidney's crop after the second stage. */
 export interface CropFinding {
@@ -13,16 +14,17 @@ export interface CropFinding {
 }
 
 /**
- * What was found, on the CT's own grid: u8 [D, H, W] with 1 left kidney, 2 right kidney, 3.. the masses of the left kidney, 3 + capacity.. those of
- * the right. Logits are interpolated trilinearly and never stored at full size.
- * @param options.size - of the CT
+ * What was found, on the CT's own grid or a box of it: u8 [D, H, W] with 1 left kidney, 2 right kidney, 3.. the masses of the left kidney,
+ * 3 + capacity.. those of the right. Logits are interpolated trilinearly and never stored at full size.
+ * @param options.start - the box's first voxel in the CT along D, H, W; may be negative; by default the CT's first
+ * @param options.size - voxels of the box along D, H, W
  * @param options.capacity - most masses a side
  * @throws RenvoxError InvalidArgument, ShapeMismatch, DtypeMismatch
  */
 export function composeFindings(
   left: CropFinding,
   right: CropFinding,
-  options: { size: Triple; capacity: number },
+  options: { start?: Triple; size: Triple; capacity: number },
 ): Tensor {
   for (const [side, crop] of [
     ['left', left],
@@ -39,6 +41,8 @@ export function composeFindings(
         { shape },
       );
   }
+  const { start = [0, 0, 0] } = options;
+  checkAlongAxes('composeFindings', 'start', start, { whole: true });
   const [instances] = left.logits.device.run('composeFindings', {
     leftLogits: left.logits,
     leftMasses: left.masses,
@@ -46,6 +50,7 @@ export function composeFindings(
     rightLogits: right.logits,
     rightMasses: right.masses,
     rightAffine: right.affine,
+    start,
     size: triple('composeFindings', 'size', options.size, 1),
     capacity: options.capacity,
   }) as [Tensor];

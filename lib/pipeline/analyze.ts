@@ -5,6 +5,7 @@ import type { Precision } from '../nn/index.js';
 import {
   argmax,
   composeFindings,
+  crop,
   instanceClasses,
   labelHistograms,
   labelMeasures,
@@ -15,6 +16,7 @@ import {
 import { scope } from '../scope.js';
 import { download, type Tensor } from '../tensor.js';
 import { gridOf, type Triple, toWorld, Volume } from '../volume/index.js';
+import { cropsBox, onWholeGrid, type VoxelBox } from './crops-box.js';
 import { checkRequest, type ExplainedMass, explainMasses, type GradCamRequest } from './explain.js';
 import {
   type Finding,
@@ -132,16 +134,28 @@ async function cascade(
   const probabilities = await stage('classes', () =>
     stack(sides.flatMap((found) => classifyMasses(loaded, found, networks))),
   );
+  // Two dozen numbers: all that comes after needs the part of the CT that the crops cover, a tenth of it, instead of the whole.
+  const affines = await download(sides.map(({ affine }) => affine));
+  const box = cropsBox(
+    affines.map((affine) => ({
+      affine: affine as Float64Array,
+      shape: networks.mass.shape,
+    })),
+    ct.shape,
+  );
   const result = await stage('compose', () => {
     const [left, right] = sides as [(typeof sides)[0], (typeof sides)[0]];
-    const instances = composeFindings(left, right, { size: [...ct.shape], capacity: CAPACITY });
+    const instances = composeFindings(left, right, {
+      ...{ start: box.start, size: [...box.size] },
+      capacity: CAPACITY,
+    });
     const measures = measureLabels(instances, { spacing: ct.spacing, labels: INSTANCES });
     const labels = instanceClasses(instances, reshape(argmax(probabilities), [2 * CAPACITY]), 3);
     return [
       labels,
       measures,
       probabilities,
-      ...countHu(loaded, instances, { phase, ownPhase }),
+      ...countHu(loaded, instances, box, { phase, ownPhase }),
     ] as const;
   });
   checkAborted(signal);
@@ -150,6 +164,7 @@ async function cascade(
     ct,
     Float64Array.from(measures as ArrayLike<number>),
     Float32Array.from(named as ArrayLike<number>),
+    box.start,
     { counts: counts as Int32Array[], phase, ownPhase },
   );
   const { masses, places, ...rest } = figures;
@@ -180,7 +195,7 @@ async function cascade(
     ...(gradCam ? { gradCam } : {}),
     ownPhase: ownPhase ?? null,
     phase: phase ? { name: phase.name, sha256: phase.ct.sha256 ?? null } : null,
-    labels: ct.like(labels as Uint8Array),
+    labels: ct.like(onWholeGrid(labels as Uint8Array, box, ct.shape)),
     timings: timings as unknown as Timings,
     provenance: {
       device: device.kind,
@@ -199,17 +214,24 @@ function load(volume: Volume, device: Device): LoadedCt {
 /**
  * Counts of whole HU of every instance, of all of it and of its interior; with a second phase also of the later phase less the earlier
  * one, and of the second phase.
+ * @param instances - in the box
  */
-function countHu(ct: LoadedCt, instances: Tensor, { phase, ownPhase }: Phases): Tensor[] {
+function countHu(
+  ct: LoadedCt,
+  instances: Tensor,
+  box: VoxelBox,
+  { phase, ownPhase }: Phases,
+): Tensor[] {
   return scope(() => {
     const both = (image: Tensor, minus?: Tensor) =>
       [false, true].map((interior) =>
         labelHistograms(instances, image, { labels: INSTANCES, ...HU_RANGE, minus, interior }),
       );
-    const counts = both(ct.image);
+    const image = crop(ct.image, box);
+    const counts = both(image);
     if (!phase || !ct.phase) return counts;
-    const other = onCtGrid(ct, ct.phase);
-    const change = isEarlier(phase.name, ownPhase) ? both(ct.image, other) : both(other, ct.image);
+    const other = onCtGrid(ct, ct.phase, box);
+    const change = isEarlier(phase.name, ownPhase) ? both(image, other) : both(other, image);
     return [...counts, ...change, ...both(other)];
   });
 }
@@ -250,6 +272,8 @@ function readFigures(
   ct: Volume,
   table: ArrayLike<number>,
   probabilities: Float32Array,
+  /** The CT's voxel where the measured box begins. */
+  start: Triple,
   counted: Counted,
 ) {
   const measures = labelMeasures(table);
@@ -257,10 +281,11 @@ function readFigures(
   const measured = (label: number) => {
     const found = measures[label - 1];
     const voxels = found?.voxels ?? 0;
+    const inCt = ([d, h, w]: Triple): Triple => [d + start[0], h + start[1], w + start[2]];
     return {
-      ...{ voxels, box: found ? ([found.low, found.high] as const) : null },
+      ...{ voxels, box: found ? ([inCt(found.low), inCt(found.high)] as const) : null },
       volumeMl: (voxels * ct.voxelVolume) / 1000,
-      centroidLpsMm: found ? toWorld(grid, [...found.centroid]) : null,
+      centroidLpsMm: found ? toWorld(grid, inCt(found.centroid)) : null,
       maxDiameterMm: found?.greatestDiameter ?? 0,
     };
   };

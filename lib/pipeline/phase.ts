@@ -1,10 +1,11 @@
 /** A second contrast phase of the same patient, brought onto the grid of the CT that is analysed. */
 import { invalidArgument } from '../errors.js';
-import { resample } from '../ops/index.js';
+import { crop, resample } from '../ops/index.js';
 import type { Tensor } from '../tensor.js';
 import { apply } from '../volume/affine.js';
 import { checkCt } from '../volume/ct.js';
 import { gridOf, gridToVolume, sameGrid, type Triple, Volume } from '../volume/index.js';
+import type { VoxelBox } from './crops-box.js';
 import type { LoadedCt } from './stages.js';
 
 /** Phases by the time after injection: without contrast, corticomedullary, nephrographic, excretory. */
@@ -48,11 +49,13 @@ export function isEarlier(name: PhaseName, own: PhaseName | undefined): boolean 
   return PHASES.indexOf(name) < PHASES.indexOf(own);
 }
 
-/** A phase on the CT's grid: its own voxels where that is its grid, else trilinear. */
-export function onCtGrid({ volume }: LoadedCt, phase: LoadedCt): Tensor {
-  if (sameGrid(phase.volume, volume)) return phase.image;
-  const affine = gridToVolume(gridOf(volume), phase.volume);
-  return resample(phase.image, { size: [...volume.shape], affine, outside: 'border' });
+/** A phase in a box of the CT's grid: its own voxels where that is its grid, else trilinear. */
+export function onCtGrid({ volume }: LoadedCt, phase: LoadedCt, { start, size }: VoxelBox): Tensor {
+  if (sameGrid(phase.volume, volume)) return crop(phase.image, { start, size });
+  const affine = [...gridToVolume(gridOf(volume), phase.volume)];
+  const first = apply(affine, start);
+  for (let axis = 0; axis < 3; axis++) affine[4 * axis + 3] = first[axis] as number;
+  return resample(phase.image, { size: [...size], affine, outside: 'border' });
 }
 
 /** Whether a box of voxels [d, h, w], inclusive, lies in a phase's field of view as a whole. */

@@ -1,6 +1,6 @@
-// composeFindings: one look per CT voxel that lies in a crop; rows outside are only zeroed.
+// composeFindings: one look per voxel of the box that lies in a crop; rows outside are only zeroed.
 //
-// Least bytes: one write of the CT's voxels plus the crops. Work is split by CT slices.
+// Least bytes: one write of the box's voxels plus the crops. Work is split by slices.
 #include <cstring>
 
 #include "core/pool.h"
@@ -31,20 +31,23 @@ void run(const ComposeFindings& op, Context&) {
       makeCrop(op.leftLogits, op.leftMasses, op.leftAffine, 1, op.capacity),
       makeCrop(op.rightLogits, op.rightMasses, op.rightAffine, 2, op.capacity)};
   const auto [depth, height, width] = op.size;
+  const Int3 start = op.start;
   uint8_t* out = op.instances.data<uint8_t>();
-  parallelFor(depth, [&, height = height, width = width](int64_t d) {
-    uint8_t* slice = out + d * height * width;
+  parallelFor(depth, [&, height = height, width = width](int64_t slow) {
+    uint8_t* slice = out + slow * height * width;
+    const auto d = static_cast<double>(start[0] + slow);
     std::memset(slice, 0, static_cast<size_t>(height * width));
     for (const FindingsCrop& c : crops) {
       if (!c.usable) continue;
-      for (int64_t h = 0; h < height; ++h) {
+      for (int64_t row = 0; row < height; ++row) {
+        const auto h = static_cast<double>(start[1] + row);
         int64_t begin, end;
-        insideRange(c, static_cast<double>(d), static_cast<double>(h), width, &begin, &end);
+        insideRange(c, d, h, start[2], width, &begin, &end);
         for (int64_t w = begin; w < end; ++w) {
           const uint8_t found = lookInto(
-              c, static_cast<double>(d), static_cast<double>(h), static_cast<double>(w),
-              [&](int64_t i) { return c.logits[i]; }, [&](int64_t i) { return c.masses[i]; });
-          uint8_t& voxel = slice[h * width + w];
+              c, d, h, static_cast<double>(w), [&](int64_t i) { return c.logits[i]; },
+              [&](int64_t i) { return c.masses[i]; });
+          uint8_t& voxel = slice[row * width + w - start[2]];
           voxel = joinFindings(voxel, found);
         }
       }

@@ -38,10 +38,10 @@ struct FindingsCrop {
   uint8_t capacity;  // components beyond it are none: their labels would be the other side's
 };
 
-// The range of w for which every crop coordinate lies in [0, size - 1].
-RVX_PORTABLE inline void insideRange(const FindingsCrop& c, double d, double h, int64_t width,
-                                     int64_t* begin, int64_t* end) {
-  double low = 0, high = static_cast<double>(width - 1);
+// The part of w = first, first + 1, ..., first + count - 1 for which every crop coordinate lies in [0, size - 1].
+RVX_PORTABLE inline void insideRange(const FindingsCrop& c, double d, double h, int64_t first,
+                                     int64_t count, int64_t* begin, int64_t* end) {
+  double low = static_cast<double>(first), high = static_cast<double>(first + count - 1);
   for (int a = 0; a < 3; ++a) {
     const double* m = c.toCrop + 4 * a;
     const double offset = m[0] * d + m[1] * h + m[3], slope = m[2];

@@ -52,14 +52,15 @@ struct ComposeFindings {
   static constexpr const char* name = "composeFindings";
   Input leftLogits, leftMasses, leftAffine, rightLogits, rightMasses, rightAffine;
   Output instances;
-  Int3 size{1, 1, 1};
+  // The box of the CT that is looked at: its first voxel, its voxels.
+  Int3 start{0, 0, 0}, size{1, 1, 1};
   int64_t capacity = 16;
 
   template <class V>
   void fields(V& v) {
     v(leftLogits, "leftLogits"), v(leftMasses, "leftMasses"), v(leftAffine, "leftAffine"),
         v(rightLogits, "rightLogits"), v(rightMasses, "rightMasses"), v(rightAffine, "rightAffine"),
-        v(instances, "instances"), v(size, "size"), v(capacity, "capacity");
+        v(instances, "instances"), v(start, "start"), v(size, "size"), v(capacity, "capacity");
   }
   void infer() {
     for (auto [logits, masses, affine] : {std::tuple{&leftLogits, &leftMasses, &leftAffine},

@@ -1,6 +1,8 @@
-import { type Device, ops, threads } from 'renvox';
+import { Device, ops, threads } from 'renvox';
 import t from 'tap';
 import { generator, onEveryDevice, product, sameBits } from './harness.js';
+
+type Triple = [number, number, number];
 
 interface Crop {
   size: [number, number, number];
@@ -134,13 +136,13 @@ onEveryDevice(t, 'composeFindings', async (t, device) => {
       randomCrop([4, 9, 3], oblique, 6, capacity),
     ],
   ] as [string, Crop, Crop, [number, number, number]?][]) {
-    const run = (d: Device) => {
+    const run = (d: Device, box: { start?: Triple; size: Triple } = { size }) => {
       const upload = (c: Crop) => ({
         logits: d.tensor(c.logits, { shape: [1, ...c.size, 3] }),
         masses: d.tensor(c.masses, { shape: [1, ...c.size] }),
         affine: d.tensor(c.affine, { dtype: 'f64' }),
       });
-      return ops.composeFindings(upload(left), upload(right), { size, capacity }).data();
+      return ops.composeFindings(upload(left), upload(right), { ...box, capacity }).data();
     };
     const found = await run(device);
     const wanted = naive([left, right], size, capacity);
@@ -157,7 +159,64 @@ onEveryDevice(t, 'composeFindings', async (t, device) => {
       sameBits(t, await run(device), found, `${name}, ${n} threads`);
     }
     threads(before);
+
+    // A box has the bits of the whole, also where it begins before it and ends beyond it.
+    for (const [start, boxSize] of [
+      [
+        [1, 2, 3],
+        [4, 3, 11],
+      ],
+      [
+        [5, 6, 18],
+        [1, 1, 1],
+      ],
+      [
+        [-2, -1, -3],
+        [size[0] + 3, size[1] + 4, size[2] + 5],
+      ],
+    ] as [Triple, Triple][]) {
+      const inBox = await run(device, { start, size: boxSize });
+      const everywhere = await run(device, {
+        start: [-3, -4, -5],
+        size: [size[0] + 9, size[1] + 9, size[2] + 9],
+      });
+      const wide = [size[0] + 9, size[1] + 9, size[2] + 9] as const;
+      let i = 0;
+      let differing = 0;
+      for (let d = 0; d < boxSize[0]; d++)
+        for (let h = 0; h < boxSize[1]; h++)
+          for (let w = 0; w < boxSize[2]; w++, i++) {
+            const [z, y, x] = [start[0] + d, start[1] + h, start[2] + w];
+            const inside = z >= 0 && y >= 0 && x >= 0;
+            if (inside && z < size[0] && y < size[1] && x < size[2])
+              differing += Number(inBox[i] !== found[(z * size[1] + y) * size[2] + x]);
+            differing += Number(
+              inBox[i] !== everywhere[((z + 3) * wide[1] + y + 4) * wide[2] + x + 5],
+            );
+          }
+      t.equal(differing, 0, `${name}: the box of ${boxSize} at ${start} is that of the whole`);
+    }
   }
+});
+
+t.test('composeFindings refuses a start that is no voxel', async (t) => {
+  const d = new Device('cpu');
+  t.teardown(() => d.dispose());
+  const crop = {
+    logits: d.tensor(new Float32Array(3), { shape: [1, 1, 1, 1, 3] }),
+    masses: d.tensor(new Uint8Array(1), { shape: [1, 1, 1, 1] }),
+    affine: d.tensor(new Float64Array(12), { dtype: 'f64' }),
+  };
+  for (const start of [[0.5, 0, 0], [0, 0], 1])
+    t.throws(
+      () =>
+        ops.composeFindings(crop, crop, {
+          start: start as unknown as Triple,
+          size: [1, 1, 1],
+          capacity: 1,
+        }),
+      { code: 'InvalidArgument', message: /start of composeFindings/ },
+    );
 });
 
 onEveryDevice(t, 'instanceClasses', async (t, device) => {
