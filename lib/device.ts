@@ -21,8 +21,9 @@ export interface TensorOptions {
   /** By default the type that fits the array: Float32Array f32, Uint8Array u8, Int16Array i16, Int32Array i32, Float64Array f64. */
   dtype?: DType;
   /**
-   * Do not copy the array now but let the device's thread read it later: until a tensor that depends on it has been read it must not
-   * change, nor its buffer be transferred to another thread. Spares the event loop the copy of a large volume.
+   * Do not copy the array: while the tensor lives it must neither change nor its buffer be transferred to another thread. On the CPU the tensor
+   * is the array's own memory (an operation that would change the tensor in place copies it first); a GPU's thread reads it later, so that the
+   * event loop is spared the copy of a large volume.
    */
   borrow?: boolean;
 }

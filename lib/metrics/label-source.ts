@@ -14,7 +14,10 @@ export interface LabelVolume {
   readonly spacing: Triple;
 }
 
-/** Non-negative integers up to 255, 0 the background. A tensor: u8, i16 or i32. */
+/**
+ * Non-negative integers up to 255, 0 the background. A tensor: u8, i16 or i32. Arrays are not copied on the CPU: until the promise of a function that takes
+ * them settles they must neither change nor be transferred to another thread.
+ */
 export type LabelSource = LabelVolume | Tensor | VoxelArray;
 
 /** Where `source` lies: its shape [d, h, w] and spacing in mm, as far as it knows them. */

@@ -55,7 +55,8 @@ export interface ClassifiedMass {
  *
  * Research software, not a medical device: not for clinical use.
  *
- * @param ct - in HU after its slope and intercept, any orientation and spacing
+ * @param ct - in HU after its slope and intercept, any orientation and spacing. Not copied on the CPU: until the promise settles its voxels must neither
+ * change nor be transferred to another thread; so those of the contours and of a second phase
  * @param contours - a label map on the CT's grid
  * @returns `labels`: {@link LABELS} of the classes where masses are, else 0
  * @throws RenvoxError ShapeMismatch where the two lie on different grids; InvalidArgument for labels outside 0..255 and a phase that is no CT; InvalidWeights,

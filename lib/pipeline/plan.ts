@@ -1,5 +1,5 @@
 /** What an analysis would do and take, from the CT's header alone. */
-import { readHeader } from '../volume/index.js';
+import { type HeaderSummary, readHeader } from '../volume/index.js';
 import { GRAD_CAM_FILE, OUTPUT_FILES } from './output.js';
 import { CAPACITY } from './stages.js';
 
@@ -10,7 +10,7 @@ export interface AnalysisPlan {
   outputs: string[];
 }
 
-/** The networks' tensors and weights at their largest, and Node itself: measured on the shipped networks, rounded up. */
+/** The networks' tensors and weights at their largest, and Node itself, on the CPU: measured on the shipped networks, rounded up. */
 const NETWORKS_MB = 160;
 const NODE_MB = 90;
 
@@ -24,23 +24,18 @@ export async function planAnalysis(
   path: string,
   options: { phase?: string | undefined; gradCam?: boolean } = {},
 ): Promise<AnalysisPlan> {
-  const { fileShape, fileSpacing, bytesPerVoxel } = await readHeader(path);
+  const header = await readHeader(path);
+  const { fileShape, fileSpacing } = header;
   const voxels = fileShape.reduce((a, b) => a * b, 1);
   const mb = (bytes: number) => Math.ceil(bytes / 1e6);
-  // On the host and, as int16 or float, on the device; then instances and labels there and labels here.
-  const held = (n: number, bytes: number) => n * (bytes + (bytes <= 2 ? 2 : 4));
+  // As stored and, where that is not int16 in HU, as values.
+  const held = (of: HeaderSummary) =>
+    of.fileShape.reduce((a, b) => a * b, of.bytesPerVoxel + of.bytesPerValue);
   const { phase, gradCam = false } = options;
   const second = phase === undefined ? undefined : await readHeader(phase);
-  // A second phase is held like the CT and, unless it has its grid, once more on that, in floats.
-  const ofSecond = second
-    ? held(
-        second.fileShape.reduce((a, b) => a * b, 1),
-        second.bytesPerVoxel,
-      ) +
-      4 * voxels
-    : 0;
-  const ct = mb(held(voxels, bytesPerVoxel) + ofSecond);
-  const labels = mb((gradCam ? 7 : 3) * voxels);
+  const ct = mb(held(header) + (second ? held(second) : 0));
+  // Most of it is never written, and then takes less.
+  const labels = mb((gradCam ? 5 : 1) * voxels);
   return {
     input: { shape: fileShape, spacing_mm: fileSpacing, voxels },
     stages: [

@@ -50,6 +50,8 @@ export interface HeaderSummary {
   fileSpacing: [number, number, number];
   /** Of the stored type. */
   bytesPerVoxel: number;
+  /** Of {@link Volume.values}: 0 where those are the stored array itself, 2 where they can be int16, else 4 for floats. */
+  bytesPerValue: 0 | 2 | 4;
 }
 
 /**
@@ -68,11 +70,14 @@ export async function readHeader(path: string): Promise<HeaderSummary> {
         finishFlush: constants.Z_SYNC_FLUSH,
         maxOutputLength: PIECE * MOST_INFLATED_PER_BYTE,
       });
-    const { shape, spacing, bytesPerVoxel } = parseHeader(head.subarray(0, HEADER_BYTES));
+    const header = parseHeader(head.subarray(0, HEADER_BYTES));
+    const { shape, spacing, bytesPerVoxel, type, slope, inter } = header;
+    const whole = slope === 1 && Number.isInteger(inter) && !type.startsWith('float');
     return {
       fileShape: [shape[2], shape[1], shape[0]],
       fileSpacing: [spacing[2], spacing[1], spacing[0]],
       bytesPerVoxel,
+      bytesPerValue: !whole ? 4 : type === 'int16' && inter === 0 ? 0 : 2,
     };
   } catch (error) {
     if (isZlibError(error) && !(error instanceof RenvoxError))

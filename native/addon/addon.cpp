@@ -107,8 +107,9 @@ Napi::Value transfers(const Napi::CallbackInfo& info) {
   return o;
 }
 
-// upload(device, typedArray, shape, dtype, borrow, conditions?): with borrow the array is read by the
-// queue thread and must not change until then; without, it is copied now.
+// upload(device, typedArray, shape, dtype, borrow, conditions?): with borrow the array must not change while
+// the tensor lives: on the CPU it is the tensor's memory, elsewhere the queue thread reads it. Without, it is
+// copied now.
 Napi::Value upload(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   Device& device = deviceOf(env, info[0]);
@@ -123,8 +124,11 @@ Napi::Value upload(const Napi::CallbackInfo& info) {
   job.outputs.push_back(tensor);
   readConditions(info[5], device, job);
   std::shared_ptr<const char> source;
-  if (info[4].ToBoolean().Value()) {
-    Environment& environment = Environment::of(env);
+  const bool borrow = info[4].ToBoolean().Value();
+  Environment& environment = Environment::of(env);
+  if (borrow && device.readsHostMemory() && from.size > 0) {
+    tensor.buffer->lend(from.data, environment.borrow(objectOf(info[1], "data")));
+  } else if (borrow) {
     const uint64_t pending = environment.expect(objectOf(info[1], "data"), nullptr);
     // Let go on the JS thread when the job is gone, run or not.
     const auto release = [mailbox = environment.mailbox(), pending](const char*) {
@@ -138,7 +142,7 @@ Napi::Value upload(const Napi::CallbackInfo& info) {
   }
   Device* target = &device;  // outlives its jobs
   job.run = [target, tensor, source = std::move(source)] {
-    target->copyIn(tensor.buffer->data, source.get(), tensor.bytes());
+    if (source) target->copyIn(tensor.buffer->data, source.get(), tensor.bytes());
     target->transfers.uploads++;
     target->transfers.uploadBytes += tensor.bytes();
   };

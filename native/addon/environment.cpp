@@ -51,6 +51,14 @@ void Environment::finish(uint64_t number, const Error* error) {
     napi_resolve_deferred(env_, pending.promise, env().Undefined());
 }
 
+std::shared_ptr<const void> Environment::borrow(Napi::Object lent) {
+  const uint64_t number = next_++;
+  lent_.emplace(number, Napi::Persistent(lent));
+  return std::shared_ptr<const void>(this, [mailbox = mailbox_, number](const void*) {
+    mailbox->post([number](Environment& e) { e.lent_.erase(number); });
+  });
+}
+
 void Environment::deliver(napi_env env, napi_value, void* context, void*) {
   if (!env) return;  // being torn down
   auto* self = static_cast<Environment*>(context);
@@ -78,6 +86,7 @@ void Environment::shutdown() {
   for (auto& device : devices_) device->close();
   devices_.clear();
   pending_.clear();
+  lent_.clear();
   std::vector<Mailbox::Message> dropped;
   std::lock_guard<std::mutex> lock(mailbox_->mutex_);
   dropped.swap(mailbox_->messages_);

@@ -48,6 +48,9 @@ class Environment {
   uint64_t expect(Napi::Object held, napi_deferred promise);
   void finish(uint64_t pending, const Error* error);
 
+  // Keeps `lent` until the owner that is returned goes, on whichever thread. Unlike expect() it does not keep the process alive.
+  std::shared_ptr<const void> borrow(Napi::Object lent);
+
   const std::shared_ptr<Mailbox>& mailbox() const { return mailbox_; }
   Napi::Env env() const { return env_; }
 
@@ -65,6 +68,7 @@ class Environment {
   napi_env env_;
   std::shared_ptr<Mailbox> mailbox_ = std::make_shared<Mailbox>();
   std::unordered_map<uint64_t, Pending> pending_;
+  std::unordered_map<uint64_t, Napi::ObjectReference> lent_;
   uint64_t next_ = 1;
   std::vector<std::shared_ptr<Device>> devices_;
 };

@@ -50,7 +50,8 @@ void account(napi_env env, Buffer& buffer, int handles) {
   const bool before = buffer.handles > 0;
   buffer.handles += handles;
   const bool after = buffer.handles > 0;
-  if (before == after) return;
+  // A lent array is known already.
+  if (before == after || buffer.lent) return;
   const auto bytes = static_cast<int64_t>(buffer.bytes);
   int64_t change = after ? bytes : -bytes;
   if (bytes > kSmallBytes) {

@@ -65,6 +65,7 @@ class CpuDevice : public Device, public Stopwatch {
   void copyIn(void* device, const void* host, size_t bytes) override { copy(device, host, bytes); }
   void copyOut(void* host, const void* device, size_t bytes) override { copy(host, device, bytes); }
   void fillZero(void* device, size_t bytes) override { std::memset(device, 0, bytes); }
+  bool readsHostMemory() const override { return true; }
 
   void mark() override { marks_.push_back(Clock::now()); }
   std::vector<double> takeMarks() override {

@@ -1,6 +1,7 @@
 #include "core/device.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "core/pool.h"
 
@@ -8,7 +9,29 @@ namespace rvx {
 
 Buffer::~Buffer() {
   for (Companion& c : companions) device->allocator().free(c.data, c.capacity);
-  device->allocator().free(data, capacity);
+  release();
+}
+
+void Buffer::release() {
+  if (lender)
+    lender.reset();
+  else
+    device->allocator().free(data, capacity);
+  data = nullptr;
+}
+
+void Buffer::lend(const void* memory, std::shared_ptr<const void> owner) {
+  data = const_cast<void*>(memory);  // own() before anything writes
+  lender = std::move(owner);
+  lent = true;
+}
+
+void Buffer::own() {
+  if (!lender) return;
+  void* copy = device->allocator().allocate(bytes, &capacity);
+  std::memcpy(copy, data, bytes);
+  lender.reset();
+  data = copy;
 }
 
 Companion& Buffer::companion(const Companion::Key& key, size_t size) {
@@ -26,11 +49,15 @@ void Buffer::materialize() {
   if (!data) data = device->allocator().allocate(bytes, &capacity);
 }
 
+void Buffer::skip() {
+  state = State::skipped;
+  release();
+}
+
 void Buffer::fail(const Error& e) {
   state = State::failed;
   error = std::make_unique<Error>(e);
-  device->allocator().free(data, capacity);
-  data = nullptr;
+  release();
 }
 
 Device::Device(DeviceKind k, std::unique_ptr<MemorySource> source)
@@ -184,7 +211,7 @@ bool Device::prepare(Job& job) {
       return false;
     }
     if (!allows(guard)) {
-      for (Tensor& t : job.outputs) t.buffer->state = Buffer::State::skipped;
+      for (Tensor& t : job.outputs) t.buffer->skip();
       return false;
     }
   }
@@ -203,6 +230,7 @@ bool Device::prepare(Job& job) {
       }
     }
   for (Tensor& t : job.outputs) t.buffer->materialize();
+  for (Tensor& t : job.inouts) t.buffer->own();
   for (auto* list : {&job.outputs, &job.inouts})
     for (Tensor& t : *list) t.buffer->written++;
   return true;

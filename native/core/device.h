@@ -86,6 +86,8 @@ class Device : public std::enable_shared_from_this<Device> {
   virtual void fillZero(void* device, size_t bytes) = 0;
   // Waits until the device has done all that was handed to it. Queue thread only.
   virtual void synchronize() {}
+  // Whether a tensor may be the host's own memory.
+  virtual bool readsHostMemory() const { return false; }
 
   Tensor makeTensor(const Shape& shape, DType dtype);
 

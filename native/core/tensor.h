@@ -40,11 +40,19 @@ struct Buffer {
   void materialize();
   // Gives the memory back: nothing will read it. Queue thread only.
   void fail(const Error& e);
+  // The same where its job is not run. Queue thread only.
+  void skip();
+  // The buffer is memory of someone else, who keeps it as it is while `owner` is held. Before its job is enqueued.
+  void lend(const void* memory, std::shared_ptr<const void> owner);
+  // Before a job changes it in place: lent memory is copied first. Throws OutOfMemory. Queue thread only.
+  void own();
 
   const std::shared_ptr<Device> device;
   const size_t bytes;
   void* data = nullptr;
   size_t capacity = 0;
+  std::shared_ptr<const void> lender;  // null where `data` is the device's own
+  bool lent = false;  // whether it ever had a lender; fixed when the tensor is made
   State state = State::pending;
   std::unique_ptr<Error> error;
   // Number of the last job that writes this buffer, set when it is enqueued: a read waits for that
@@ -59,6 +67,9 @@ struct Buffer {
   Companion& companion(const Companion::Key& key, size_t size);
   // Handles of the addon that refer to it. JS thread only.
   int handles = 0;
+
+ private:
+  void release();
 };
 
 struct Tensor {

@@ -1,6 +1,7 @@
-import { type Device, type DType, device, download, type TensorData } from 'renvox';
+import { type Device, type DType, device, download, ops, type TensorData } from 'renvox';
 import t from 'tap';
 import { onEveryDevice } from '../ops/harness.js';
+import { program } from './child.js';
 
 const samples: Record<DType, TensorData> = {
   f32: Float32Array.of(0, -0, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 1e-45),
@@ -118,3 +119,67 @@ t.test('the end of a device', async (t) => {
   t.equal(gone.disposed, true);
   t.equal((await result)[99_999], 2, 'await using lets queued work end');
 });
+
+t.test('borrowed arrays are the memory of tensors on the CPU, and never written', async (t) => {
+  const d = device('cpu');
+  t.teardown(() => d.dispose());
+  const array = Float32Array.from({ length: 100_003 }, (_, i) => i % 97);
+  const live = d.memory.live;
+  const x = d.tensor(array, { borrow: true });
+  await d.drain();
+  t.equal(d.memory.live, live, 'no memory of its own');
+  t.equal(bytes(await x.data()), bytes(array), 'the same values');
+  const view = d.tensor(array.subarray(3, 50), { borrow: true });
+  t.equal(bytes(await view.data()), bytes(array.slice(3, 50)), 'at any element');
+
+  const [gradient, momentum] = [d.full([array.length], 1), d.full([array.length])];
+  const before = array.slice();
+  ops.sgd([x], [gradient], [momentum], { lr: 0.5 });
+  const moved = await x.data();
+  t.equal(moved[96], 95.5, 'an update in place goes on');
+  t.equal(bytes(array), bytes(before), 'and leaves the array as it was');
+  t.ok(d.memory.live > live, 'by a copy');
+
+  const none = d.tensor(Int32Array.of(0));
+  const skipped = d.under({ when: { counts: none, index: 0 } }, () =>
+    d.tensor(array, { borrow: true }),
+  );
+  t.equal((await skipped.data())[96], 0, 'an upload that is not run reads as zeros');
+  t.equal((await ops.add(skipped, skipped).data())[96], 0, 'also where an operation reads it');
+  t.equal(bytes(array), bytes(before), 'which are not written to the array');
+  const aborted = d.under({ signal: AbortSignal.abort() }, () => d.tensor(array, { borrow: true }));
+  await t.rejects(aborted.data(), { code: 'AbortError' });
+});
+
+t.test(
+  'a borrowed array is kept while its tensor lives, and the process ends all the same',
+  async (t) => {
+    const outcome = await program(
+      `const { device, ops } = await import('renvox');
+     const d = device('cpu');
+     const registry = new FinalizationRegistry((name) => console.log(name + ' gone'));
+     const made = (name) => {
+       const array = new Uint8Array(4 << 20).fill(7);
+       registry.register(array, name);
+       return d.tensor(array, { borrow: true });
+     };
+     const turn = () => new Promise((done) => setTimeout(done, 20));
+     const kept = made('kept'), other = made('other'), view = ops.reshape(kept, [2048, 2048]);
+     await d.drain();
+     for (let i = 0; i < 5; i++) { gc(); await turn(); }
+     kept.dispose();
+     for (let i = 0; i < 5; i++) { gc(); await turn(); }
+     console.log('view', (await view.data())[5]);
+     view.dispose();
+     for (let i = 0; i < 20; i++) { gc(); await turn(); }
+     console.log('other', (await other.data())[5]);`,
+      { flags: ['--expose-gc'] },
+    );
+    t.match(outcome, {
+      code: 0,
+      signal: null,
+      stderr: '',
+      stdout: 'view 7\nkept gone\nother 7\n',
+    });
+  },
+);

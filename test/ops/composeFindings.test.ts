@@ -1,4 +1,4 @@
-import { Device, ops, threads } from 'renvox';
+import { type Device, device, ops, threads } from 'renvox';
 import t from 'tap';
 import { generator, onEveryDevice, product, sameBits } from './harness.js';
 
@@ -200,7 +200,7 @@ onEveryDevice(t, 'composeFindings', async (t, device) => {
 });
 
 t.test('composeFindings refuses a start that is no voxel', async (t) => {
-  const d = new Device('cpu');
+  const d = device('cpu');
   t.teardown(() => d.dispose());
   const crop = {
     logits: d.tensor(new Float32Array(3), { shape: [1, 1, 1, 1, 3] }),
