@@ -3,8 +3,17 @@
  * fsync of the folder.
  */
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, mkdir, open, rename, stat, unlink } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import {
+  access,
+  constants,
+  type FileHandle,
+  mkdir,
+  open,
+  rename,
+  stat,
+  unlink,
+} from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { RenvoxError } from './errors.js';
 
 /**
@@ -66,6 +75,24 @@ async function syncFolder(folder: string): Promise<void> {
 function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) {
     throw new RenvoxError('AbortError', 'Writing was aborted', {}, { cause: signal.reason });
+  }
+}
+
+/**
+ * Whether a folder, or one that would be made at this path, takes files: to be asked before work whose result goes there.
+ * @throws RenvoxError WriteFailed where a file stands in the way or the permission lacks
+ */
+export async function checkWritable(folder: string): Promise<void> {
+  for (let at = resolve(folder); ; at = dirname(at)) {
+    try {
+      if (!(await stat(at)).isDirectory()) throw new Error(`${at} is no folder`);
+      await access(at, constants.W_OK | constants.X_OK);
+      return;
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if ((code !== 'ENOENT' && code !== 'ENOTDIR') || at === dirname(at))
+        throw failure(folder, error);
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 /** `renvox analyze`: a CT in, label map, report and preview out. */
 import { stat } from 'node:fs/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { checkWritable } from '../atomic-write.js';
 import { invalidArgument } from '../errors.js';
 import type { GradCamMethod } from '../nn/index.js';
 import type { PhaseName } from '../pipeline/index.js';
@@ -87,6 +88,7 @@ async function run(input: string, options: Options, command: Command): Promise<v
   const out = options.out as string;
   if ((await stat(out).catch(() => undefined))?.isDirectory() === false)
     throw invalidArgument('--out', 'a folder, there or not', `${out}, which is a file`);
+  await checkWritable(out);
   const { device } = await import('../device.js');
   const { readVolume } = await import('../volume/index.js');
   const { softwareVersion } = await import('./version.js');

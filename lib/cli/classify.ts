@@ -14,6 +14,7 @@ interface Options {
   weights?: string;
   device: 'auto' | 'cpu' | 'cuda';
   precision?: 'fp32' | 'bf16' | 'fp16';
+  json?: boolean;
 }
 
 /** Declares the command. */
@@ -37,6 +38,7 @@ export function register(program: Command): void {
         ...['fp32', 'bf16', 'fp16'],
       ]),
     )
+    .option('--json', 'what each mass is called, on stdout')
     .action(run);
 }
 
@@ -44,6 +46,7 @@ async function run(options: Options): Promise<void> {
   const { findCases } = await import('../evaluate/find-cases.js');
   const { findImages } = await import('../evaluate/find-images.js');
   const { classifyContours, loadCascade } = await import('../pipeline/index.js');
+  const { forPhases } = await import('../pipeline/networks.js');
   const { device } = await import('../device.js');
   const { readVolume } = await import('../volume/index.js');
   const { schemeOf } = await import('./evaluate.js');
@@ -60,6 +63,10 @@ async function run(options: Options): Promise<void> {
     const twoPhases = seconds !== undefined;
     const weights = await loadCascade(on, options.weights, { precision, twoPhases });
     await makeFolder(options.out);
+    const { classifier } = forPhases(weights, twoPhases);
+    const sees = classifier.phases === 2 ? 'the CT and its second phase' : 'the CT alone';
+    console.error(`named by ${classifier.name}.safetensors, which sees ${sees}`);
+    const all: Record<string, object[]> = {};
     let failed = 0;
     for (const [id, path] of cases) {
       try {
@@ -76,14 +83,21 @@ async function run(options: Options): Promise<void> {
           ...{ labels, device: on, weights, signal, phase },
         });
         await named.labels.write(join(options.out, `${id}.nii.gz`), { signal });
-        const calls = named.masses.map((mass) => mass.class).join(', ');
-        console.error(`${id}: ${calls || 'no mass'}`);
+        const calls = named.masses.map(
+          (mass) => `${mass.class} (${mass.probabilities[mass.class].toFixed(2)})`,
+        );
+        console.error(`${id}: ${calls.join(', ') || 'no mass'}`);
+        all[id] = named.masses.map(({ centroidLpsMm, ...mass }) => ({
+          ...mass,
+          centroid_lps_mm: centroidLpsMm,
+        }));
       } catch (error) {
         if (!isRenvoxError(error) || ['AbortError', 'DeviceLost'].includes(error.code)) throw error;
         failed++;
         console.error(`${id}: failed: ${error.message}`);
       }
     }
+    if (options.json) console.log(JSON.stringify(all, null, 2));
     console.error('Research software, not a medical device: not for clinical use.');
     if (failed > 0) process.exitCode = EXIT.input;
   } finally {

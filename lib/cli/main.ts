@@ -39,7 +39,11 @@ const commands: Record<string, () => Promise<{ register(program: Command): void 
 const wanted = commands[process.argv[2] ?? ''];
 for (const load of wanted ? [wanted] : Object.values(commands)) (await load()).register(program);
 // Commands take their parent's settings when they are made; those of this program come later.
-for (const command of program.commands) command.exitOverride().showHelpAfterError();
+const settle = (command: Command, path: string): void => {
+  command.exitOverride().showHelpAfterError(`(${path} --help explains)`);
+  for (const part of command.commands) settle(part, `${path} ${part.name()}`);
+};
+for (const command of program.commands) settle(command, `renvox ${command.name()}`);
 
 try {
   await program.parseAsync();

@@ -137,6 +137,8 @@ t.test('analyze: exit codes 2, 3 and 4, and no output folder', async (t) => {
     [3, ['analyze', sound, '--out', out, '--phase', `np=${broken}`]],
     [3, ['analyze', join(folder, 'missing.nii.gz'), '--out', out]],
     [3, ['analyze', broken, '--out', out, '--json']],
+    // Known before the input is read.
+    [1, ['analyze', broken, '--out', join(sound, 'deep', 'out')]],
     [3, ['analyze', broken, '--dry-run']],
     [3, ['analyze', sound, '--out', out, '--weights', empty]],
     [4, ['analyze', sound, '--out', out], { RENVOX_PREBUILD: folder }],

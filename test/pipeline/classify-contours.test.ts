@@ -198,8 +198,11 @@ t.test('renvox classify writes what evaluate --on-truth reads', async (t) => {
     for (const id of ['case_1', 'case_2']) await labels.write(join(root, 'truth', `${id}.nii.gz`));
     const folders = ['--images', join(root, 'images'), '--contours', join(root, 'truth')];
     const onTruth = join(root, 'on-truth');
-    const made = renvox(['classify', ...folders, '--out', onTruth, '--device', 'cpu']);
+    const made = renvox(['classify', ...folders, '--out', onTruth, '--device', 'cpu', '--json']);
     t.equal(made.status, 3, 'one case has no CT');
+    t.match(made.stderr, /^named by class.safetensors, which sees the CT alone$/m);
+    const called = JSON.parse(made.stdout);
+    t.strictSame(Object.keys(called), ['case_1'], 'JSON of the cases that went well');
     t.match(made.stderr, /case_2: failed: .*no CT/);
     const truth = join(root, 'truth');
     const read = ['--truth', truth, '--prediction', truth, '--on-truth', onTruth];
@@ -207,6 +210,10 @@ t.test('renvox classify writes what evaluate --on-truth reads', async (t) => {
     t.equal(renvox(['evaluate', ...read, '--out', out, '--json']).status, 0);
     const { figures } = JSON.parse(await readFile(join(out, 'summary.json'), 'utf8'));
     const { masses: found } = await classifyContours(ct, labels, options);
+    t.strictSame(
+      called.case_1,
+      found.map(({ centroidLpsMm, ...m }) => ({ ...m, centroid_lps_mm: centroidLpsMm })),
+    );
     const right = found.filter((m) => LABELS[m.class] === m.label).length;
     t.equal(figures['on_truth.overall.accuracy'].n, found.length);
     t.ok(Math.abs(figures['on_truth.overall.accuracy'].value - right / found.length) < 1e-12);
