@@ -5,6 +5,7 @@ import { scope } from '../../dist/scope.js';
 import { download } from '../../dist/tensor.js';
 import { classSample } from '../../dist/train/samples/class.js';
 import { SIZES, shareOf, sizeOf } from './figures.mjs';
+import { bestRule, insideOf } from './hu-rule.mjs';
 
 const NAMES = ['aml', 'cystic', 'solid'];
 const greatest = (p) => p.indexOf(Math.max(...p));
@@ -21,10 +22,13 @@ function mass(
   return scope(async () => {
     const s = classSample(device, seed, crop, { window: hu, contour, phases, secondImage });
     const named = [probabilitiesOf(network, s.image), softmax(network.infer(s.image))];
-    const [right, alone] = (await download(named)).map((p) => greatest([...p]) === s.class);
+    const [image, ...classes] = await download([s.image, ...named]);
+    const [right, alone] = classes.map((p) => greatest([...p]) === s.class);
     const { diameterMm, rough } = s;
     return {
-      ...{ right, alone, rough, size: sizeOf(diameterMm), large: diameterMm >= 10 },
+      // Where the mask is beside the CT and not cut out of it.
+      inside: contour === 'channel' ? insideOf(image, shape, window) : undefined,
+      ...{ right, alone, truth: s.class, rough, size: sizeOf(diameterMm), large: diameterMm >= 10 },
       ...{ class: NAMES[s.class], phase: s.phases.join(', then ') },
     };
   });
@@ -59,6 +63,21 @@ export async function measureContours(seeds, { device, weights, twoPhases }) {
       `${s} mm`,
       all.filter((m) => m.size === s),
     );
+  if (all.every((m) => m.inside)) {
+    const large = all.filter((m) => m.large);
+    for (const [name, list] of [
+      ['', all],
+      [' of at least 10 mm', large],
+    ]) {
+      const { share, cut, right: ruled } = bestRule(list);
+      const cuts = `more than ${Math.round(100 * share)} % below -20 HU AML, median below ${cut} HU cystic`;
+      say(`HU alone${name} (${cuts}: the best cuts for these very masses)`, list, ruled);
+      const only = (a, b) => list.filter((m) => a(m) && !b(m)).length;
+      console.log(
+        `    right by the network alone ${only(right, ruled)}, by HU alone ${only(ruled, right)}`,
+      );
+    }
+  }
   say('one image alone', all, alone);
   for (const key of ['class', 'phase'])
     for (const value of new Set(all.map((m) => m[key])))
