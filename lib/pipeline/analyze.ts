@@ -46,6 +46,7 @@ import {
   SIDES,
   type Side,
 } from './stages.js';
+import { warningsOf } from './warnings.js';
 
 /** What an analysis is doing. */
 export interface AnalyzeProgress {
@@ -189,12 +190,14 @@ async function cascade(
   }
   timings.total = (performance.now() - begun) / 1000;
   onProgress?.({ stage: 'done', done: stages.length - 1, total: stages.length - 1 });
+  const second = phase ? { name: phase.name, sha256: phase.ct.sha256 ?? null } : null;
   return {
     ...rest,
     masses,
     ...(gradCam ? { gradCam } : {}),
     ownPhase: ownPhase ?? null,
-    phase: phase ? { name: phase.name, sha256: phase.ct.sha256 ?? null } : null,
+    phase: second,
+    warnings: warningsOf(ct, { phase: second, masses }),
     labels: ct.like(onWholeGrid(labels as Uint8Array, box, ct.shape)),
     timings: timings as unknown as Timings,
     provenance: {

@@ -86,6 +86,10 @@ export interface Finding {
   ownPhase: PhaseName | null;
   /** The second phase, where there was one. */
   phase: { name: PhaseName; sha256: string | null } | null;
+  /**
+   * What a reader should know before the figures: what is no CT, has no affine or is shorter than a kidney, masses that the second phase does not show.
+   */
+  warnings: string[];
   timings: Timings;
   provenance: Provenance;
 }

@@ -23,6 +23,7 @@ import {
 } from 'renvox/pipeline';
 import { fixedGrid, reorient } from 'renvox/volume';
 import t, { type Test } from 'tap';
+import { warningsOf } from '#lib/pipeline/warnings.js';
 
 let cpu: Device;
 let networks: CascadeNetworks;
@@ -162,13 +163,15 @@ t.test('the phase of the CT itself, a patient elsewhere, a label map as phase', 
   const elsewhere = await run({
     phase: { name: 'np', ct: new Volume({ data: other.data, shape: ct.shape, affine }) },
   });
-  const { warnings } = makeReport(ct, elsewhere, { version: '0', commit: null });
+  const { warnings } = elsewhere;
+  t.equal(makeReport(ct, elsewhere, { version: '0', commit: null }).warnings, warnings);
   t.equal(warnings.length, 1);
   t.match(warnings[0], /no mass lies in the field of view of the second phase \(np\)/);
 });
 
 t.test('warnings of what is no CT, or shorter than a kidney', async (t) => {
-  const warned = (ct: Volume) => makeReport(ct, plain, { version: '0', commit: null }).warnings;
+  t.strictSame(plain.warnings, []);
+  const warned = (ct: Volume) => warningsOf(ct, plain);
   t.strictSame(warned(p.ct), []);
   t.match(warned(p.labels), [/the values are \d HU apart, those of a CT at least 100/]);
   const [, height, width] = p.ct.shape;
