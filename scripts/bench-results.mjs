@@ -1,5 +1,5 @@
 // `npm run bench:results [-- NAME ... OPTIONS]`: runs `npm run --silent bench -- NAME ... OPTIONS --json`, all benches without a NAME, and keeps the rows in
-// bench/results/NAME-DATE.json (all-DATE.json) and, as tables, .md, with machine, load, date, commit and the seconds that the command took. RENVOX_ISA,
+// bench/results/NAME-DATE.json (all-DATE.json; of a second processor on that day NAME-DATE-PROCESSOR.json) and, as tables, .md, with machine, load, date, commit and the seconds that the command took. RENVOX_ISA,
 // RENVOX_THREADS and RENVOX_PYTHON are passed on and named. Where a bench fails, what the others measured is kept, and the exit code is 1.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -124,13 +124,26 @@ const markdown = [
     ),
   ),
 ].join('\n');
-const path = join(root, 'bench', 'results', `${name}-${date}`);
+/** NAME-DATE; where that is a result of another processor, with the processor's name behind it. */
+function fileName() {
+  const usual = `${name}-${date}`;
+  try {
+    const text = readFileSync(join(root, 'bench', 'results', `${usual}.json`), 'utf8');
+    if (JSON.parse(text).machine.processor === machine.processor) return usual;
+  } catch {
+    return usual;
+  }
+  const processor = machine.processor.toLowerCase().replaceAll(/\(r\)|\(tm\)|processor|cpu/g, ' ');
+  return `${usual}-${processor.match(/[a-z0-9]+/g)?.join('-') ?? 'other'}`;
+}
+const file = fileName();
+const path = join(root, 'bench', 'results', file);
 mkdirSync(dirname(path), { recursive: true });
 writeFileSync(`${path}.json`, `${JSON.stringify({ ...facts, rows }, null, 2)}\n`);
 writeFileSync(`${path}.md`, markdown);
 // The linter checks their format too.
 const biome = join(root, 'node_modules', '.bin', 'biome');
 spawnSync(biome, ['format', '--write', `${path}.json`, `${path}.md`], { cwd: root });
-console.log(`bench/results/${name}-${date}.json and .md, ${wall} s`);
+console.log(`bench/results/${file}.json and .md, ${wall} s`);
 for (const row of failures) console.error(`${row.name}: ${row.failure}`);
 process.exitCode = child.status === 0 ? 0 : 1;
