@@ -1,6 +1,6 @@
 /**
- * Components, distances and all metrics of a KiTS case (RENVOX_DATA) against scipy.ndimage: one annotator's label map against the majority's,
- * slices first as a CT lies in memory. Every figure is compared with SciPy's, to 1e-9. `components` and `edt` have maps that are drawn.
+ * Components, distances and all metrics of a KiTS case (RENVOX_DATA; without it of drawn kidneys) against scipy.ndimage: one annotator's label map
+ * against the majority's, slices first as a CT lies in memory. Every figure is compared with SciPy's, to 1e-9. `components` and `edt` have maps that are drawn.
  */
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { KITS_REGIONS, readAnnotations } from 'renvox/evaluate';
 import { components } from './components.bench.js';
 import { edt } from './edt.bench.js';
+import { kidneys } from './label-maps.js';
 import type { BenchOptions, Row } from './row.js';
 import { measureVolumes, type VolumeCase } from './volumes/versus-scipy.js';
 
@@ -24,21 +25,55 @@ function slicesFirst(data: Uint8Array, [D, H, W]: readonly [number, number, numb
   return turned;
 }
 
-export async function* bench(options: BenchOptions): AsyncGenerator<Row> {
+/** Two label maps of one CT: kidneys 1, tumours 2, cysts 3. */
+interface Pair {
+  called: string;
+  why: string;
+  size: [number, number, number];
+  spacing: [number, number, number];
+  truth: Uint8Array;
+  prediction: Uint8Array;
+}
+
+async function pair(): Promise<Pair> {
   const data = process.env.RENVOX_DATA ?? join(root, '..', 'shared', 'data');
   const source = join(data, 'kits23', 'instances', CASE);
   if (!existsSync(source)) {
-    console.error(`metrics: no ${source} (RENVOX_DATA), nothing was measured`);
-    return;
+    console.error(`metrics: no ${source} (RENVOX_DATA): drawn kidneys instead of a patient's`);
+    return drawn();
   }
   const { shape, spacing, majority, annotators } = await readAnnotations(source);
   const [first] = annotators.values();
-  const [D, H, W] = [shape[2], shape[1], shape[0]];
+  return {
+    called: CASE,
+    why: 'the majority of three annotators: kidneys, a tumour and eight cysts',
+    size: [shape[2], shape[1], shape[0]],
+    spacing: [spacing[2], spacing[1], spacing[0]],
+    truth: slicesFirst(majority, shape),
+    prediction: slicesFirst(first as Uint8Array, shape),
+  };
+}
+
+/** As large as the case, and moved by a voxel. */
+function drawn(): Pair {
+  const size: [number, number, number] = [53, 512, 512];
+  // The mass on one side is a cyst, so that no region is empty.
+  const map = (shift: number) =>
+    kidneys(size, shift).map((label, i) => (label === 2 && i % size[2] < size[2] / 2 ? 3 : label));
+  return {
+    ...{ called: 'drawn kidneys', why: 'two kidneys, a tumour and a cyst, drawn' },
+    ...{ size, spacing: [3, 0.8, 0.8], truth: map(0), prediction: map(1) },
+  };
+}
+
+export async function* bench(options: BenchOptions): AsyncGenerator<Row> {
+  const { called, why, size, spacing, truth, prediction } = await pair();
+  const [D, H, W] = size;
   const common = {
     task: {
       work: 'metrics',
       shape: [D, H, W],
-      spacing: [spacing[2], spacing[1], spacing[0]],
+      spacing,
       regions: KITS_REGIONS,
     },
     // Both maps are read.
@@ -46,13 +81,12 @@ export async function* bench(options: BenchOptions): AsyncGenerator<Row> {
     tolerance: 1e-9,
     rows: ['one thread'],
   } as const satisfies Partial<VolumeCase>;
-  const why = 'the majority of three annotators: kidneys, a tumour and eight cysts';
   const own = (c: VolumeCase): VolumeCase => ({ ...c, name: `metrics/${c.name}` });
   const cases: readonly VolumeCase[] = [
-    own(components([D, H, W], CASE, 26, why)),
-    own(components([D, H, W], CASE, 6, why)),
-    own(edt([D, H, W], 'background', { why }, CASE)),
-    own(edt([D, H, W], 'foreground', { why }, CASE)),
+    own(components([D, H, W], called, 26, why)),
+    own(components([D, H, W], called, 6, why)),
+    own(edt([D, H, W], 'background', { why }, called)),
+    own(edt([D, H, W], 'foreground', { why }, called)),
     {
       ...common,
       name: `metrics/${W}x${H}x${D} all metrics`,
@@ -66,9 +100,5 @@ export async function* bench(options: BenchOptions): AsyncGenerator<Row> {
       task: { ...common.task, crop: true },
     },
   ];
-  const files = {
-    'truth.u8': slicesFirst(majority, shape),
-    'prediction.u8': slicesFirst(first as Uint8Array, shape),
-  };
-  yield* measureVolumes(cases, files, options);
+  yield* measureVolumes(cases, { 'truth.u8': truth, 'prediction.u8': prediction }, options);
 }

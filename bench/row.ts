@@ -79,8 +79,8 @@ export interface Measured {
   readonly ceilings?: readonly Ceiling[] | undefined;
   readonly peer?: (Taken & { readonly name: string }) | undefined;
   /**
-   * What `ratio`, the ratio of resident memory, resident MiB, the median's seconds and, figures of `more`, `phantom_share`, `growth_per_ct_byte`
-   * and `delay_p99_ms` shall be at most, and the share of the ceiling and, of `more`, `speedup` at least.
+   * What `ratio`, the ratio of resident memory, resident MiB, the median's seconds and, figures of `more`, `phantom_share`, `growth_per_ct_byte`,
+   * `unexplained_share` and `delay_p99_ms` shall be at most, and the share of the ceiling and, of `more`, `speedup` at least.
    */
   readonly goal?:
     | {
@@ -90,6 +90,7 @@ export interface Measured {
         readonly seconds?: number;
         readonly phantom?: number;
         readonly growth?: number;
+        readonly unexplained?: number;
         readonly delay?: number;
         readonly share?: number;
         readonly speedup?: number;
@@ -136,6 +137,7 @@ export function rowOf(m: Measured): Row {
       ...{ ratio, rss: rssRatio, rssMb: m.own.rssMb, seconds: middle, share },
       ...{ phantom: known('phantom_share'), growth: known('growth_per_ct_byte') },
       ...{ delay: known('delay_p99_ms'), speedup: known('speedup') },
+      unexplained: known('unexplained_share'),
     }),
     threads: m.threads,
     samples: seconds.length,
@@ -212,6 +214,11 @@ const GOALS = [
     reached: (f: number, w: number) => f <= w,
   },
   { key: 'growth', text: 'growth per byte of CT <=', reached: (f: number, w: number) => f <= w },
+  {
+    key: 'unexplained',
+    text: 'share of time unexplained <=',
+    reached: (f: number, w: number) => f <= w,
+  },
   { key: 'delay', text: 'ms at the 99th percentile <=', reached: (f: number, w: number) => f <= w },
   { key: 'share', text: 'share >=', reached: (f: number, w: number) => f >= w },
   { key: 'speedup', text: 'speedup >=', reached: (f: number, w: number) => f >= w },

@@ -7,6 +7,7 @@ import {
   access,
   constants,
   type FileHandle,
+  lstat,
   mkdir,
   open,
   rename,
@@ -90,8 +91,11 @@ export async function checkWritable(folder: string): Promise<void> {
       return;
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if ((code !== 'ENOENT' && code !== 'ENOTDIR') || at === dirname(at))
-        throw failure(folder, error);
+      const climb = code === 'ENOENT' || code === 'ENOTDIR';
+      // A link to nothing would be in the way of a folder.
+      const dangling = climb && (await lstat(at).catch(() => undefined)) !== undefined;
+      if (dangling) throw failure(folder, new Error(`${at} is a link to nothing`));
+      if (!climb || at === dirname(at)) throw failure(folder, error);
     }
   }
 }

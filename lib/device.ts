@@ -22,8 +22,9 @@ export interface TensorOptions {
   dtype?: DType;
   /**
    * Do not copy the array: while the tensor lives it must neither change nor its buffer be transferred to another thread. On the CPU the tensor
-   * is the array's own memory (an operation that would change the tensor in place copies it first); a GPU's thread reads it later, so that the
-   * event loop is spared the copy of a large volume.
+   * is the array's own memory (an operation that would change the tensor in place copies it first) and keeps it until it is disposed: a WeakMap from
+   * the array to its tensor would keep both for good. A GPU's thread reads it later, so that the event loop is spared the copy of a large volume. An
+   * array on a resizable buffer is copied all the same.
    */
   borrow?: boolean;
 }
@@ -100,9 +101,11 @@ export class Device {
         `Expected ${size} elements for shape [${shape.join(', ')}] but received ${array.length}`,
         { shape, length: array.length },
       );
+    const { resizable = false } = array.buffer as ArrayBufferLike & { resizable?: boolean };
+    const lent = borrow && !resizable;
     return new Tensor(
       this,
-      call((addon) => addon.upload(this.handle, array, shape, dtype, borrow, this.#conditions)),
+      call((addon) => addon.upload(this.handle, array, shape, dtype, lent, this.#conditions)),
     );
   }
 
@@ -159,7 +162,7 @@ export class Device {
     return call((addon) => addon.deviceInfo(this.handle));
   }
 
-  /** Bytes of this device: in use, kept for reuse, the most ever in use, and the limit: the machine's memory unless one is set (Infinity: none). */
+  /** Bytes of this device, without those of borrowed arrays: in use, kept for reuse, the most ever in use, and the limit: the machine's memory unless one is set (Infinity: none). */
   get memory(): NativeMemory {
     return call((addon) => addon.memory(this.handle));
   }

@@ -32,7 +32,12 @@ export async function writeFinding(
   options: { signal?: AbortSignal | undefined } = {},
 ): Promise<void> {
   const target = resolve(folder);
-  const temporary = join(dirname(target), `.renvox-${randomBytes(8).toString('hex')}`);
+  const there = await isFolder(target);
+  // On the same file system as what it becomes: a folder that is there may be a mount point, or in one that takes no files.
+  const temporary = join(
+    there ? target : dirname(target),
+    `.renvox-${randomBytes(8).toString('hex')}`,
+  );
   try {
     await makeFolder(temporary);
     await finding.labels.write(join(temporary, OUTPUT_FILES[0]), options);
@@ -44,7 +49,7 @@ export async function writeFinding(
     const picture = previewPng(ct, finding.labels.data as Uint8Array, finding.masses);
     await writeFileAtomic(join(temporary, OUTPUT_FILES[2]), [picture], options);
     await finding.gradCam?.map.write(join(temporary, GRAD_CAM_FILE), options);
-    if (await isFolder(target)) {
+    if (there) {
       for (const name of filesOf(finding)) await rename(join(temporary, name), join(target, name));
       if (!finding.gradCam) await rm(join(target, GRAD_CAM_FILE), { force: true });
     } else await rename(temporary, target);

@@ -50,7 +50,7 @@ export interface HeaderSummary {
   fileSpacing: [number, number, number];
   /** Of the stored type. */
   bytesPerVoxel: number;
-  /** Of {@link Volume.values}: 0 where those are the stored array itself, 2 where they can be int16, else 4 for floats. */
+  /** Of {@link Volume.values}, at most: 0 where those are the stored array itself, 2 where they are int16 for sure, else 4 for floats. */
   bytesPerValue: 0 | 2 | 4;
 }
 
@@ -77,7 +77,8 @@ export async function readHeader(path: string): Promise<HeaderSummary> {
       fileShape: [shape[2], shape[1], shape[0]],
       fileSpacing: [spacing[2], spacing[1], spacing[0]],
       bytesPerVoxel,
-      bytesPerValue: !whole ? 4 : type === 'int16' && inter === 0 ? 0 : 2,
+      bytesPerValue:
+        whole && type === 'int16' && inter === 0 ? 0 : whole && bytesPerVoxel === 1 ? 2 : 4,
     };
   } catch (error) {
     if (isZlibError(error) && !(error instanceof RenvoxError))

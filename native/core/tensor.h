@@ -1,8 +1,8 @@
 // Storage of tensors: a Buffer is device memory that comes to life when the operation that fills it
 // runs; a Tensor is a shape over a buffer.
 //
-// `data`, `state` and `error` belong to the device's queue thread; everything else is fixed when
-// the tensor is made. Memory is given back when the last reference goes, whichever thread drops it.
+// `data`, `lender`, `state` and `error` belong to the device's queue thread (lend() sets the first two before
+// there is a job); everything else is fixed when the tensor is made. Memory is given back when the last reference goes, whichever thread drops it.
 #pragma once
 #include <array>
 #include <atomic>

@@ -47,7 +47,7 @@ RVX_PORTABLE inline void insideRange(const FindingsCrop& c, double d, double h, 
     const double offset = m[0] * d + m[1] * h + m[3], slope = m[2];
     const double most = static_cast<double>(c.size[a] - 1);
     if (slope == 0) {
-      if (offset < 0 || offset > most) high = -1;
+      if (offset < 0 || offset > most) high = static_cast<double>(first) - 1;
       continue;
     }
     const double at0 = -offset / slope, at1 = (most - offset) / slope;

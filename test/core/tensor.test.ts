@@ -132,6 +132,12 @@ t.test('borrowed arrays are the memory of tensors on the CPU, and never written'
   const view = d.tensor(array.subarray(3, 50), { borrow: true });
   t.equal(bytes(await view.data()), bytes(array.slice(3, 50)), 'at any element');
 
+  const buffer = Reflect.construct(ArrayBuffer, [8, { maxByteLength: 8 }]);
+  const resizable = d.tensor(new Float32Array(buffer).fill(3), { borrow: true });
+  await d.drain();
+  buffer.resize(0);
+  t.strictSame(await resizable.data(), Float32Array.of(3, 3), 'but what can shrink is copied');
+
   const [gradient, momentum] = [d.full([array.length], 1), d.full([array.length])];
   const before = array.slice();
   ops.sgd([x], [gradient], [momentum], { lr: 0.5 });

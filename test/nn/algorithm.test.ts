@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { analyze, device, scope, type Tensor } from 'renvox';
 import { type InferOptions, ResNet3D, UNet3D } from 'renvox/nn';
 import { phantom } from 'renvox/phantom';
-import { loadCascade } from 'renvox/pipeline';
+import { loadCascade, type SecondPhase } from 'renvox/pipeline';
 import { fixedGrid, readVolume, type Volume } from 'renvox/volume';
 import t, { type Test } from 'tap';
 import { dataFolder } from '../data-folder.js';
@@ -15,11 +15,13 @@ const cpu = device('cpu');
 t.teardown(() => cpu.dispose());
 
 /** Analyses a CT by both algorithms; at least 99.99 % of all labels, and of those that either calls not background 99.9 %, are the same. */
-async function compare(t: Test, ct: Volume, name: string): Promise<void> {
-  const auto = await loadCascade(cpu);
-  const direct = await loadCascade(cpu);
+async function compare(t: Test, ct: Volume, name: string, phase?: SecondPhase): Promise<void> {
+  const auto = await loadCascade(cpu, undefined, { twoPhases: true });
+  const direct = await loadCascade(cpu, undefined, { twoPhases: true });
   let calls = 0;
-  for (const stage of [direct.kidney, direct.mass, direct.classifier]) {
+  const { kidney, mass, classifier, twoPhaseClassifier } = direct;
+  const named = phase ? twoPhaseClassifier : classifier;
+  for (const stage of [kidney, mass, named as typeof classifier]) {
     const network = stage.network as { infer(x: Tensor, options?: InferOptions): Tensor };
     const infer = network.infer.bind(network);
     network.infer = (x, options) => {
@@ -28,9 +30,13 @@ async function compare(t: Test, ct: Volume, name: string): Promise<void> {
     };
   }
   const [a, b] = [
-    await analyze(ct, { device: cpu, weights: auto }),
-    await analyze(ct, { device: cpu, weights: direct }),
-  ].map(({ labels }) => labels.data) as [Uint8Array, Uint8Array];
+    await analyze(ct, { device: cpu, weights: auto, phase }),
+    await analyze(ct, { device: cpu, weights: direct, phase }),
+  ].map(({ labels, provenance }) => {
+    const last = provenance.weights.at(-1)?.name;
+    t.equal(last, phase ? 'class-two-phases' : 'class', `${name}: which classifier`);
+    return labels.data;
+  }) as [Uint8Array, Uint8Array];
   auto.dispose();
   direct.dispose();
   t.ok(calls > 0, `${name}: the direct algorithm was asked for`);
@@ -51,8 +57,14 @@ async function compare(t: Test, ct: Volume, name: string): Promise<void> {
 t.test('label maps of phantoms', async (t) => {
   for (const seed of [33000001, 33000002]) {
     const grid = fixedGrid({ shape: [100, 90, 120], spacing: [3, 3, 3], centre: [0, 0, 0] });
-    const { ct } = await phantom(seed, { device: cpu, grid });
+    const { ct, phase } = await phantom(seed, { device: cpu, grid });
     await compare(t, ct, `phantom ${seed}`);
+    const [name, drawn] =
+      phase === 'unenhanced'
+        ? (['np', 'nephrographic'] as const)
+        : (['unenhanced', 'unenhanced'] as const);
+    const other = await phantom(seed, { device: cpu, grid, phase: drawn });
+    await compare(t, ct, `phantom ${seed} in two phases`, { name, ct: other.ct });
   }
 });
 

@@ -199,6 +199,28 @@ onEveryDevice(t, 'composeFindings', async (t, device) => {
   }
 });
 
+onEveryDevice(t, 'composeFindings of a crop before the first column', async (t, device) => {
+  const size: Triple = [4, 4, 4];
+  const before = (w: number) => ({
+    logits: device.tensor(
+      Float32Array.from({ length: 192 }, (_, i) => +(i % 3 === 1)),
+      { shape: [1, ...size, 3] },
+    ),
+    masses: device.tensor(new Uint8Array(64), { shape: [1, ...size] }),
+    affine: device.tensor(Float64Array.of(1, 0, 0, 2, 0, 1, 0, 2, 0, 0, 1, w), { dtype: 'f64' }),
+  });
+  const found = await ops
+    .composeFindings(before(-4), before(-9), { start: [0, 0, -6], size: [8, 8, 8], capacity: 1 })
+    .data();
+  const inside = (i: number, first: number) => i >= first && i < first + 4;
+  const wanted = found.map((_, i) => {
+    const [d, h, w] = [i >> 6, (i >> 3) & 7, (i & 7) - 6];
+    if (!inside(d, 2) || !inside(h, 2)) return 0;
+    return inside(w, -4) ? 1 : inside(w, -9) ? 2 : 0;
+  });
+  sameBits(t, found, wanted, 'no voxel outside of the crops');
+});
+
 t.test('composeFindings refuses a start that is no voxel', async (t) => {
   const d = device('cpu');
   t.teardown(() => d.dispose());

@@ -1,5 +1,5 @@
-import { existsSync, readdirSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { analyze, type Device, device, isRenvoxError, liveBytes, readVolume, Volume } from 'renvox';
@@ -7,6 +7,7 @@ import { phantom } from 'renvox/phantom';
 import { type CascadeNetworks, loadCascade, makeReport, writeFinding } from 'renvox/pipeline';
 import { fixedGrid, gridOf, gridToVolume, reorient, reorientLike } from 'renvox/volume';
 import t from 'tap';
+import { checkWritable } from '#lib/atomic-write.js';
 import { dataFolder } from '../data-folder.js';
 
 let cpu: Device;
@@ -175,6 +176,21 @@ t.test('nothing to find: kidneys of 0 voxels, no masses', async (t) => {
   await t.rejects(writeFinding('/proc/renvox/below', air, finding, report), {
     code: 'WriteFailed',
   });
+
+  // A folder of another file system than the one it is named in, as a mount point.
+  const memory = '/dev/shm';
+  if (!existsSync(memory) || statSync(memory).dev === statSync(folder).dev)
+    t.comment(`${memory} is no other file system here: no folder of one was written to`);
+  else {
+    const elsewhere = await mkdtemp(join(memory, 'renvox-'));
+    const link = join(folder, 'link');
+    await symlink(elsewhere, link);
+    await checkWritable(link);
+    await writeFinding(link, air, finding, report);
+    t.equal((await readdir(elsewhere)).length, 3, 'and nothing else is left there');
+    await rm(elsewhere, { recursive: true });
+    await t.rejects(checkWritable(link), { code: 'WriteFailed', message: /a link to nothing/ });
+  }
   await rm(folder, { recursive: true });
 });
 
