@@ -66,7 +66,7 @@ async function run(options: Options): Promise<void> {
     const { classifier } = forPhases(weights, twoPhases);
     const sees = classifier.phases === 2 ? 'the CT and its second phase' : 'the CT alone';
     console.error(`named by ${classifier.name}.safetensors, which sees ${sees}`);
-    const all: Record<string, object[]> = {};
+    const all: { case: string; masses: object[] }[] = [];
     let failed = 0;
     for (const [id, path] of cases) {
       try {
@@ -87,10 +87,11 @@ async function run(options: Options): Promise<void> {
           (mass) => `${mass.class} (${mass.probabilities[mass.class].toFixed(2)})`,
         );
         console.error(`${id}: ${calls.join(', ') || 'no mass'}`);
-        all[id] = named.masses.map(({ centroidLpsMm, ...mass }) => ({
+        const masses = named.masses.map(({ centroidLpsMm, ...mass }) => ({
           ...mass,
           centroid_lps_mm: centroidLpsMm,
         }));
+        all.push({ case: id, masses });
       } catch (error) {
         if (!isRenvoxError(error) || ['AbortError', 'DeviceLost'].includes(error.code)) throw error;
         failed++;
