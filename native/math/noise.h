@@ -39,7 +39,11 @@ RVX_PORTABLE inline int32_t floorInt(float x) {
 
 RVX_PORTABLE inline float smoothstep(float t) { return t * t * (3.0f - 2.0f * t); }
 
-RVX_PORTABLE inline float lerp(float a, float b, float t) { return a + (b - a) * t; }
+// Of floats, or of the vectors of the CPU's loops.
+template <class A, class T>
+RVX_PORTABLE inline auto lerp(A a, A b, T t) {
+  return a + (b - a) * t;
+}
 
 // Smooth noise with features of about one unit, mean 0, variance 1, |value| <= 2.71.
 RVX_PORTABLE inline float latticeNoise(float x, float y, float z, uint32_t seed) {
