@@ -26,9 +26,8 @@ export function drawField(random: Random, most: number): Field {
     [4, 0.72],
     [9, 0.28],
   ] as const) {
-    const coarse = Float32Array.from({ length: 3 * count ** 3 }, () =>
-      r.uniform(-share * most, share * most),
-    );
+    const coarse = new Float32Array(3 * count ** 3);
+    for (let i = 0; i < coarse.length; i++) coarse[i] = r.uniform(-share * most, share * most);
     refine(coarse, count, data);
   }
   const start = extent.map((e) => -e) as unknown as Field['start'];
@@ -52,16 +51,23 @@ function refine(coarse: Float32Array, count: number, into: Float32Array): void {
     for (let i = 0; i < n; i++) {
       const at = (i / (n - 1)) * (old - 1);
       const first = Math.min(Math.floor(at), old - 2);
-      const weights = catmullRom(at - first);
-      for (let o = 0; o < outer; o++)
+      const [w0, w1, w2, w3] = catmullRom(at - first);
+      const before = Math.max(first - 1, 0) * inner;
+      const [here, next] = [first * inner, (first + 1) * inner];
+      const after = Math.min(first + 2, old - 1) * inner;
+      for (let o = 0; o < outer; o++) {
+        const row = o * old * inner;
+        const out = (o * n + i) * inner;
         for (let k = 0; k < inner; k++) {
-          let sum = 0;
-          for (let t = 0; t < 4; t++) {
-            const node = Math.min(Math.max(first + t - 1, 0), old - 1);
-            sum += (weights[t] as number) * (from[(o * old + node) * inner + k] as number);
-          }
-          to[(o * n + i) * inner + k] = sum;
+          const x = row + k;
+          to[out + k] =
+            0 +
+            w0 * (from[x + before] as number) +
+            w1 * (from[x + here] as number) +
+            w2 * (from[x + next] as number) +
+            w3 * (from[x + after] as number);
         }
+      }
     }
     size[axis] = n;
     from = to;
