@@ -95,8 +95,8 @@ class Painter {
   // The blocks of a bar along W.
   void bar(int64_t index) const {
     auto& block = *static_cast<SceneBlock*>(threadScratch(0, sizeof(SceneBlock)));
-    auto* touching = static_cast<const Placed**>(
-        threadScratch(1, (placed_.size() + 1) * sizeof(const Placed*)));
+    auto* touching =
+        static_cast<const Placed**>(threadScratch(1, (placed_.size() + 1) * sizeof(const Placed*)));
     block.at[0] = index / blocks_[1] * kBlockDepth, block.at[1] = index % blocks_[1] * kBlockHeight;
     for (int k = 0; k < 2; ++k) block.n[k] = std::min(kSize[k], op_.shape[k] - block.at[k]);
     int64_t count = 0;

@@ -21,9 +21,9 @@ struct alignas(64) SceneBlock {
   uint8_t tissue[kBlockVoxels], label[kBlockVoxels], instance[kBlockVoxels];
   // Of the displaced points, mm.
   float low[3], high[3];
-  int64_t at[3];  // its first voxel
-  int64_t n[3];   // voxels in the grid
-  bool fixed;     // whether the points that are not displaced are known
+  int64_t at[3];     // its first voxel
+  int64_t n[3];      // voxels in the grid
+  bool fixed;        // whether the points that are not displaced are known
   uint32_t tissues;  // bit t: some voxel may be of tissue t
 };
 

@@ -44,7 +44,9 @@ class SceneReach {
   // mm that rounding may move a point by: places are below some 1000 mm.
   static constexpr float kSlack = 0.003f;
 
-  static float dot(const float* a, const float* b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
+  static float dot(const float* a, const float* b) {
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+  }
   // Half of what a box spans along a direction.
   static float extent(const float* a, const float* half) {
     return std::abs(a[0]) * half[0] + std::abs(a[1]) * half[1] + std::abs(a[2]) * half[2] + kSlack;

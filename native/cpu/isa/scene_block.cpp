@@ -56,7 +56,8 @@ void displace(const DisplacementField& field, Vec* q) {
   while (left) {
     const int l = __builtin_ctz(left);
     const int64_t here[3] = {cell[0][l], cell[1][l], cell[2][l]};
-    const IntVec same = (cells[0] == cell[0][l]) & (cells[1] == cell[1][l]) & (cells[2] == cell[2][l]);
+    const IntVec same =
+        (cells[0] == cell[0][l]) & (cells[1] == cell[1][l]) & (cells[2] == cell[2][l]);
     Vec v[3];
     field.within(here, f, v);
     for (int k = 0; k < 3; ++k) u[k] = same ? v[k] : u[k];
@@ -176,7 +177,8 @@ bool blend(SceneBlock& b, int64_t i, const Brush& brush, const float* primitive,
 
 uint32_t tissuesOf(const SceneBlock& b) {
   IntVec all = {};
-  for (int64_t i = 0; i < kBlockVoxels; i += kLanes) all |= (IntVec{} + 1) << loadBytes(b.tissue + i);
+  for (int64_t i = 0; i < kBlockVoxels; i += kLanes)
+    all |= (IntVec{} + 1) << loadBytes(b.tissue + i);
   uint32_t tissues = 0;
   for (int l = 0; l < kLanes; ++l) tissues |= static_cast<uint32_t>(all[l]);
   return tissues;
@@ -205,8 +207,7 @@ void openBlock(SceneBlock& b, const IndexToMm& map, const DisplacementField& fie
         if (field.data) displace(field, p);
         const int64_t i = (d * kBlockHeight + h) * kBlockWidth + w;
         store(b.x + i, p[0]), store(b.y + i, p[1]), store(b.z + i, p[2]);
-        for (int k = 0; k < 3; ++k)
-          least[k] = -max(-least[k], -p[k]), most[k] = max(most[k], p[k]);
+        for (int k = 0; k < 3; ++k) least[k] = -max(-least[k], -p[k]), most[k] = max(most[k], p[k]);
       }
   for (int k = 0; k < 3; ++k) b.low[k] = leastOf(least[k]), b.high[k] = mostOf(most[k]);
 }
