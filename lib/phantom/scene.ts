@@ -84,7 +84,7 @@ export const primitiveSize = 40;
 
 /** Primitives in the order in which they are painted, as rows of floats for drawScene. */
 export class Scene {
-  #rows = new Float32Array(1024 * primitiveSize);
+  #rows = new Float32Array(1280 * primitiveSize);
   #size = 0;
 
   get size(): number {
@@ -135,9 +135,9 @@ export class Scene {
       this.cone(points[i] as Vector, points[i + 1] as Vector, radius(i), radius(i + 1), paint);
   }
 
-  /** The rows as one array, [size, primitiveSize]. */
+  /** The rows as one array, [size, primitiveSize]; to be read only. */
   rows(): Float32Array {
-    return this.#rows.slice(0, this.#size * primitiveSize);
+    return this.#rows.subarray(0, this.#size * primitiveSize);
   }
 
   /** A new row with what all shapes have; returns where it begins. What a shape does not write is 0. */
