@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { device as open } from 'renvox';
-import { phantomSampler, presets } from 'renvox/train';
+import { type Preset, phantomSampler, presets } from 'renvox/train';
 import t from 'tap';
 
 // Cards of weights name the seeds of their samples, and a run that is resumed draws on: what a seed draws is never changed.
@@ -18,7 +18,7 @@ const seeds = Array.from({ length: 24 }, (_, i) => (i < 12 ? i : i * 7919 + 1234
 for (const [name, digest] of Object.entries(digests))
   t.test(`the samples of ${name} are the bits that they have always been`, async (t) => {
     using device = open('cpu');
-    const sampler = phantomSampler(presets[name as keyof typeof digests]);
+    const sampler = phantomSampler(presets[name] as Preset);
     const hash = createHash('sha256');
     for (const seed of seeds) {
       const sample = sampler.training(device, seed);
