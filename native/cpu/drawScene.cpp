@@ -31,16 +31,14 @@ void bounds(const DisplacementField& field, const double* low, const double* hig
             double* most) {
   int64_t from[3], to[3];
   field.nodesRound(low, high, from, to);
-  for (int k = 0; k < 3; ++k) least[k] = 1e30, most[k] = -1e30;
+  float a[3] = {1e30f, 1e30f, 1e30f}, b[3] = {-1e30f, -1e30f, -1e30f};
   for (int64_t z = from[2]; z <= to[2]; ++z)
-    for (int64_t y = from[1]; y <= to[1]; ++y)
-      for (int64_t x = from[0]; x <= to[0]; ++x) {
-        const float* p = field.data + 3 * ((z * field.n[1] + y) * field.n[0] + x);
-        for (int k = 0; k < 3; ++k) {
-          least[k] = std::min<double>(least[k], p[k]);
-          most[k] = std::max<double>(most[k], p[k]);
-        }
-      }
+    for (int64_t y = from[1]; y <= to[1]; ++y) {
+      const float* p = field.data + 3 * ((z * field.n[1] + y) * field.n[0] + from[0]);
+      for (int64_t x = from[0]; x <= to[0]; ++x, p += 3)
+        for (int k = 0; k < 3; ++k) a[k] = std::min(a[k], p[k]), b[k] = std::max(b[k], p[k]);
+    }
+  for (int k = 0; k < 3; ++k) least[k] = a[k], most[k] = b[k];
 }
 
 std::vector<Placed> place(const DrawScene& op, const SceneFrame& frame) {
