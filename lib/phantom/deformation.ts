@@ -22,14 +22,14 @@ const extent = [210, 150, 300] as const;
 export function drawField(random: Random, most: number): Field {
   const r = random.stream('field');
   const data = new Float32Array(3 * nodes[0] * nodes[1] * nodes[2]);
+  const between = [new Float32Array(data.length), new Float32Array(data.length)] as const;
   for (const [count, share] of [
     [4, 0.72],
     [9, 0.28],
   ] as const) {
-    const coarse = Float32Array.from({ length: 3 * count ** 3 }, () =>
-      r.uniform(-share * most, share * most),
-    );
-    refine(coarse, count, data);
+    const coarse = new Float32Array(3 * count ** 3);
+    for (let i = 0; i < coarse.length; i++) coarse[i] = r.uniform(-share * most, share * most);
+    refine(coarse, count, between, data);
   }
   const start = extent.map((e) => -e) as unknown as Field['start'];
   const step = extent.map(
@@ -38,35 +38,51 @@ export function drawField(random: Random, most: number): Field {
   return { data, nodes: [nodes[2], nodes[1], nodes[0]], start, step };
 }
 
-/** Adds the cubic interpolation of a cube of `count`^3 nodes of 3 components, one axis after the other. */
-function refine(coarse: Float32Array, count: number, into: Float32Array): void {
-  let from = coarse;
-  const size: [number, number, number] = [count, count, count];
-  // Axis 0 is z, the slowest.
-  for (const axis of [0, 1, 2] as const) {
-    const n = nodes[2 - axis] as number;
-    const outer = size.slice(0, axis).reduce((a, b) => a * b, 1);
-    const inner = 3 * size.slice(axis + 1).reduce((a, b) => a * b, 1);
-    const old = size[axis];
-    const to = new Float32Array(outer * n * inner);
-    for (let i = 0; i < n; i++) {
-      const at = (i / (n - 1)) * (old - 1);
-      const first = Math.min(Math.floor(at), old - 2);
-      const weights = catmullRom(at - first);
-      for (let o = 0; o < outer; o++)
-        for (let k = 0; k < inner; k++) {
-          let sum = 0;
-          for (let t = 0; t < 4; t++) {
-            const node = Math.min(Math.max(first + t - 1, 0), old - 1);
-            sum += (weights[t] as number) * (from[(o * old + node) * inner + k] as number);
-          }
-          to[(o * n + i) * inner + k] = sum;
-        }
+/** Adds the cubic interpolation of a cube of `count`^3 nodes of 3 components, one axis after the other, in floats. */
+function refine(
+  coarse: Float32Array,
+  count: number,
+  [first, second]: readonly [Float32Array, Float32Array],
+  into: Float32Array,
+): void {
+  const [nx, ny, nz] = nodes;
+  // z is the slowest axis.
+  refineAlong(coarse, 1, count, 3 * count * count, nz, first);
+  refineAlong(first, nz, count, 3 * count, ny, second);
+  refineAlong(second, nz * ny, count, 3, nx, first);
+  for (let i = 0; i < into.length; i++) into[i] = (into[i] as number) + (first[i] as number);
+}
+
+/** [outer, old, inner] to [outer, n, inner]. */
+function refineAlong(
+  from: Float32Array,
+  outer: number,
+  old: number,
+  inner: number,
+  n: number,
+  to: Float32Array,
+): void {
+  for (let i = 0; i < n; i++) {
+    const at = (i / (n - 1)) * (old - 1);
+    const first = Math.min(Math.floor(at), old - 2);
+    const [w0, w1, w2, w3] = catmullRom(at - first);
+    const before = Math.max(first - 1, 0) * inner;
+    const [here, next] = [first * inner, (first + 1) * inner];
+    const after = Math.min(first + 2, old - 1) * inner;
+    for (let o = 0; o < outer; o++) {
+      const row = o * old * inner;
+      const out = (o * n + i) * inner;
+      for (let k = 0; k < inner; k++) {
+        const x = row + k;
+        to[out + k] =
+          0 +
+          w0 * (from[x + before] as number) +
+          w1 * (from[x + here] as number) +
+          w2 * (from[x + next] as number) +
+          w3 * (from[x + after] as number);
+      }
     }
-    size[axis] = n;
-    from = to;
   }
-  for (let i = 0; i < into.length; i++) into[i] = (into[i] as number) + (from[i] as number);
 }
 
 function catmullRom(t: number): [number, number, number, number] {
@@ -135,26 +151,26 @@ export function toPatient(
 /** The displacement at a point of the scene's space, trilinear between nodes: as the native drawScene reads the field. */
 export function displacementAt(field: Field, q: Vector): Vector {
   const [nz, ny, nx] = field.nodes;
-  const n = [nx, ny, nz];
-  const base: number[] = [];
-  const part: number[] = [];
-  for (let k = 0; k < 3; k++) {
-    const last = (n[k] as number) - 1;
-    const at = ((q[k] as number) - (field.start[k] as number)) / (field.step[k] as number);
-    const held = Math.min(Math.max(at, 0), last);
-    base.push(Math.min(Math.floor(held), last - 1));
-    part.push(held - (base[k] as number));
-  }
-  const u: [number, number, number] = [0, 0, 0];
+  const place = (k: 0 | 1 | 2, n: number): number =>
+    Math.min(Math.max((q[k] - field.start[k]) / field.step[k], 0), n - 1);
+  const [x, y, z] = [place(0, nx), place(1, ny), place(2, nz)];
+  const [i, j, k] = [
+    Math.min(Math.floor(x), nx - 2),
+    Math.min(Math.floor(y), ny - 2),
+    Math.min(Math.floor(z), nz - 2),
+  ];
+  const [fx, fy, fz] = [x - i, y - j, z - k];
+  const { data } = field;
+  let [u, v, w] = [0, 0, 0];
   for (let corner = 0; corner < 8; corner++) {
-    const bit = [corner & 1, (corner >> 1) & 1, corner >> 2];
-    let weight = 1;
-    for (let k = 0; k < 3; k++) weight *= bit[k] ? (part[k] as number) : 1 - (part[k] as number);
-    const [x, y, z] = base.map((b, k) => b + (bit[k] as number)) as [number, number, number];
-    const node = 3 * ((z * ny + y) * nx + x);
-    for (let k = 0; k < 3; k++) (u[k] as number) += weight * (field.data[node + k] as number);
+    const [dx, dy, dz] = [corner & 1, (corner >> 1) & 1, corner >> 2];
+    const weight = (dx ? fx : 1 - fx) * (dy ? fy : 1 - fy) * (dz ? fz : 1 - fz);
+    const node = 3 * (((k + dz) * ny + j + dy) * nx + i + dx);
+    u += weight * (data[node] as number);
+    v += weight * (data[node + 1] as number);
+    w += weight * (data[node + 2] as number);
   }
-  return u;
+  return [u, v, w];
 }
 
 /** Where a point of the undeformed scene lies in the patient, LPS mm: the q with q + displacement(q) = point, then the pose. */

@@ -84,29 +84,48 @@ export const primitiveSize = 40;
 
 /** Primitives in the order in which they are painted, as rows of floats for drawScene. */
 export class Scene {
-  readonly #rows: number[][] = [];
+  #rows = new Float32Array(1280 * primitiveSize);
+  #size = 0;
 
   get size(): number {
-    return this.#rows.length;
+    return this.#size;
   }
 
   ellipsoid(shape: Ellipsoid, paint: Paint): void {
-    const { centre, radii, axes = identity, roundXy = 1, roundZ = 1, bend = 0, bump } = shape;
-    this.#rows.push([
-      ...head(0, paint),
-      ...[...centre, ...axes[0], ...axes[1], ...axes[2], ...radii, roundXy, roundZ, bend],
-      ...[bump?.share ?? 0, bump?.rate ?? 0, bump?.phase ?? 0],
-      ...tail(shape.clip, shape.invert ?? false, paint),
-    ]);
+    const { centre, radii, axes = identity, bump, clip } = shape;
+    const at = this.#begin(0, paint, centre, clip);
+    const rows = this.#rows;
+    for (let i = 0; i < 3; i++) {
+      const axis = axes[i] as Vector;
+      rows[at + 15 + 3 * i] = axis[0];
+      rows[at + 16 + 3 * i] = axis[1];
+      rows[at + 17 + 3 * i] = axis[2];
+    }
+    rows[at + 24] = radii[0];
+    rows[at + 25] = radii[1];
+    rows[at + 26] = radii[2];
+    rows[at + 27] = shape.roundXy ?? 1;
+    rows[at + 28] = shape.roundZ ?? 1;
+    rows[at + 29] = shape.bend ?? 0;
+    if (bump) {
+      rows[at + 30] = bump.share;
+      rows[at + 31] = bump.rate;
+      rows[at + 32] = bump.phase;
+    }
+    rows[at + 37] = shape.invert ? 1 : 0;
   }
 
   /** A round cone from one sphere to another. */
   cone(from: Vector, to: Vector, r0: number, r1: number, paint: Paint, clip?: Clip): void {
-    this.#rows.push([
-      ...head(1, paint),
-      ...[...from, ...to, 0, 0, 0, 0, 0, 0, r0, r1, 0, 1, 1, 0, 0, 0, 0],
-      ...tail(clip, false, paint),
-    ]);
+    const at = this.#begin(1, paint, from, clip);
+    const rows = this.#rows;
+    rows[at + 15] = to[0];
+    rows[at + 16] = to[1];
+    rows[at + 17] = to[2];
+    rows[at + 24] = r0;
+    rows[at + 25] = r1;
+    rows[at + 27] = 1;
+    rows[at + 28] = 1;
   }
 
   /** A tube along points, with a radius at each. A clip is relative to each piece's first point unless it is a level. */
@@ -116,25 +135,47 @@ export class Scene {
       this.cone(points[i] as Vector, points[i + 1] as Vector, radius(i), radius(i + 1), paint);
   }
 
-  /** The rows as one array, [size, primitiveSize]. */
+  /** The rows as one array, [size, primitiveSize]; to be read only. */
   rows(): Float32Array {
-    const data = new Float32Array(this.#rows.length * primitiveSize);
-    this.#rows.forEach((row, i) => {
-      data.set(row, i * primitiveSize);
-    });
-    return data;
+    return this.#rows.subarray(0, this.#size * primitiveSize);
   }
-}
 
-function head(kind: number, paint: Paint): number[] {
-  const over = paint.over?.reduce<number>((mask, t) => mask | (1 << t), 0) ?? 0;
-  return [
-    ...[kind, paint.tissue, paint.label ?? -1, paint.instance ?? -1, over, paint.hu],
-    ...[paint.fine ?? 0, paint.coarse ?? 0, paint.patches?.size ?? 0, paint.patches?.level ?? 0],
-    ...[paint.softness ?? 0, paint.fixed ? 1 : 0],
-  ];
-}
-
-function tail(clip: Clip | undefined, invert: boolean, paint: Paint): number[] {
-  return [...(clip?.normal ?? [0, 0, 0]), clip?.at ?? 0, +invert, paint.patches?.seed ?? 0, 0];
+  /** A new row with what all shapes have; returns where it begins. What a shape does not write is 0. */
+  #begin(kind: number, paint: Paint, centre: Vector, clip: Clip | undefined): number {
+    const at = this.#size++ * primitiveSize;
+    if (at === this.#rows.length) {
+      const more = new Float32Array(2 * at);
+      more.set(this.#rows);
+      this.#rows = more;
+    }
+    const rows = this.#rows;
+    const { patches } = paint;
+    rows[at] = kind;
+    rows[at + 1] = paint.tissue;
+    rows[at + 2] = paint.label ?? -1;
+    rows[at + 3] = paint.instance ?? -1;
+    let over = 0;
+    if (paint.over) for (const t of paint.over) over |= 1 << t;
+    rows[at + 4] = over;
+    rows[at + 5] = paint.hu;
+    rows[at + 6] = paint.fine ?? 0;
+    rows[at + 7] = paint.coarse ?? 0;
+    rows[at + 10] = paint.softness ?? 0;
+    rows[at + 11] = paint.fixed ? 1 : 0;
+    rows[at + 12] = centre[0];
+    rows[at + 13] = centre[1];
+    rows[at + 14] = centre[2];
+    if (clip) {
+      rows[at + 33] = clip.normal[0];
+      rows[at + 34] = clip.normal[1];
+      rows[at + 35] = clip.normal[2];
+      rows[at + 36] = clip.at;
+    }
+    if (patches) {
+      rows[at + 8] = patches.size;
+      rows[at + 9] = patches.level;
+      rows[at + 38] = patches.seed;
+    }
+    return at;
+  }
 }

@@ -1,14 +1,17 @@
 // drawScene: a scene of primitives on a grid (ops/drawing.h).
 //
-// Work: for each primitive the voxels of its bounding box, widened by what the deformation does
-// near it; some 30 FLOPs a voxel, then hashes for texture, once a voxel. Split by slices along D:
-// each paints all primitives in their order, so nothing depends on the number of threads.
+// Work: some 30 FLOPs for each voxel and primitive that may paint it, then hashes for texture, once a voxel. The grid is cut into blocks of
+// 4 x 4 x 16 voxels, all of whose state lies in the nearest cache. A block is touched by the primitives whose boxes, widened by what the
+// deformation does near them, reach it; of these the ones are left out whose distance to the whole block is too great, or that paint over none
+// of the tissues in it. Each block is painted with the rest in their order, so nothing depends on the number of threads. Split by bars of
+// blocks along W.
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
 #include "core/pool.h"
-#include "cpu/scene_row.h"
+#include "cpu/scene_block.h"
+#include "cpu/scene_reach.h"
 #include "ops/ops.h"
 #include "ops/sceneFrame.h"
 
@@ -16,8 +19,11 @@ namespace rvx::cpu {
 namespace {
 
 struct Placed {
-  float row[kPrimitiveSize];
+  const float* row;
   VoxelRange range;  // that it may touch
+  uint32_t over;     // bit t: paints over tissue t
+  bool fixed;
+  SceneReach reach;
 };
 
 // Least and most of u at all points of a box (mm).
@@ -25,16 +31,14 @@ void bounds(const DisplacementField& field, const double* low, const double* hig
             double* most) {
   int64_t from[3], to[3];
   field.nodesRound(low, high, from, to);
-  for (int k = 0; k < 3; ++k) least[k] = 1e30, most[k] = -1e30;
+  float a[3] = {1e30f, 1e30f, 1e30f}, b[3] = {-1e30f, -1e30f, -1e30f};
   for (int64_t z = from[2]; z <= to[2]; ++z)
-    for (int64_t y = from[1]; y <= to[1]; ++y)
-      for (int64_t x = from[0]; x <= to[0]; ++x) {
-        const float* p = field.data + 3 * ((z * field.n[1] + y) * field.n[0] + x);
-        for (int k = 0; k < 3; ++k) {
-          least[k] = std::min<double>(least[k], p[k]);
-          most[k] = std::max<double>(most[k], p[k]);
-        }
-      }
+    for (int64_t y = from[1]; y <= to[1]; ++y) {
+      const float* p = field.data + 3 * ((z * field.n[1] + y) * field.n[0] + from[0]);
+      for (int64_t x = from[0]; x <= to[0]; ++x, p += 3)
+        for (int k = 0; k < 3; ++k) a[k] = std::min(a[k], p[k]), b[k] = std::max(b[k], p[k]);
+    }
+  for (int k = 0; k < 3; ++k) least[k] = a[k], most[k] = b[k];
 }
 
 std::vector<Placed> place(const DrawScene& op, const SceneFrame& frame) {
@@ -43,125 +47,134 @@ std::vector<Placed> place(const DrawScene& op, const SceneFrame& frame) {
   double leastAll[3] = {0, 0, 0}, mostAll[3] = {0, 0, 0};
   const double everywhere[2][3] = {{-1e9, -1e9, -1e9}, {1e9, 1e9, 1e9}};
   if (field.data) bounds(field, everywhere[0], everywhere[1], leastAll, mostAll);
+  const auto inSlices = [&](const double* low, const double* high) {
+    VoxelRange range = voxelsIn(low, high, frame.toIndex.data(), op.shape.data());
+    range.from[0] = std::max(range.from[0], op.sliceFrom);
+    range.to[0] = std::min(range.to[0], op.sliceTo);
+    return range;
+  };
   std::vector<Placed> placed;
   for (int64_t p = 0; p < op.primitives.shape()[0]; ++p) {
-    Placed one;
-    std::copy_n(rows + p * kPrimitiveSize, kPrimitiveSize, one.row);
-    const Brush brush(one.row, frame.voxel);
+    const float* row = rows + p * kPrimitiveSize;
+    const Brush brush(row, frame.voxel);
     double low[3], high[3];
-    primitiveBox(one.row, brush.margin(), low, high);
-    if (field.data && !brush.fixed) {
+    primitiveBox(row, brush.margin(), low, high);
+    const bool displaced = field.data && !brush.fixed;
+    double from[3], to[3];
+    for (int k = 0; k < 3; ++k) {
+      from[k] = displaced ? low[k] - mostAll[k] : low[k];
+      to[k] = displaced ? high[k] - leastAll[k] : high[k];
+    }
+    VoxelRange range = inSlices(from, to);
+    if (!range.any()) continue;
+    if (displaced) {
       // q + u(q) in the box: q lies in the box less the extremes of u there.
-      double from[3], to[3], least[3], most[3];
-      for (int k = 0; k < 3; ++k) from[k] = low[k] - mostAll[k], to[k] = high[k] - leastAll[k];
+      double least[3], most[3];
       bounds(field, from, to, least, most);
       for (int k = 0; k < 3; ++k) low[k] -= most[k], high[k] -= least[k];
+      range = inSlices(low, high);
+      if (!range.any()) continue;
     }
-    one.range = voxelsIn(low, high, frame.toIndex.data(), op.shape.data());
-    if (one.range.any()) placed.push_back(one);
+    placed.push_back({row, range, brush.over ? brush.over : ~0u, field.data && brush.fixed,
+                      SceneReach(row, brush.margin())});
   }
   return placed;
 }
 
-// The arrays of one slice, in the scratch of its thread.
-struct Slice {
-  float *x, *y, *z;      // displaced points, mm
-  float *fine, *coarse;  // SD of the textures, HU
-  float* scratch;        // 5 rows
-  uint8_t* tissue;
-
-  static constexpr size_t bytes(size_t area, size_t row) {
-    return sizeof(float) * 5 * (area + row) + area;
-  }
-  Slice(size_t area, size_t row) {
-    auto* f = static_cast<float*>(threadScratch(0, bytes(area, row)));
-    x = f, y = f + area, z = f + 2 * area, fine = f + 3 * area, coarse = f + 4 * area;
-    scratch = f + 5 * area;
-    tissue = reinterpret_cast<uint8_t*>(scratch + 5 * row);
-  }
-};
-
 class Painter {
  public:
   Painter(const DrawScene& op, const SceneFrame& frame, const std::vector<Placed>& placed)
-      : op_(op),
-        frame_(frame),
-        map_(frame.toMm),
-        placed_(placed),
-        height_(op.shape[1]),
-        width_(op.shape[2]) {}
+      : op_(op), frame_(frame), placed_(placed) {
+    for (int k = 0; k < 3; ++k) blocks_[k] = (op.shape[k] + kSize[k] - 1) / kSize[k];
+  }
 
-  void slice(int64_t d) const {
-    const int64_t area = height_ * width_;
-    float* hu = op_.hu.data() + d * area;
-    uint8_t* label = op_.label.data<uint8_t>() + d * area;
-    uint8_t* instance = op_.instance.data<uint8_t>() + d * area;
-    uint8_t* tissueOut = op_.tissue.data<uint8_t>();
-    std::fill_n(hu, area, kAir);
-    std::fill_n(label, area, uint8_t{0});
-    std::fill_n(instance, area, uint8_t{0});
-    if (d < op_.sliceFrom || d >= op_.sliceTo) {
-      if (tissueOut) std::fill_n(tissueOut + d * area, area, uint8_t{0});
-      return;
+  int64_t bars() const { return blocks_[0] * blocks_[1]; }
+
+  // The blocks of a bar along W.
+  void bar(int64_t index) const {
+    auto& block = *static_cast<SceneBlock*>(threadScratch(0, sizeof(SceneBlock)));
+    auto* touching =
+        static_cast<const Placed**>(threadScratch(1, (placed_.size() + 1) * sizeof(const Placed*)));
+    block.at[0] = index / blocks_[1] * kBlockDepth, block.at[1] = index % blocks_[1] * kBlockHeight;
+    for (int k = 0; k < 2; ++k) block.n[k] = std::min(kSize[k], op_.shape[k] - block.at[k]);
+    int64_t count = 0;
+    for (const Placed& p : placed_)
+      if (overlap(p, block, 0) && overlap(p, block, 1)) touching[count++] = &p;
+    for (int64_t b = 0; b < blocks_[2]; ++b) {
+      block.at[2] = b * kBlockWidth;
+      block.n[2] = std::min(kBlockWidth, op_.shape[2] - block.at[2]);
+      draw(block, touching, count);
+      write(block);
     }
-    Slice s(static_cast<size_t>(area), static_cast<size_t>(width_));
-    std::fill_n(s.fine, 2 * area, 0.0f);
-    std::fill_n(s.tissue, area, uint8_t{0});
-    locate(d, s);
-    for (const Placed& p : placed_) paint(d, p, s, hu, label, instance);
-    for (int64_t h = 0; h < height_; ++h)
-      RVX_ISA_CALL(textureRow)(rowOf(s, h, 0, width_, hu, label, instance), frame_.textures);
-    if (tissueOut) std::copy_n(s.tissue, area, tissueOut + d * area);
   }
 
  private:
-  void locate(int64_t d, Slice& s) const {
-    const auto fd = static_cast<float>(d);
-    for (int64_t h = 0, i = 0; h < height_; ++h)
-      for (int64_t w = 0; w < width_; ++w, ++i) {
-        const auto fh = static_cast<float>(h), fw = static_cast<float>(w);
-        const float q[3] = {map_.at(0, fd, fh, fw), map_.at(1, fd, fh, fw), map_.at(2, fd, fh, fw)};
-        float u[3] = {0, 0, 0};
-        if (frame_.field.data) frame_.field.at(q, u);
-        s.x[i] = q[0] + u[0], s.y[i] = q[1] + u[1], s.z[i] = q[2] + u[2];
-      }
+  static constexpr int64_t kSize[3] = {kBlockDepth, kBlockHeight, kBlockWidth};
+
+  static bool overlap(const Placed& p, const SceneBlock& block, int k) {
+    return p.range.from[k] < block.at[k] + block.n[k] && p.range.to[k] > block.at[k];
   }
 
-  // The voxels of a row from w on, `n` of them.
-  SceneRow rowOf(const Slice& s, int64_t h, int64_t w, int64_t n, float* hu, uint8_t* label,
-                 uint8_t* instance) const {
-    const int64_t at = h * width_ + w;
-    return {n,          s.x + at,      s.y + at,      s.z + at,
-            hu + at,    s.fine + at,   s.coarse + at, s.tissue + at,
-            label + at, instance + at, s.scratch};
-  }
-
-  void paint(int64_t d, const Placed& p, Slice& s, float* hu, uint8_t* label,
-             uint8_t* instance) const {
-    if (d < p.range.from[0] || d >= p.range.to[0]) return;
-    const bool fixed = frame_.field.data && p.row[kFixed] != 0;
-    const int64_t from = p.range.from[2], n = p.range.to[2] - from;
-    float *x = s.scratch + 2 * width_, *y = x + width_, *z = y + width_;
-    for (int64_t h = p.range.from[1]; h < p.range.to[1]; ++h) {
-      const SceneRow row = rowOf(s, h, from, n, hu, label, instance);
-      if (!fixed) {
-        RVX_ISA_CALL(paintRow)(row, p.row, frame_.voxel, row.x, row.y, row.z);
+  void draw(SceneBlock& block, const Placed* const* touching, int64_t count) const {
+    RVX_ISA_CALL(openBlock)(block, frame_.toMm, frame_.field);
+    float centre[3], half[3];
+    for (int k = 0; k < 3; ++k) {
+      centre[k] = 0.5f * (block.low[k] + block.high[k]);
+      // With room for rounding, far from the origin.
+      half[k] = 0.5f * (block.high[k] - block.low[k]) +
+                1e-5f * (std::abs(block.low[k]) + std::abs(block.high[k]));
+    }
+    for (int64_t i = 0; i < count; ++i) {
+      const Placed& p = *touching[i];
+      if (!(p.over & block.tissues) || !overlap(p, block, 2)) continue;
+      if (p.fixed) {
+        if (!block.fixed) RVX_ISA_CALL(fixBlock)(block, frame_.toMm);
+      } else if (p.reach.misses(p.row, centre, half)) {
         continue;
       }
-      for (int64_t i = 0; i < n; ++i) {
-        const auto fd = static_cast<float>(d), fh = static_cast<float>(h),
-                   fw = static_cast<float>(from + i);
-        x[i] = map_.at(0, fd, fh, fw), y[i] = map_.at(1, fd, fh, fw), z[i] = map_.at(2, fd, fh, fw);
-      }
-      RVX_ISA_CALL(paintRow)(row, p.row, frame_.voxel, x, y, z);
+      paint(block, p);
     }
+    RVX_ISA_CALL(textureBlock)(block, frame_.textures);
+  }
+
+  void paint(SceneBlock& block, const Placed& p) const {
+    int64_t from[3], to[3];
+    for (int k = 0; k < 3; ++k) {
+      from[k] = std::max<int64_t>(p.range.from[k] - block.at[k], 0);
+      to[k] = std::min(p.range.to[k] - block.at[k], block.n[k]);
+    }
+    const auto rows = [&](int64_t row, int64_t n) {
+      RVX_ISA_CALL(paintBlock)(block, {row, n, from[2], to[2]}, p.row, frame_.voxel, p.fixed);
+    };
+    // All rows at once where none between is left out.
+    if (from[1] == 0 && to[1] == kBlockHeight) {
+      rows(from[0] * kBlockHeight, (to[0] - from[0]) * kBlockHeight);
+    } else {
+      for (int64_t d = from[0]; d < to[0]; ++d) rows(d * kBlockHeight + from[1], to[1] - from[1]);
+    }
+  }
+
+  void write(const SceneBlock& block) const {
+    float* hu = op_.hu.data();
+    auto* label = op_.label.data<uint8_t>();
+    auto* instance = op_.instance.data<uint8_t>();
+    auto* tissue = op_.tissue.data<uint8_t>();
+    for (int64_t d = 0; d < block.n[0]; ++d)
+      for (int64_t h = 0; h < block.n[1]; ++h) {
+        const int64_t from = (d * kBlockHeight + h) * kBlockWidth;
+        const int64_t to =
+            ((block.at[0] + d) * op_.shape[1] + block.at[1] + h) * op_.shape[2] + block.at[2];
+        std::copy_n(block.hu + from, block.n[2], hu + to);
+        std::copy_n(block.label + from, block.n[2], label + to);
+        std::copy_n(block.instance + from, block.n[2], instance + to);
+        if (tissue) std::copy_n(block.tissue + from, block.n[2], tissue + to);
+      }
   }
 
   const DrawScene& op_;
   const SceneFrame& frame_;
-  const IndexToMm& map_;
   const std::vector<Placed>& placed_;
-  const int64_t height_, width_;
+  int64_t blocks_[3];
 };
 
 }  // namespace
@@ -171,7 +184,7 @@ void run(const DrawScene& op, Context&) {
   const SceneFrame frame(op);
   const std::vector<Placed> placed = place(op, frame);
   const Painter painter(op, frame, placed);
-  parallelFor(op.shape[0], [&](int64_t d) { painter.slice(d); });
+  parallelFor(painter.bars(), [&](int64_t bar) { painter.bar(bar); });
 }
 
 }  // namespace rvx::cpu

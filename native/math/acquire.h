@@ -29,14 +29,19 @@ struct RaggedOutline {
   uint32_t seed;
   float rate, shift, ragged, slope;
 
-  // Whether a voxel belongs to the mask in which the blurred region is `soft`.
-  RVX_PORTABLE bool inside(float soft, int64_t d, int64_t h, int64_t w) const {
-    if (soft < 1e-4f || soft > 0.9999f) return soft > 0.5f;
-    const float n = latticeNoise(static_cast<float>(w) * rate, static_cast<float>(h) * rate,
-                                 static_cast<float>(d) * rate, seed);
+  // Whether noise decides; elsewhere the voxel lies far inside or outside.
+  RVX_PORTABLE static bool near(float soft) { return !(soft < 1e-4f || soft > 0.9999f); }
+  // What `soft` must exceed where the noise is n.
+  RVX_PORTABLE float limit(float n) const {
     const float level = 0.5f - slope * (shift + ragged * n);
     const float above = level < 0.1f ? 0.1f : level;
-    return soft > (0.9f < above ? 0.9f : above);
+    return 0.9f < above ? 0.9f : above;
+  }
+  // Whether a voxel belongs to the mask in which the blurred region is `soft`.
+  RVX_PORTABLE bool inside(float soft, int64_t d, int64_t h, int64_t w) const {
+    if (!near(soft)) return soft > 0.5f;
+    return soft > limit(latticeNoise(static_cast<float>(w) * rate, static_cast<float>(h) * rate,
+                                     static_cast<float>(d) * rate, seed));
   }
 };
 

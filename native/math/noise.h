@@ -39,19 +39,31 @@ RVX_PORTABLE inline int32_t floorInt(float x) {
 
 RVX_PORTABLE inline float smoothstep(float t) { return t * t * (3.0f - 2.0f * t); }
 
-RVX_PORTABLE inline float lerp(float a, float b, float t) { return a + (b - a) * t; }
+// Of floats, or of the vectors of the CPU's loops.
+template <class A, class T>
+RVX_PORTABLE inline auto lerp(A a, A b, T t) {
+  return a + (b - a) * t;
+}
+
+// The noise between eight lattice values, named by their steps along x, y, z. T, S: float, or vectors of the CPU's loops.
+template <class T, class S>
+RVX_PORTABLE inline auto latticeJoin(float v000, float v100, float v010, float v110, float v001,
+                                     float v101, float v011, float v111, T u, S v, S w) {
+  const T a = lerp(v000, v100, u), b = lerp(v010, v110, u), c = lerp(v001, v101, u),
+          d = lerp(v011, v111, u);
+  return 2.7051f * lerp(lerp(a, b, v), lerp(c, d, v), w);
+}
 
 // Smooth noise with features of about one unit, mean 0, variance 1, |value| <= 2.71.
 RVX_PORTABLE inline float latticeNoise(float x, float y, float z, uint32_t seed) {
   const int32_t i = floorInt(x), j = floorInt(y), k = floorInt(z);
   const float u = smoothstep(x - static_cast<float>(i)), v = smoothstep(y - static_cast<float>(j)),
               w = smoothstep(z - static_cast<float>(k));
-  const float a = lerp(latticeValue(i, j, k, seed), latticeValue(i + 1, j, k, seed), u);
-  const float b = lerp(latticeValue(i, j + 1, k, seed), latticeValue(i + 1, j + 1, k, seed), u);
-  const float c = lerp(latticeValue(i, j, k + 1, seed), latticeValue(i + 1, j, k + 1, seed), u);
-  const float d =
-      lerp(latticeValue(i, j + 1, k + 1, seed), latticeValue(i + 1, j + 1, k + 1, seed), u);
-  return 2.7051f * lerp(lerp(a, b, v), lerp(c, d, v), w);
+  return latticeJoin(latticeValue(i, j, k, seed), latticeValue(i + 1, j, k, seed),
+                     latticeValue(i, j + 1, k, seed), latticeValue(i + 1, j + 1, k, seed),
+                     latticeValue(i, j, k + 1, seed), latticeValue(i + 1, j, k + 1, seed),
+                     latticeValue(i, j + 1, k + 1, seed), latticeValue(i + 1, j + 1, k + 1, seed),
+                     u, v, w);
 }
 
 // White noise of element `index`: mean 0, variance 1.

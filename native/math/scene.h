@@ -36,12 +36,18 @@ struct DisplacementField {
       i[k] = most < node ? most : node;
       f[k] = c - static_cast<float>(i[k]);
     }
+    within(i, f, u);
+  }
+
+  // u at the place f (0..1 along x, y, z) of the cell whose first node is i. F: float, or a vector of the CPU's loops.
+  template <class F>
+  RVX_PORTABLE void within(const int64_t* i, const F* f, F* u) const {
     const int64_t dx = n[0] > 1 ? 3 : 0, dy = n[1] > 1 ? 3 * n[0] : 0,
                   dz = n[2] > 1 ? 3 * n[0] * n[1] : 0;
     const float* p = data + 3 * ((i[2] * n[1] + i[1]) * n[0] + i[0]);
     for (int k = 0; k < 3; ++k, ++p) {
-      const float a = lerp(lerp(p[0], p[dx], f[0]), lerp(p[dy], p[dy + dx], f[0]), f[1]);
-      const float b =
+      const F a = lerp(lerp(p[0], p[dx], f[0]), lerp(p[dy], p[dy + dx], f[0]), f[1]);
+      const F b =
           lerp(lerp(p[dz], p[dz + dx], f[0]), lerp(p[dz + dy], p[dz + dy + dx], f[0]), f[1]);
       u[k] = lerp(a, b, f[2]);
     }

@@ -36,16 +36,24 @@ export function drawBody(random: Random, scene: Scene, palette: Palette, voxel: 
 /** Inner organs lie in the fat of the cavity and over the lung. */
 export const inside: readonly TissueId[] = [Tissue.fat, Tissue.lung];
 
+const allTissues = Object.values(Tissue);
+
 /** All tissues but these. */
 export const allBut = (...tissues: readonly TissueId[]): TissueId[] =>
-  Object.values(Tissue).filter((t) => !tissues.includes(t));
+  allTissues.filter((t) => !tissues.includes(t));
 
-/** A tone as paint. */
+/** A tone as paint, by default one that clears labels. All fields in one order: scenes read them a thousand times. */
 export const paintOf = (tissue: TissueId, tone: Tone, more: Partial<Paint> = {}): Paint => ({
-  tissue,
-  ...tone,
-  label: 0,
-  ...more,
+  tissue: more.tissue ?? tissue,
+  hu: more.hu ?? tone.hu,
+  fine: more.fine ?? tone.fine,
+  coarse: more.coarse ?? tone.coarse,
+  label: 'label' in more ? more.label : 0,
+  instance: more.instance,
+  over: more.over,
+  patches: more.patches,
+  softness: more.softness ?? 0,
+  fixed: more.fixed ?? false,
 });
 
 /** Runs `draw` for the left side (+1) and the right side (-1). */

@@ -79,6 +79,19 @@ static inline Vec fma(Vec a, Vec b, Vec c) {
 #endif
 }
 
+// A bit a lane of a comparison's result.
+static inline uint32_t bitsOf(IntVec mask) {
+#if RVX_NATIVE == 16
+  return uint32_t(_mm512_movepi32_mask((__m512i)mask));
+#elif RVX_NATIVE == 8
+  return uint32_t(_mm256_movemask_ps((__m256)mask));
+#else
+  uint32_t bits = 0;
+  for (int l = 0; l < kLanes; ++l) bits |= mask[l] < 0 ? 1u << l : 0u;
+  return bits;
+#endif
+}
+
 // The greater; b where they are equal or one is not a number.
 static inline Vec max(Vec a, Vec b) {
 #if RVX_NATIVE == 16
