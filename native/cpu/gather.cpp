@@ -327,7 +327,7 @@ void runGather(const Gather& g, Context& cx) {
   std::vector<Moments> moments(g.sums ? size_t(g.samples * strips * g.cout) : 0);
   std::vector<double> voxels(size_t(g.samples * strips));
   const auto blocks = int64_t(plan.outBlocks.size());
-  parallelFor(g.samples * strips * plan.outGroups, [&](int64_t task) {
+  parallelFor(g.samples * strips * plan.outGroups, g.microseconds(), [&](int64_t task) {
     const int64_t group = task / (g.samples * strips), strip = task % (g.samples * strips);
     Strip work(g, plan, weights, biases, strip / strips, strip % plan.rowBlocks,
                strip % strips / plan.rowBlocks);

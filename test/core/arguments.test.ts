@@ -231,8 +231,7 @@ t.test('native functions refuse foreign handles', async (t) => {
     if (value !== undefined && value !== null)
       typeError(() => addon.run(own, 'leakyRelu', undefined, h), 'run');
     typeError(
-      () =>
-        addon.run(own, 'fill', { tokens: [], guards: [{ counts: h, index: 0 }] }, [1]),
+      () => addon.run(own, 'fill', { tokens: [], guards: [{ counts: h, index: 0 }] }, [1]),
       'guard',
     );
   }
