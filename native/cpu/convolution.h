@@ -48,6 +48,8 @@ struct Gather {
   float* sums = nullptr;
 
   int64_t cin() const { return sources[0].channels + sources[1].channels; }
+  // Whether y is so large that no cache holds it until it is read, and made of whole lines of one.
+  bool passesCaches() const;
   // What one thread takes by the direct form, about: to see whether it is worth a second one.
   double microseconds() const;
 };
