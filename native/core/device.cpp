@@ -3,15 +3,8 @@
 #include <algorithm>
 
 #include "core/pool.h"
-#include "core/spin.h"
 
 namespace rvx {
-namespace {
-
-// How long the queue's thread waits for the next job before it sleeps: JS enqueues small ones 10 to 20 microseconds apart.
-constexpr double kSpinMicroseconds = 30;
-
-}  // namespace
 
 Buffer::~Buffer() {
   for (Companion& c : companions) device->allocator().free(c.data, c.capacity);
@@ -59,12 +52,6 @@ void Device::start() {
   if (!thread_.joinable()) thread_ = std::thread([this] { loop(); });
 }
 
-// Under the lock.
-void Device::wake() {
-  posted_.fetch_add(1, std::memory_order_release);
-  wake_.notify_one();
-}
-
 void Device::enqueue(Job job) {
   std::lock_guard<std::mutex> lock(mutex_);
   // Reads are still taken: they tell which operation failed.
@@ -74,7 +61,7 @@ void Device::enqueue(Job job) {
   ++enqueued_;
   for (auto* list : {&jobs_.back().outputs, &jobs_.back().inouts})
     for (Tensor& t : *list) t.buffer->lastWriter = enqueued_;
-  wake();
+  wake_.notify_one();
 }
 
 void Device::read(std::vector<Tensor> tensors, std::vector<void*> hosts,
@@ -84,14 +71,14 @@ void Device::read(std::vector<Tensor> tensors, std::vector<void*> hosts,
   uint64_t after = 0;
   for (const Tensor& t : tensors) after = std::max(after, t.buffer->lastWriter.load());
   reads_.push_back({after, std::move(tensors), std::move(hosts), std::move(done)});
-  wake();
+  wake_.notify_one();
 }
 
 void Device::drain(std::function<void(const Error*)> done) {
   std::lock_guard<std::mutex> lock(mutex_);
   start();
   reads_.push_back({enqueued_, {}, {}, std::move(done)});
-  wake();
+  wake_.notify_one();
 }
 
 void Device::markLost(const Error& error) {
@@ -108,7 +95,7 @@ void Device::close() {
     stop_ = true;
     jobs.swap(jobs_);
     reads.swap(reads_);
-    wake();
+    wake_.notify_one();
   }
   // The addon keeps a device alive until it has closed it, so this is never the queue's own thread.
   if (thread_.joinable()) thread_.join();
@@ -119,15 +106,8 @@ void Device::close() {
 void Device::loop() {
   const Interruptible interruptible(closed_);
   std::unique_lock<std::mutex> lock(mutex_);
-  const auto busy = [&] { return stop_ || !jobs_.empty() || !reads_.empty(); };
   for (;;) {
-    if (!busy()) {
-      const uint64_t seen = posted_.load(std::memory_order_relaxed);
-      lock.unlock();
-      spinUntil(kSpinMicroseconds, [&] { return posted_.load(std::memory_order_acquire) != seen; });
-      lock.lock();
-    }
-    wake_.wait(lock, busy);
+    wake_.wait(lock, [&] { return stop_ || !jobs_.empty() || !reads_.empty(); });
     if (stop_) return;
     auto due = std::find_if(reads_.begin(), reads_.end(),
                             [&](const Read& r) { return r.after <= finished_; });

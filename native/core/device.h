@@ -116,7 +116,6 @@ class Device : public std::enable_shared_from_this<Device> {
   };
 
   void start();
-  void wake();
   void loop();
   void execute(Job& job);
   bool prepare(Job& job);
@@ -131,8 +130,6 @@ class Device : public std::enable_shared_from_this<Device> {
   std::deque<Job> jobs_;
   std::list<Read> reads_;
   uint64_t enqueued_ = 0, finished_ = 0;
-  std::atomic<uint64_t> posted_{
-      0};  // jobs, reads and the end: what the queue's thread may wait for
   bool stop_ = false;
   std::unique_ptr<const Error> lost_;  // written once, by the queue thread under the lock
   std::atomic<bool> closed_{false};

@@ -34,9 +34,6 @@ int poolThreads();
 // Sets it (1..256). Takes effect for the next parallelFor; results never depend on it.
 void setPoolThreads(int threads);
 
-// Whether the process may use more than one core, whatever the number of threads is.
-bool severalCores();
-
 // Calls body(task) for every task in 0..tasks-1, in any order, on any of the pool's threads and the
 // caller's. Returns when all are done; rethrows the first exception. May be called from several
 // threads at once; a nested call runs in the calling thread alone.
@@ -44,11 +41,7 @@ void parallelFor(int64_t tasks, FunctionRef<void(int64_t)> body);
 
 // The same where one thread would take about so many microseconds for all of it: too few, and the caller does it alone
 // in less time than another thread takes to wake.
-constexpr double kAloneMicroseconds = 50;
-void serialFor(int64_t tasks, FunctionRef<void(int64_t)> body);
-inline void parallelFor(int64_t tasks, double microseconds, FunctionRef<void(int64_t)> body) {
-  microseconds < kAloneMicroseconds ? serialFor(tasks, body) : parallelFor(tasks, body);
-}
+void parallelFor(int64_t tasks, double microseconds, FunctionRef<void(int64_t)> body);
 
 // While one of these lives, every parallelFor of this thread, and of the tasks in it, gives up between
 // two tasks once the flag is set, and throws DisposedError. What it was writing is then half done.
