@@ -4,6 +4,7 @@ import {
   call,
   type DeviceHandle,
   type DType,
+  fieldsOf,
   type NativeConditions,
   type NativeDeviceInfo,
   type NativeMemory,
@@ -122,9 +123,8 @@ export class Device {
 
   /** @internal Enqueues an operation of native/ops/ops.h; null where an output is not made. */
   run(name: string, fields: OperationFields): (Tensor | null)[] {
-    const outputs = call((addon) =>
-      addon.run(this.handle, name, handles(fields), this.#conditions),
-    );
+    const values = valuesOf(name, fields);
+    const outputs = call((addon) => addon.run(this.handle, name, this.#conditions, ...values));
     return outputs.map((o) => (o ? new Tensor(this, o) : null));
   }
 
@@ -292,15 +292,15 @@ function guardOf(device: Device, when: NonNullable<Conditions['when']>) {
   return { counts: counts.handle, index };
 }
 
-function handles(fields: OperationFields): Record<string, unknown> {
-  const native: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(fields)) {
-    if (value instanceof Tensor) native[name] = value.handle;
-    else if (Array.isArray(value))
-      native[name] = value.map((v: unknown) => (v instanceof Tensor ? v.handle : v));
-    else native[name] = value;
-  }
-  return native;
+/** The fields as the addon takes them: in its order, a handle for each tensor. */
+function valuesOf(operation: string, fields: OperationFields): unknown[] {
+  return fieldsOf(operation).map((name) => {
+    const value = fields[name];
+    if (value instanceof Tensor) return value.handle;
+    if (Array.isArray(value) && value[0] instanceof Tensor)
+      return value.map((v: unknown) => (v instanceof Tensor ? v.handle : v));
+    return value;
+  });
 }
 
 function checkType(dtype: DType): void {

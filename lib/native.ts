@@ -30,11 +30,8 @@ export type TensorHandle = { readonly [brand]: 'tensor' };
 export type DeviceHandle = { readonly [brand]: 'device' };
 export type TokenHandle = { readonly [brand]: 'token' };
 
-export interface NativeTensor {
-  handle: TensorHandle;
-  shape: number[];
-  dtype: DType;
-}
+/** A tensor, its type, its axes. */
+export type NativeTensor = [handle: TensorHandle, dtype: DType, ...shape: number[]];
 
 export interface NativeDeviceInfo {
   name: string;
@@ -153,13 +150,15 @@ export interface NativeAddon {
   cudaReason(): string;
   /** Only in a test build. */
   readonly simulator?: Simulator;
+  /** The fields of an operation in the order that `operations` says, undefined where one is left out. */
   run(
     device: DeviceHandle,
     name: string,
-    fields: Readonly<Record<string, unknown>>,
-    conditions?: NativeConditions,
+    conditions: NativeConditions | undefined,
+    ...fields: readonly unknown[]
   ): (NativeTensor | null)[];
-  operationNames(): string[];
+  /** All operations by name, and the names of their fields. */
+  operations(): Record<string, readonly string[]>;
 }
 
 interface Loaded {
@@ -223,6 +222,14 @@ export function typed(error: unknown): unknown {
     operation === undefined ? {} : { operation },
     { cause: reason ? reason.value : error },
   );
+}
+
+let operations: ReadonlyMap<string, readonly string[]> | undefined;
+
+/** The names of an operation's fields, in the order in which the addon takes them; of one that there is not, none. */
+export function fieldsOf(operation: string): readonly string[] {
+  operations ??= new Map(Object.entries(native().operations()));
+  return operations.get(operation) ?? [];
 }
 
 /** Calls into the addon and makes its errors typed. */

@@ -40,9 +40,9 @@ export class Tensor {
   /** @internal Use `device.tensor()` or an operation. */
   constructor(device: Device, native: NativeTensor) {
     this.device = device;
-    this.shape = Object.freeze(native.shape);
-    this.dtype = native.dtype;
-    this.#handle = native.handle;
+    this.#handle = native[0];
+    this.dtype = native[1];
+    this.shape = Object.freeze(native.slice(2) as number[]);
     adopt(this);
   }
 

@@ -58,7 +58,7 @@ async function main([kind, mode, count, d, h, w, ...names]: readonly string[]): 
     dev.releaseCache();
   }
   console.log(`operations run: ${[...seen].sort().join(' ')}`);
-  console.log(`operations there: ${native().operationNames().sort().join(' ')}`);
+  console.log(`operations there: ${Object.keys(native().operations()).sort().join(' ')}`);
   dev.dispose();
   return 0;
 }

@@ -46,28 +46,27 @@ export type RawAndPooled = Raw & { scale: Tensor; shift: Tensor; pooled?: Tensor
 export function convolutionBeforeNorm(
   x: Tensor,
   weight: Tensor,
-  { pool = false, ...options }: Omit<Conv3dOptions, 'statistics'> & { pool?: boolean },
-  { eps, runningMean: mean, ...norm }: FixedBatchNorm & { eps: number },
+  options: Omit<Conv3dOptions, 'statistics'> & { pool?: boolean },
+  norm: FixedBatchNorm & { eps: number },
 ): RawAndPooled {
-  const { bias: own, out, precision = 'fp32' } = options;
-  const convolved = (bias: Tensor | undefined): { tensor: Tensor; pooled?: Tensor } => {
-    const all = { ...options, bias };
-    if (!pool) return { tensor: conv3d(x, weight, all) };
-    const { y: tensor, pooled } = conv3d(x, weight, { ...all, poolSign: norm.gamma });
-    return { tensor, pooled };
-  };
+  const { bias: own, out, precision = 'fp32', pool } = options;
+  const { eps, gamma, beta, runningMean: mean, runningVar } = norm;
+  const convolved = (all: typeof options): { y: Tensor; pooled?: Tensor } =>
+    pool ? conv3d(x, weight, { ...all, poolSign: gamma }) : { y: conv3d(x, weight, all) };
   const samples = x.shape[0] as number;
   if ((out ?? storageOf(precision)) === 'f32') {
-    const [scale, shift] = batchNormCoefficients({ ...norm, runningMean: mean }, samples, { eps });
-    return { ...convolved(own), scale, shift };
+    const [scale, shift] = batchNormCoefficients(norm, samples, { eps });
+    const { y: tensor, pooled } = convolved(options);
+    return { tensor, scale, shift, pooled };
   }
   const bias = own ? weightedSum([own, mean], [1, -1]) : scaleBy(mean, -1);
-  const made = convolved(bias);
+  const { y: tensor, pooled } = convolved({ ...options, bias });
   const runningMean = mean.device.full(mean.shape, 0);
-  const [scale, shift] = batchNormCoefficients({ ...norm, runningMean }, samples, { eps });
+  const centred = { gamma, beta, runningMean, runningVar };
+  const [scale, shift] = batchNormCoefficients(centred, samples, { eps });
   bias.dispose();
   runningMean.dispose();
-  return { ...made, scale, shift };
+  return { tensor, scale, shift, pooled };
 }
 
 export interface RawLayer {

@@ -114,9 +114,9 @@ export class ResNet3D extends Network<Complete> {
           shortcut = this.#branch(`${down}.0`, `${down}.1`, y, products, { stride });
         } else {
           // A maximum over activations, which ReLU would leave as it is.
-          shortcut = cast(y.tensor, 'f32');
+          shortcut = y.tensor.dtype === 'f32' ? y.tensor : cast(y.tensor, 'f32');
         }
-        y.tensor.dispose();
+        if (shortcut !== y.tensor) y.tensor.dispose();
         const sum = add(branch, shortcut);
         branch.dispose();
         shortcut.dispose();
@@ -135,10 +135,8 @@ export class ResNet3D extends Network<Complete> {
     products: Products,
     options: RawOptions,
   ): RawAndPooled {
-    const { tensor: x, ...load } = from;
     const weight = this.tensor(`${name}.weight`);
-    const all = { ...products, ...options, ...load, slope: 0 };
-    return convolutionBeforeNorm(x, weight, all, {
+    return convolutionBeforeNorm(from.tensor, weight, loading(from, products, options), {
       gamma: this.tensor(`${norm}.weight`),
       beta: this.tensor(`${norm}.bias`),
       runningMean: this.tensor(`${norm}.running_mean`),
@@ -149,9 +147,8 @@ export class ResNet3D extends Network<Complete> {
 
   /** A convolution with its norm, without ReLU: what is added to another one, f32. */
   #branch(name: string, norm: string, from: Raw, products: Products, options: RawOptions): Tensor {
-    const { tensor: x, ...load } = from;
-    const all = { ...products, ...options, ...load, slope: 0, out: 'f32' as const };
-    const raw = conv3d(x, this.tensor(`${name}.weight`), all);
+    const all = loading(from, products, { ...options, out: 'f32' });
+    const raw = conv3d(from.tensor, this.tensor(`${name}.weight`), all);
     const y = this.#norm(norm, raw, false, 1);
     raw.dispose();
     return y;
@@ -230,6 +227,15 @@ export class ResNet3D extends Network<Complete> {
       { training, eps: EPSILON, slope },
     );
   }
+}
+
+/** The options of a convolution that applies the norm of what it reads, and ReLU. Name by name: a spread of each would take longer than the call. */
+function loading(
+  { scale, shift }: Raw,
+  { precision, algorithm }: Products,
+  { stride, padding, dilation, out }: RawOptions,
+): Omit<Conv3dOptions, 'statistics'> {
+  return { stride, padding, dilation, out, scale, shift, slope: 0, precision, algorithm };
 }
 
 const passed = (_layer: string, output: Tensor): Tensor => output;

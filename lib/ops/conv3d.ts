@@ -120,17 +120,19 @@ export function conv3d(
   const geometry = check(x, weight, options);
   const { bias, second, scale, shift, secondScale, secondShift, slope, statistics } = options;
   const { upWeight, upBias, precision = 'fp32', out, algorithm = 'auto', poolSign } = options;
-  const device = x.device;
-  const [y, sums, pooled] = device.run('conv3d', {
-    ...{ x, weight, bias, second, scale, shift, secondScale, secondShift },
-    ...{ upWeight, upBias, poolSign },
-    ...geometry,
-    slope: slope ?? 1,
-    statistics: statistics ?? false,
-    precision,
-    out: out ?? '',
-    algorithm,
-  }) as [Tensor, Tensor | null, Tensor | null];
+  const { stride, padding, dilation } = geometry;
+  // One plain literal: to build it of spreads would take longer than the call.
+  // biome-ignore format: as many names as a page has lines
+  const fields = {
+    x, weight, bias, second, scale, shift, secondScale, secondShift, upWeight, upBias, poolSign,
+    stride, padding, dilation, slope: slope ?? 1, statistics: statistics ?? false,
+    precision, out: out ?? '', algorithm,
+  };
+  const [y, sums, pooled] = x.device.run('conv3d', fields) as [
+    Tensor,
+    Tensor | null,
+    Tensor | null,
+  ];
   if (recording()) {
     if (scale || secondScale)
       throw new RenvoxError(

@@ -146,7 +146,7 @@ Napi::Value upload(const Napi::CallbackInfo& info) {
     target->transfers.uploads++;
     target->transfers.uploadBytes += tensor.bytes();
   };
-  Napi::Object result = wrapTensor(env, tensor);
+  Napi::Value result = wrapTensor(env, tensor);
   device.enqueue(std::move(job));
   return result;
 }
@@ -368,7 +368,7 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
   add<fmaPeak>(exports, "fmaPeak");
   add<cudaReason>(exports, "cudaReason");
   add<runOperation>(exports, "run");
-  add<operationNames>(exports, "operationNames");
+  add<operations>(exports, "operations");
   if (cuda::simulator()) exports.Set("simulator", simulatorObject(env));
   return exports;
 }

@@ -72,18 +72,17 @@ void disposeTensor(napi_env env, TensorHandle& handle) {
   handle.tensor.reset();
 }
 
-Napi::Object wrapTensor(Napi::Env env, const Tensor& tensor) {
+Napi::Value wrapTensor(Napi::Env env, const Tensor& tensor) {
   auto handle = std::make_unique<TensorHandle>();
   handle->tensor = std::make_unique<Tensor>(tensor);
   Napi::Value wrapped = wrap(env, std::move(handle), disposeTensor);
   account(env, *tensor.buffer, 1);
-  Napi::Object result = Napi::Object::New(env);
-  result.Set("handle", wrapped);
-  Napi::Array shape = Napi::Array::New(env, static_cast<size_t>(tensor.shape.rank));
-  for (int i = 0; i < tensor.shape.rank; ++i)
-    shape.Set(static_cast<uint32_t>(i), static_cast<double>(tensor.shape[i]));
-  result.Set("shape", shape);
-  result.Set("dtype", nameOf(tensor.dtype));
+  const auto rank = static_cast<uint32_t>(tensor.shape.rank);
+  Napi::Array result = Napi::Array::New(env, rank + 2);
+  result.Set(uint32_t{0}, wrapped);
+  result.Set(uint32_t{1}, nameOf(tensor.dtype));
+  for (uint32_t i = 0; i < rank; ++i)
+    result.Set(i + 2, static_cast<double>(tensor.shape[static_cast<int>(i)]));
   return result;
 }
 

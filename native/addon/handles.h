@@ -91,8 +91,8 @@ Napi::Value wrap(Napi::Env env, std::unique_ptr<T> object, void (*release)(napi_
 
 const Tensor& tensorOf(Napi::Env env, napi_value value);
 Device& deviceOf(Napi::Env env, napi_value value);
-// {handle, shape, dtype}
-Napi::Object wrapTensor(Napi::Env env, const Tensor& tensor);
+// [handle, dtype, ...shape]
+Napi::Value wrapTensor(Napi::Env env, const Tensor& tensor);
 void disposeTensor(napi_env env, TensorHandle& handle);
 
 }  // namespace rvx::addon

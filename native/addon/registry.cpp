@@ -11,12 +11,13 @@
 namespace rvx::addon {
 namespace {
 
-// Fills an operation's fields from a JS object and notes which tensors it reads, changes and makes. Its functions stand outside of the
-// class so that they are not copied into every operation's reading.
+// Fills an operation's fields from the arguments of a call, in the order of their declaration, and notes which tensors it reads, changes
+// and makes. Arguments and not an object, of which each field would be looked up by a name that is made a JS string first. Its functions
+// stand outside of the class so that they are not copied into every operation's reading.
 class FieldReader {
  public:
-  FieldReader(Napi::Env env, Napi::Object fields, Job& job, std::vector<Output*>& outputs)
-      : env_(env), fields_(fields), job_(job), outputs_(outputs) {}
+  FieldReader(const Napi::CallbackInfo& info, size_t first, Job& job, std::vector<Output*>& outputs)
+      : env_(info.Env()), info_(info), next_(first), job_(job), outputs_(outputs) {}
 
   void operator()(Input& field, const char* name);
   void operator()(OptionalInput& field, const char* name);
@@ -33,25 +34,26 @@ class FieldReader {
   void operator()(std::array<T, N>& field, const char* name);
 
  private:
-  // The field's value; of one that is absent, an empty value.
-  Napi::Value given(const char* name);
+  // The next field's value; of one that is absent, an empty value.
+  Napi::Value given();
   Napi::Value needed(const char* name);
   template <class T>
   void list(std::vector<T>& field, const char* name, std::vector<Tensor>& tensors);
 
   Napi::Env env_;
-  Napi::Object fields_;
+  const Napi::CallbackInfo& info_;
+  size_t next_;
   Job& job_;
   std::vector<Output*>& outputs_;
 };
 
-Napi::Value FieldReader::given(const char* name) {
-  Napi::Value v = fields_.Get(name);
+Napi::Value FieldReader::given() {
+  Napi::Value v = info_[next_++];
   return v.IsUndefined() || v.IsNull() ? Napi::Value() : v;
 }
 
 Napi::Value FieldReader::needed(const char* name) {
-  Napi::Value v = given(name);
+  Napi::Value v = given();
   if (v.IsEmpty())
     throw Error("InvalidArgument", std::string("Expected a tensor for parameter ") + name);
   return v;
@@ -63,7 +65,7 @@ void FieldReader::operator()(Input& field, const char* name) {
 }
 
 void FieldReader::operator()(OptionalInput& field, const char* name) {
-  Napi::Value v = given(name);
+  Napi::Value v = given();
   if (v.IsEmpty()) return;
   field.tensor = tensorOf(env_, v);
   job_.inputs.push_back(field.tensor);
@@ -85,27 +87,27 @@ void FieldReader::operator()(std::vector<InOut>& field, const char* name) {
 void FieldReader::operator()(Output& field, const char*) { outputs_.push_back(&field); }
 
 void FieldReader::operator()(bool& field, const char* name) {
-  Napi::Value v = given(name);
+  Napi::Value v = given();
   if (!v.IsEmpty()) field = v.ToBoolean().Value();
 }
 
 void FieldReader::operator()(int64_t& field, const char* name) {
-  Napi::Value v = given(name);
+  Napi::Value v = given();
   if (!v.IsEmpty()) field = integerOf(v, name);
 }
 
 void FieldReader::operator()(double& field, const char* name) {
-  Napi::Value v = given(name);
+  Napi::Value v = given();
   if (!v.IsEmpty()) field = numberOf(v, name);
 }
 
 void FieldReader::operator()(std::string& field, const char* name) {
-  Napi::Value v = given(name);
+  Napi::Value v = given();
   if (!v.IsEmpty()) field = textOf(v, name);
 }
 
 void FieldReader::operator()(std::vector<double>& field, const char* name) {
-  Napi::Value v = given(name);
+  Napi::Value v = given();
   if (v.IsEmpty()) return;
   Napi::Array array = arrayOf(v, name);
   field.resize(array.Length());
@@ -114,7 +116,7 @@ void FieldReader::operator()(std::vector<double>& field, const char* name) {
 
 template <class T, size_t N>
 void FieldReader::operator()(std::array<T, N>& field, const char* name) {
-  Napi::Value v = given(name);
+  Napi::Value v = given();
   if (v.IsEmpty()) return;
   Napi::Array array = arrayOf(v, name);
   if (array.Length() != N)
@@ -131,7 +133,7 @@ void FieldReader::operator()(std::array<T, N>& field, const char* name) {
 
 template <class T>
 void FieldReader::list(std::vector<T>& field, const char* name, std::vector<Tensor>& tensors) {
-  Napi::Value v = given(name);
+  Napi::Value v = given();
   if (v.IsEmpty()) return;
   Napi::Array array = arrayOf(v, name);
   for (uint32_t i = 0; i < array.Length(); ++i) {
@@ -168,10 +170,12 @@ Napi::Value submit(Napi::Env env, Device& device, const std::vector<Output*>& ou
 }
 
 template <class Op>
-Napi::Value enqueue(Napi::Env env, Device& device, Napi::Object fields, Job job) {
+Napi::Value enqueue(const Napi::CallbackInfo& info, size_t first, Device& device, Job job) {
   auto op = std::make_shared<Op>();
   std::vector<Output*> outputs;
-  FieldReader reader(env, fields, job, outputs);
+  outputs.reserve(4);
+  job.inputs.reserve(8);
+  FieldReader reader(info, first, job, outputs);
   op->fields(reader);
   requireOneDevice(device, job, Op::name);
   op->infer();
@@ -184,14 +188,34 @@ Napi::Value enqueue(Napi::Env env, Device& device, Napi::Object fields, Job job)
     else
       cpu::run(*op, cx);
   };
-  return submit(env, device, outputs, std::move(job));
+  return submit(info.Env(), device, outputs, std::move(job));
 }
 
-using Entry = Napi::Value (*)(Napi::Env, Device&, Napi::Object, Job);
+// The names of what FieldReader reads.
+struct FieldNames {
+  std::vector<const char*> names;
+  template <class Field>
+  void operator()(const Field&, const char* name) {
+    if constexpr (!std::is_same_v<Field, Output>) names.push_back(name);
+  }
+};
+
+template <class Op>
+std::vector<const char*> fieldsOf() {
+  Op op;
+  FieldNames lister;
+  op.fields(lister);
+  return lister.names;
+}
+
+struct Entry {
+  Napi::Value (*enqueue)(const Napi::CallbackInfo&, size_t, Device&, Job);
+  std::vector<const char*> (*fields)();
+};
 
 template <class... Ops>
 std::map<std::string, Entry> makeTable(OperationList<Ops...>) {
-  return {{Ops::name, &enqueue<Ops>}...};
+  return {{Ops::name, {&enqueue<Ops>, &fieldsOf<Ops>}}...};
 }
 
 const std::map<std::string, Entry>& table() {
@@ -234,14 +258,18 @@ Napi::Value runOperation(const Napi::CallbackInfo& info) {
   auto entry = table().find(name);
   if (entry == table().end()) throw Error("InternalError", "There is no operation " + name);
   Job job;
-  readConditions(info[3], device, job);
-  return entry->second(env, device, objectOf(info[2], "fields"), std::move(job));
+  readConditions(info[2], device, job);
+  return entry->second.enqueue(info, 3, device, std::move(job));
 }
 
-Napi::Value operationNames(const Napi::CallbackInfo& info) {
-  Napi::Array names = Napi::Array::New(info.Env());
-  for (const auto& [name, entry] : table()) names.Set(names.Length(), name);
-  return names;
+Napi::Value operations(const Napi::CallbackInfo& info) {
+  Napi::Object all = Napi::Object::New(info.Env());
+  for (const auto& [name, entry] : table()) {
+    Napi::Array fields = Napi::Array::New(info.Env());
+    for (const char* field : entry.fields()) fields.Set(fields.Length(), field);
+    all.Set(name, fields);
+  }
+  return all;
 }
 
 }  // namespace rvx::addon

@@ -8,10 +8,10 @@ namespace rvx::addon {
 
 // Reads {tokens: handle[], guards: {counts: handle, index}[]}, or undefined, into the job.
 void readConditions(const Napi::Value& value, const Device& device, Job& job);
-// run(deviceHandle, name, fields, conditions?) -> (object | null)[], the outputs in the order of
-// their fields; null where an output is not made.
+// run(deviceHandle, name, conditions, ...fields) -> (tensor | null)[]: the fields in the order of operations(), undefined or null
+// where one is left out; the outputs in the order of their declaration, null where one is not made.
 Napi::Value runOperation(const Napi::CallbackInfo& info);
-// Names of all operations.
-Napi::Value operationNames(const Napi::CallbackInfo& info);
+// {name: field[]} of all operations: what each takes, in order.
+Napi::Value operations(const Napi::CallbackInfo& info);
 
 }  // namespace rvx::addon

@@ -3,6 +3,7 @@
 #include <exception>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 namespace rvx {
@@ -34,8 +35,15 @@ class Error : public std::exception {
 };
 
 // Shape rules are checked in lib/ops with messages for people; this is the second line of defence.
-inline void require(bool ok, const char* code, const std::string& message) {
-  if (!ok) throw Error(code, message);
+// The message is a text, or a function that puts one together where it is needed: every operation that
+// is enqueued passes some ten of these.
+template <class Message>
+void require(bool ok, const char* code, const Message& message) {
+  if (ok) return;
+  if constexpr (std::is_invocable_v<const Message&>)
+    throw Error(code, message());
+  else
+    throw Error(code, message);
 }
 
 }  // namespace rvx

@@ -165,6 +165,16 @@ class Pool {
   std::atomic<int> wanted_;
 };
 
+// Of a classifier's pass of 0.8 ms (a virtual machine with 2 cores) no such bound took 8 % more time, 25 the same, 100 2 % more.
+constexpr double kAloneMicroseconds = 50;
+
+void alone(int64_t tasks, FunctionRef<void(int64_t)> body) {
+  for (int64_t i = 0; i < tasks; ++i) {
+    if (stopped(stopFlag)) giveUp();
+    body(i);
+  }
+}
+
 struct Scratch {
   struct Block {
     void* data = nullptr;
@@ -181,16 +191,13 @@ struct Scratch {
 int poolThreads() { return Pool::instance().threads(); }
 void setPoolThreads(int threads) { Pool::instance().setThreads(threads); }
 
+void parallelFor(int64_t tasks, double microseconds, FunctionRef<void(int64_t)> body) {
+  microseconds < kAloneMicroseconds ? alone(tasks, body) : parallelFor(tasks, body);
+}
+
 void parallelFor(int64_t tasks, FunctionRef<void(int64_t)> body) {
-  if (tasks <= 0) return;
+  if (tasks <= 1 || insideGroup || poolThreads() == 1) return alone(tasks, body);
   const std::atomic<bool>* stop = stopFlag;
-  if (tasks == 1 || insideGroup || poolThreads() == 1) {
-    for (int64_t i = 0; i < tasks; ++i) {
-      if (stopped(stop)) giveUp();
-      body(i);
-    }
-    return;
-  }
   Group group(body, tasks, stop);
   {
     During<bool> inside(insideGroup, true);

@@ -39,6 +39,10 @@ void setPoolThreads(int threads);
 // threads at once; a nested call runs in the calling thread alone.
 void parallelFor(int64_t tasks, FunctionRef<void(int64_t)> body);
 
+// The same where one thread would take about so many microseconds for all of it: too few, and the caller does it alone
+// in less time than another thread takes to wake.
+void parallelFor(int64_t tasks, double microseconds, FunctionRef<void(int64_t)> body);
+
 // While one of these lives, every parallelFor of this thread, and of the tasks in it, gives up between
 // two tasks once the flag is set, and throws DisposedError. What it was writing is then half done.
 class Interruptible {

@@ -48,7 +48,14 @@ struct Gather {
   float* sums = nullptr;
 
   int64_t cin() const { return sources[0].channels + sources[1].channels; }
+  // Whether y is so large that no cache holds it until it is read, and made of whole lines of one.
+  bool passesCaches() const;
+  // What one thread takes by the direct form, about: to see whether it is worth a second one.
+  double microseconds() const;
 };
+
+// How many times as fast Winograd's forms are, about.
+constexpr double kWinogradGain = 3;
 
 // Output rows that share a vector, so that few channels do not leave lanes empty: 1, 2 or 4.
 int chooseInterleave(int lanes, int64_t channels, int64_t rows);

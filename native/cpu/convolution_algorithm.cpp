@@ -1,6 +1,7 @@
 // Which algorithm computes a convolution: the one place where that is chosen.
 #include <algorithm>
 
+#include "cpu/isa/gather_tile.h"
 #include "cpu/winograd_gradient.h"
 #include "cpu/winograd_plan.h"
 #include "cpu/winograd_stem.h"
@@ -50,6 +51,25 @@ bool pays(const WeightGradient& g) {
 }
 
 }  // namespace
+
+// An ordinary store reads the line that it writes to first. Twice 16 MiB: machines with larger last caches lend each core a share.
+bool Gather::passesCaches() const {
+  constexpr int64_t kBytes = 32 << 20, kLineFloats = 16;
+  const int64_t floats = samples * outSize[0] * outSize[1] * outSize[2] * cout;
+  return floats * int64_t(sizeof(float)) >= kBytes && cout % kLineFloats == 0 &&
+         reinterpret_cast<uintptr_t>(y) % (kLineFloats * sizeof(float)) == 0;
+}
+
+// Two multiply-adds a nanosecond and lane, two floats a nanosecond read or written.
+double Gather::microseconds() const {
+  auto voxels = double(samples), taps = 1.0;
+  for (const GatherAxis& a : axes) {
+    voxels *= double(a.outputs);
+    taps *= double(a.offset.size());
+  }
+  const auto results = double(parts.size() * size_t(cout)), read = double(cin());
+  return voxels * (taps * read * results / RVX_ISA_CALL(vectorLanes)() + read + results) / 2000;
+}
 
 void runConvolution(const Gather& g, Algorithm algorithm, Context& cx) {
   const bool fits = winogradFits(g);

@@ -120,6 +120,8 @@ class Strip {
         planes_(plan.packed, g.sources, g.slope, g.inSize, n,
                 rowBegin_ * g.axes[1].step + plan.firstRow, rows_ * g.axes[1].step,
                 (rows_ - 1) * g.axes[1].step + plan.extent[1] + 1),
+        // What statistics are made of is read again, row by row.
+        stream_(g.passesCaches() && !g.sums),
         offsets_(plan.taps.size()) {
     const int64_t width = std::max(plan.tiledWidth[1], 2 * plan.tiledWidth[2]) * plan.lanes;
     sums_ = static_cast<float*>(
@@ -140,6 +142,7 @@ class Strip {
         finishBlock(plan_.outBlocks[b], d, count, moments);
       }
     }
+    if (stream_) RVX_ISA_CALL(finishStreams)();
   }
 
  private:
@@ -214,6 +217,7 @@ class Strip {
         tile.start = first ? biases_ + out.bias : sums + t.at * lanes;
         tile.sum = t.at < directly ? y + t.at * stride : sums + t.at * lanes;
         tile.sumStride = t.at < directly ? stride : lanes;
+        tile.stream = stream_ && t.at < directly && lanes % 16 == 0;
         t.run(tile);
       }
     }
@@ -274,6 +278,7 @@ class Strip {
   const float *weights_, *biases_;
   int64_t n_, rowBegin_, rowEnd_, rows_, planeBegin_, planeEnd_;
   PackedPlanes planes_;
+  bool stream_;
   std::vector<int64_t> offsets_;
   float* sums_;
 };
@@ -327,7 +332,7 @@ void runGather(const Gather& g, Context& cx) {
   std::vector<Moments> moments(g.sums ? size_t(g.samples * strips * g.cout) : 0);
   std::vector<double> voxels(size_t(g.samples * strips));
   const auto blocks = int64_t(plan.outBlocks.size());
-  parallelFor(g.samples * strips * plan.outGroups, [&](int64_t task) {
+  parallelFor(g.samples * strips * plan.outGroups, g.microseconds(), [&](int64_t task) {
     const int64_t group = task / (g.samples * strips), strip = task % (g.samples * strips);
     Strip work(g, plan, weights, biases, strip / strips, strip % plan.rowBlocks,
                strip % strips / plan.rowBlocks);

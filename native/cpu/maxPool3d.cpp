@@ -15,7 +15,9 @@ void run(const MaxPool3d& op, Context& cx) {
   const Rounded x(op.x, DType::f32, cx);
   RoundedResult y(op.y, cx);
   const int64_t channels = in[4];
-  parallelFor(out[0] * out[1] * out[2], [&](int64_t row) {
+  // Six values a nanosecond.
+  const auto values = double(out.size() * op.kernel * op.kernel * op.kernel);
+  parallelFor(out[0] * out[1] * out[2], values / 6000, [&](int64_t row) {
     const int64_t n = row / (out[1] * out[2]), d = row / out[2] % out[1], h = row % out[2];
     const int64_t at = row * out[3] * channels;
     PoolRow r{};

@@ -72,7 +72,8 @@ WinogradInput::WinogradInput(const Gather& g, const WinogradPlan& plan, Context&
       pointStride_(plan.blocks * blockStride_ + kWinogradBlock),
       input_(cx, size_t(kWinogradPoints * pointStride_) * sizeof(float)) {
   const WinogradSource source = plan.source(g);
-  parallelFor(plan.count * inPlanes_, [&](int64_t task) {
+  const double microseconds = g.microseconds() / kWinogradGain;
+  parallelFor(plan.count * inPlanes_, microseconds, [&](int64_t task) {
     const Lattice lattice = source.lattice(task / inPlanes_);
     const int64_t z = task % inPlanes_ + lattice.first[0];
     float* plane = input_.data() + task * inFloats_;
@@ -98,7 +99,8 @@ void WinogradInput::multiply(const WinogradPlan& plan, const float* weights, con
   const int64_t outPlanes = inPlanes_ - 2;
   const int64_t sumStride = plan.count * outPlanes * products.outFloats + kWinogradBlock;
   Workspace sums(cx, size_t(kWinogradPoints * sumStride) * sizeof(float));
-  parallelFor(kWinogradPoints, [&](int64_t p) {
+  const double microseconds = g_.microseconds() / kWinogradGain;
+  parallelFor(kWinogradPoints, microseconds, [&](int64_t p) {
     products.run(input_.data() + p * pointStride_, blockStride_, weights + p * plan.weightPoint(),
                  sums.data() + p * sumStride);
   });
@@ -106,7 +108,7 @@ void WinogradInput::multiply(const WinogradPlan& plan, const float* weights, con
   const int64_t channels = plan.channelCount;
   std::vector<Moments> moments(g_.sums ? size_t(tasks * channels) : 0);
   std::vector<double> voxels(static_cast<size_t>(tasks));
-  parallelFor(tasks, [&](int64_t task) {
+  parallelFor(tasks, microseconds, [&](int64_t task) {
     const Lattice lattice = plan.output(g_, task / planes);
     const int64_t d = task % planes;
     if (d >= lattice.size[0]) return;

@@ -250,7 +250,7 @@ void runStrips(const Gather& g, const StemPlan& plan, const float* weights, cons
   const int64_t parts = plan.strips * plan.chunks, tasks = g.samples * parts;
   std::vector<Moments> moments(g.sums ? size_t(tasks * g.cout) : 0);
   std::vector<double> voxels(static_cast<size_t>(tasks));
-  parallelFor(tasks, [&](int64_t task) {
+  parallelFor(tasks, g.microseconds() / kWinogradGain, [&](int64_t task) {
     StemStrip strip(g, plan, weights, bias, task / parts, task % plan.strips,
                     task % parts / plan.strips);
     voxels[size_t(task)] = strip.run(g.sums ? moments.data() + task * g.cout : nullptr);

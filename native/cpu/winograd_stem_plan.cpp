@@ -10,8 +10,6 @@ namespace {
 // A ring of transformed planes, the weights of all points beside it, shall stay in the second cache.
 constexpr int64_t kRingBytes = 400 << 10;
 constexpr int64_t kTasks = 48, kFewTasks = 8;
-// What no cache holds until it is read.
-constexpr int64_t kStreamBytes = 32 << 20;
 // Tiles of a group are transformed along H where their products lie, and wait for those along W, in the
 // first cache.
 constexpr int64_t kGroupBytes = 32 << 10;
@@ -69,9 +67,7 @@ StemPlan::StemPlan(const Gather& g)
   rowFloats = ceilDivide(period * places, kStemSlack) * kStemSlack;
   for (int64_t c = 0; c < w.reach(1); ++c) columnAt.push_back(c % period * places + c / period);
   splitStrips(g);
-  const int64_t voxels = g.samples * g.axes[0].outputs * g.axes[1].outputs * g.axes[2].outputs;
-  stream = g.cout % lanes == 0 && reinterpret_cast<uintptr_t>(g.y) % 64 == 0 &&
-           voxels * g.cout * int64_t(sizeof(float)) >= kStreamBytes;
+  stream = g.passesCaches();
   for (const auto& columns : w.entriesOf)
     for (const auto& rows : h.entriesOf)
       for (int eh : rows)

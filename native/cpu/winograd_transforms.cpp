@@ -139,6 +139,8 @@ int64_t winogradOutput(const Gather& g, const WinogradPlan& plan, const Lattice&
   job.stride = g.cout * lattice.step[2];
   job.width = lattice.size[2];
   job.channels = plan.channelCount;
+  // Fewer lanes come to a line in several turns.
+  job.stream = plan.lanes == 16 && plan.firstChannel % 16 == 0 && g.passesCaches();
   job.bias = bias;
   job.mean = moments;
   job.m2 = moments ? moments + plan.couts : nullptr;

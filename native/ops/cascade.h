@@ -31,7 +31,7 @@ struct BoxAffine {
     requireType(table, DType::i32, "table");
     requireRank(table, 2, "table");
     require(table.shape()[1] == 8 && row >= 0 && row < table.shape()[0], "InvalidArgument",
-            "Expected a row of the table " + table.shape().text());
+            [&] { return "Expected a row of the table " + table.shape().text(); });
     if (through) {
       requireType(through, DType::f64, "through");
       requireShape(through.shape(), {12}, "through");

@@ -46,7 +46,7 @@ struct SliceChannels {
     requireType(x, DType::f32, "x");
     Shape s = x.shape();
     require(s.rank >= 1 && 0 <= from && from < to && to <= s[-1], "InvalidArgument",
-            "Expected a range of the channels of " + s.text());
+            [&] { return "Expected a range of the channels of " + s.text(); });
     s[-1] = to - from;
     y.is(s);
   }
@@ -66,7 +66,7 @@ struct SliceChannelsGrad {
   void infer() {
     Shape s = dy.shape();
     require(s.rank >= 1 && from >= 0 && from + s[-1] <= channels, "InvalidArgument",
-            "Expected a place of " + s.text() + " inside the channels");
+            [&] { return "Expected a place of " + s.text() + " inside the channels"; });
     s[-1] = channels;
     dx.is(s);
   }

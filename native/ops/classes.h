@@ -18,8 +18,10 @@ inline void requireClasses(const Input& logits, const Input& target) {
   require(target.dtype() == DType::u8 || target.dtype() == DType::i32, "DtypeMismatch",
           "Expected u8 or i32 for tensor target");
   require(target.shape().size() * logits.shape()[-1] == logits.shape().size(), "ShapeMismatch",
-          "Expected one label a voxel of " + logits.shape().text() + " for tensor target " +
-              target.shape().text());
+          [&] {
+            return "Expected one label a voxel of " + logits.shape().text() +
+                   " for tensor target " + target.shape().text();
+          });
 }
 
 struct Softmax {
@@ -68,7 +70,7 @@ struct Argmax {
     requireType(x, DType::f32, "x");
     const Shape& s = x.shape();
     require(s.rank >= 1 && s[-1] >= 1 && s[-1] <= 255, "ShapeMismatch",
-            "Expected 1 to 255 classes along the last axis of " + s.text());
+            [&] { return "Expected 1 to 255 classes along the last axis of " + s.text(); });
     Shape out;
     for (int i = 0; i + 1 < s.rank; ++i) out.push(s[i]);
     y.is(out, DType::u8);

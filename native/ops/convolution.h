@@ -20,14 +20,16 @@ struct Precision {
     v(precision, "precision"), v(out, "out");
   }
   DType operand() const {
-    require(precision == "fp32" || precision == "bf16" || precision == "fp16", "InvalidArgument",
-            "Expected fp32, bf16 or fp16 for parameter precision but received " + precision);
+    require(
+        precision == "fp32" || precision == "bf16" || precision == "fp16", "InvalidArgument", [&] {
+          return "Expected fp32, bf16 or fp16 for parameter precision but received " + precision;
+        });
     return precision == "fp32" ? DType::f32 : precision == "bf16" ? DType::bf16 : DType::f16;
   }
   DType result() const {
     const DType type = out.empty() ? operand() : dtypeFromName(out);
     require(type == DType::f32 || type == DType::bf16 || type == DType::f16, "InvalidArgument",
-            "Expected f32, bf16 or f16 for parameter out but received " + out);
+            [&] { return "Expected f32, bf16 or f16 for parameter out but received " + out; });
     return type;
   }
 };
@@ -37,8 +39,9 @@ struct Precision {
 enum class Algorithm { automatic, direct, winograd };
 
 inline Algorithm algorithmFromName(const std::string& name) {
-  require(name == "auto" || name == "direct" || name == "winograd", "InvalidArgument",
-          "Expected auto, direct or winograd for parameter algorithm but received " + name);
+  require(name == "auto" || name == "direct" || name == "winograd", "InvalidArgument", [&] {
+    return "Expected auto, direct or winograd for parameter algorithm but received " + name;
+  });
   return name == "auto"     ? Algorithm::automatic
          : name == "direct" ? Algorithm::direct
                             : Algorithm::winograd;
@@ -48,13 +51,14 @@ inline Algorithm algorithmFromName(const std::string& name) {
 inline void requireAlgorithm(const std::string& name, const Input& x, const Shape& w,
                              const Int3& stride, DType operand) {
   if (algorithmFromName(name) != Algorithm::winograd) return;
-  require(
-      x.tensor.buffer->device->kind == DeviceKind::cpu && operand == DType::f32 && w[2] == 3 &&
-          w[3] == 3 && w[4] == 3 && stride == Int3{1, 1, 1},
-      "InvalidArgument",
-      "Expected 3x3x3 weights, stride 1 and precision fp32 on the CPU for algorithm winograd but "
-      "received weight " +
-          w.text());
+  require(x.tensor.buffer->device->kind == DeviceKind::cpu && operand == DType::f32 && w[2] == 3 &&
+              w[3] == 3 && w[4] == 3 && stride == Int3{1, 1, 1},
+          "InvalidArgument", [&] {
+            return "Expected 3x3x3 weights, stride 1 and precision fp32 on the CPU for algorithm "
+                   "winograd but "
+                   "received weight " +
+                   w.text();
+          });
 }
 
 // A norm on load: both of its tensors, or neither.
@@ -109,8 +113,9 @@ struct Conv3d {
     const Shape s = sourceShape();
     const Shape& w = weight.shape();
     const int64_t cin = s[4] + (second ? second.shape()[4] : 0);
-    require(w[1] == cin, "ShapeMismatch",
-            "Expected " + std::to_string(cin) + " input channels in weight " + w.text());
+    require(w[1] == cin, "ShapeMismatch", [&] {
+      return "Expected " + std::to_string(cin) + " input channels in weight " + w.text();
+    });
     if (second) requireShape(second.shape(), {s[0], s[1], s[2], s[3], second.shape()[4]}, "second");
     if (bias) requireShape(bias.shape(), {w[0]}, "bias");
     requireLoad(secondScale, secondShift, {s[0], cin - s[4]});
@@ -119,7 +124,7 @@ struct Conv3d {
       out.push(convolvedSize(s[i + 1], w[i + 2], stride[size_t(i)], padding[size_t(i)],
                              dilation[size_t(i)]));
       require(out[i + 1] > 0, "ShapeMismatch",
-              "The kernel " + w.text() + " does not fit into " + s.text());
+              [&] { return "The kernel " + w.text() + " does not fit into " + s.text(); });
     }
     out.push(w[0]);
     requireAlgorithm(algorithm, x, weight.shape(), stride, type.operand());
@@ -130,9 +135,10 @@ struct Conv3d {
     if (!poolSign) return;
     requireType(poolSign, DType::f32, "poolSign");
     requireShape(poolSign.shape(), {w[0]}, "poolSign");
-    require(out[1] > 1 && out[2] > 1 && out[3] > 1, "ShapeMismatch",
-            "Expected a result of two voxels or more along each axis to pool but received " +
-                out.text());
+    require(out[1] > 1 && out[2] > 1 && out[3] > 1, "ShapeMismatch", [&] {
+      return "Expected a result of two voxels or more along each axis to pool but received " +
+             out.text();
+    });
     pooled.is({s[0], out[1] / 2, out[2] / 2, out[3] / 2, w[0]}, type.result());
   }
   // Of the first source: x, or what is made of it.
@@ -144,10 +150,12 @@ struct Conv3d {
     }
     requireType(upWeight, DType::f32, "upWeight");
     requireRank(upWeight, 5, "upWeight");
-    require(x.dtype() == DType::f32 || x.dtype() == type.operand(), "DtypeMismatch",
-            std::string("Expected f32 or the type of the precision for tensor x together with "
-                        "upWeight but received ") +
-                nameOf(x.dtype()));
+    require(x.dtype() == DType::f32 || x.dtype() == type.operand(), "DtypeMismatch", [&] {
+      return std::string(
+                 "Expected f32 or the type of the precision for tensor x together with "
+                 "upWeight but received ") +
+             nameOf(x.dtype());
+    });
     const int64_t cup = upWeight.shape()[1];
     requireShape(upWeight.shape(), {s[4], cup, 2, 2, 2}, "upWeight");
     if (upBias) requireShape(upBias.shape(), {cup}, "upBias");
@@ -206,11 +214,13 @@ struct Conv3dGradInput {
       const auto a = size_t(i);
       require(dy.shape()[i + 1] ==
                   convolvedSize(size[a], weight.shape()[i + 2], stride[a], padding[a], dilation[a]),
-              "ShapeMismatch", "The gradient " + dy.shape().text() + " does not fit the size of x");
+              "ShapeMismatch",
+              [&] { return "The gradient " + dy.shape().text() + " does not fit the size of x"; });
     }
     const int64_t made = channels > 0 ? channels : weight.shape()[1] - first;
-    require(first >= 0 && made > 0 && first + made <= weight.shape()[1], "ShapeMismatch",
-            "The channels asked for do not lie in the weight " + weight.shape().text());
+    require(first >= 0 && made > 0 && first + made <= weight.shape()[1], "ShapeMismatch", [&] {
+      return "The channels asked for do not lie in the weight " + weight.shape().text();
+    });
     requireAlgorithm(algorithm, dy, weight.shape(), stride, type.operand());
     requireFormed(dy, dyRaw, dyCoefficients);
     const int64_t samples = dy.shape()[0];
@@ -261,8 +271,9 @@ struct Conv3dGradWeight {
       const auto a = size_t(i);
       require(dy.shape()[i + 1] ==
                   convolvedSize(x.shape()[i + 1], kernel[a], stride[a], padding[a], dilation[a]),
-              "ShapeMismatch",
-              "The gradient " + dy.shape().text() + " does not fit x " + x.shape().text());
+              "ShapeMismatch", [&] {
+                return "The gradient " + dy.shape().text() + " does not fit x " + x.shape().text();
+              });
     }
     requireShape({dy.shape()[0]}, {x.shape()[0]}, "dy (samples)");
     const Shape& s = x.shape();

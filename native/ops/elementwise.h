@@ -38,11 +38,12 @@ struct Fill {
       case DType::bf16:
         break;  // only zero: other values want a cast
     }
-    require(value >= least && value <= most && value == std::floor(value), "InvalidArgument",
-            "Expected an integer from " + std::to_string(static_cast<int64_t>(least)) + " to " +
-                std::to_string(static_cast<int64_t>(most)) +
-                " for parameter value of a tensor of type " + dtype + " but received " +
-                std::to_string(value));
+    require(value >= least && value <= most && value == std::floor(value), "InvalidArgument", [&] {
+      return "Expected an integer from " + std::to_string(static_cast<int64_t>(least)) + " to " +
+             std::to_string(static_cast<int64_t>(most)) +
+             " for parameter value of a tensor of type " + dtype + " but received " +
+             std::to_string(value);
+    });
   }
 };
 

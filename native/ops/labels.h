@@ -10,21 +10,24 @@ namespace rvx {
 // The spatial size of a label map or image of one sample and one channel.
 inline Int3 volumeSize(const Shape& s, const char* what) {
   require(s.rank == 3 || (s.rank == 4 && s[0] == 1) || (s.rank == 5 && s[0] == 1 && s[4] == 1),
-          "ShapeMismatch",
-          std::string("Expected [D,H,W], [1,D,H,W] or [1,D,H,W,1] for tensor ") + what +
-              " but received " + s.text());
-  require(s.size() <= INT32_MAX, "ShapeMismatch",
-          std::string("Expected fewer than 2^31 voxels for tensor ") + what + " but received " +
-              s.text());
+          "ShapeMismatch", [&] {
+            return std::string("Expected [D,H,W], [1,D,H,W] or [1,D,H,W,1] for tensor ") + what +
+                   " but received " + s.text();
+          });
+  require(s.size() <= INT32_MAX, "ShapeMismatch", [&] {
+    return std::string("Expected fewer than 2^31 voxels for tensor ") + what + " but received " +
+           s.text();
+  });
   const int first = s.rank == 3 ? 0 : 1;
   return {s[first], s[first + 1], s[first + 2]};
 }
 
 inline void requireLabels(const Input& x, const char* what) {
   require(x.dtype() == DType::u8 || x.dtype() == DType::i16 || x.dtype() == DType::i32,
-          "DtypeMismatch",
-          std::string("Expected u8, i16 or i32 for tensor ") + what + " but received " +
-              nameOf(x.dtype()));
+          "DtypeMismatch", [&] {
+            return std::string("Expected u8, i16 or i32 for tensor ") + what + " but received " +
+                   nameOf(x.dtype());
+          });
 }
 
 // The columns of a component's row in ComponentTable and KidneySides: voxels, lowest d, h, w,
@@ -131,13 +134,15 @@ struct KidneySides {
     requireType(components, DType::i32, "components");
     requireType(count, DType::i32, "count");
     requireShape(count.shape(), {1}, "count");
-    require(
-        image.dtype() == DType::f32 || image.dtype() == DType::i16, "DtypeMismatch",
-        std::string("Expected f32 or i16 for tensor image but received ") + nameOf(image.dtype()));
+    require(image.dtype() == DType::f32 || image.dtype() == DType::i16, "DtypeMismatch", [&] {
+      return std::string("Expected f32 or i16 for tensor image but received ") +
+             nameOf(image.dtype());
+    });
     require(volumeSize(components.shape(), "components") == volumeSize(image.shape(), "image"),
-            "ShapeMismatch",
-            "Expected the grid of components " + components.shape().text() +
-                " for tensor image but received " + image.shape().text());
+            "ShapeMismatch", [&] {
+              return "Expected the grid of components " + components.shape().text() +
+                     " for tensor image but received " + image.shape().text();
+            });
     sides.is(components.shape(), DType::u8);
     table.is({2, kTableColumns}, DType::i32);
   }
@@ -158,9 +163,10 @@ struct OverlapCounts {
   void infer() {
     requireLabels(a, "a");
     requireLabels(b, "b");
-    require(
-        a.shape().size() == b.shape().size(), "ShapeMismatch",
-        "Expected shape " + a.shape().text() + " for tensor b but received " + b.shape().text());
+    require(a.shape().size() == b.shape().size(), "ShapeMismatch", [&] {
+      return "Expected shape " + a.shape().text() + " for tensor b but received " +
+             b.shape().text();
+    });
     require(labels >= 1 && labels <= 256, "InvalidArgument",
             "Expected 1 to 256 for parameter labels");
     counts.is({labels, labels}, DType::f64);
@@ -244,11 +250,13 @@ struct SurfaceDistances {
   void infer() {
     requireLabels(a, "a");
     requireLabels(b, "b");
-    require(surface == "voxels" || elements(), "InvalidArgument",
-            "Expected voxels or elements for parameter surface but received " + surface);
-    require(volumeSize(a.shape(), "a") == volumeSize(b.shape(), "b"), "ShapeMismatch",
-            "Expected the grid of a " + a.shape().text() + " for tensor b but received " +
-                b.shape().text());
+    require(surface == "voxels" || elements(), "InvalidArgument", [&] {
+      return "Expected voxels or elements for parameter surface but received " + surface;
+    });
+    require(volumeSize(a.shape(), "a") == volumeSize(b.shape(), "b"), "ShapeMismatch", [&] {
+      return "Expected the grid of a " + a.shape().text() + " for tensor b but received " +
+             b.shape().text();
+    });
     const auto figures = static_cast<int64_t>(percentiles.size() + tolerances.size());
     summary.is({kSurfaceFigures + 2 * figures}, DType::f64);
     for (Output* o : {&distancesAB, &distancesBA}) {
@@ -305,9 +313,10 @@ struct LabelHistograms {
     const Int3 size = volumeSize(map.shape(), "map");
     const auto onGrid = [&](const Input& x, const char* what) {
       if (x.dtype() != DType::f32) requireLabels(x, what);
-      require(volumeSize(x.shape(), what) == size, "ShapeMismatch",
-              "Expected the grid of the map " + map.shape().text() + " for tensor " + what +
-                  " but received " + x.shape().text());
+      require(volumeSize(x.shape(), what) == size, "ShapeMismatch", [&] {
+        return "Expected the grid of the map " + map.shape().text() + " for tensor " + what +
+               " but received " + x.shape().text();
+      });
     };
     onGrid(image, "image");
     if (minus) onGrid(minus, "minus");

@@ -11,9 +11,10 @@ namespace rvx {
 
 // Checks x [N, ..., C] and its two channel vectors.
 inline void requireNormInputs(const Input& x, const Input& gamma, const Input& beta) {
-  require(
-      x.shape().rank >= 2 && x.shape().size() > 0, "ShapeMismatch",
-      "Expected samples, space and channels for tensor x but received shape " + x.shape().text());
+  require(x.shape().rank >= 2 && x.shape().size() > 0, "ShapeMismatch", [&] {
+    return "Expected samples, space and channels for tensor x but received shape " +
+           x.shape().text();
+  });
   for (const Input* v : {&gamma, &beta}) {
     requireType(*v, DType::f32, "gamma or beta");
     requireShape(v->shape(), {x.shape()[-1]}, "gamma or beta");

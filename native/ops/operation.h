@@ -114,26 +114,30 @@ inline Shape shapeOf(const std::vector<double>& axes) {
 }
 
 inline void requireType(const Input& x, DType type, const char* what) {
-  require(x.dtype() == type, "DtypeMismatch",
-          std::string("Expected ") + nameOf(type) + " for tensor " + what + " but received " +
-              nameOf(x.dtype()));
+  require(x.dtype() == type, "DtypeMismatch", [&] {
+    return std::string("Expected ") + nameOf(type) + " for tensor " + what + " but received " +
+           nameOf(x.dtype());
+  });
 }
 // Activations and their gradients may be stored as f32, bf16 or f16; weights and channel vectors are f32.
 inline void requireFloat(const Input& x, const char* what) {
   require(x.dtype() == DType::f32 || x.dtype() == DType::bf16 || x.dtype() == DType::f16,
-          "DtypeMismatch",
-          std::string("Expected f32, bf16 or f16 for tensor ") + what + " but received " +
-              nameOf(x.dtype()));
+          "DtypeMismatch", [&] {
+            return std::string("Expected f32, bf16 or f16 for tensor ") + what + " but received " +
+                   nameOf(x.dtype());
+          });
 }
 inline void requireRank(const Input& x, int rank, const char* what) {
-  require(x.shape().rank == rank, "ShapeMismatch",
-          std::string("Expected ") + std::to_string(rank) + " axes for tensor " + what +
-              " but received shape " + x.shape().text());
+  require(x.shape().rank == rank, "ShapeMismatch", [&] {
+    return std::string("Expected ") + std::to_string(rank) + " axes for tensor " + what +
+           " but received shape " + x.shape().text();
+  });
 }
 inline void requireShape(const Shape& shape, const Shape& wanted, const char* what) {
-  require(shape == wanted, "ShapeMismatch",
-          std::string("Expected shape ") + wanted.text() + " for tensor " + what +
-              " but received " + shape.text());
+  require(shape == wanted, "ShapeMismatch", [&] {
+    return std::string("Expected shape ") + wanted.text() + " for tensor " + what +
+           " but received " + shape.text();
+  });
 }
 
 template <class... Ops>

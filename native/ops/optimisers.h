@@ -8,7 +8,7 @@ namespace rvx {
 template <class List>
 void requireShapesOf(const std::vector<InOut>& parameters, const List& others, const char* what) {
   require(parameters.size() == others.size(), "ShapeMismatch",
-          "Expected as many tensors as parameters for " + std::string(what));
+          [&] { return "Expected as many tensors as parameters for " + std::string(what); });
   for (size_t i = 0; i < parameters.size(); ++i)
     requireShape(others[i].shape(), parameters[i].shape(), what);
 }

@@ -15,7 +15,8 @@ inline void requirePooling(const Shape& x, const Shape& y, int64_t kernel, int64
           "InvalidArgument", "Expected a kernel of 1 to 6 and a padding of at most half of it");
   for (int i = 1; i < 4; ++i)
     require(x[i] + 2 * padding >= kernel && y[i] == pooledSize(x[i], kernel, stride, padding),
-            "ShapeMismatch", "The pooled size of " + x.text() + " is not " + y.text());
+            "ShapeMismatch",
+            [&] { return "The pooled size of " + x.text() + " is not " + y.text(); });
 }
 
 // y[n,o,c] = maximum over taps k of X[n, o*stride - padding + k, c] inside x. `indices`, where

@@ -13,9 +13,10 @@ namespace rvx {
 
 // [N, D, H, W, C] of a volume of four or five axes.
 inline std::array<int64_t, 5> volumeAxes(const Shape& s, const char* what) {
-  require(s.rank == 4 || s.rank == 5, "ShapeMismatch",
-          std::string("Expected a volume [N,D,H,W,C] or [N,D,H,W] for tensor ") + what +
-              " but received shape " + s.text());
+  require(s.rank == 4 || s.rank == 5, "ShapeMismatch", [&] {
+    return std::string("Expected a volume [N,D,H,W,C] or [N,D,H,W] for tensor ") + what +
+           " but received shape " + s.text();
+  });
   return {s[0], s[1], s[2], s[3], s.rank == 5 ? s[4] : 1};
 }
 inline std::array<int64_t, 5> volumeAxes(const Input& x, const char* what) {
@@ -54,18 +55,21 @@ struct Sampling {
 
 inline void requireMap(const OptionalInput& map, int64_t samples) {
   if (!map) return;
-  require(map.dtype() == DType::f32 || map.dtype() == DType::f64, "DtypeMismatch",
-          std::string("Expected f32 or f64 for tensor affine but received ") + nameOf(map.dtype()));
-  require(map.shape() == Shape{12} || map.shape() == Shape{samples, 12}, "ShapeMismatch",
-          "Expected shape [12] or [" + std::to_string(samples) +
-              ",12] for tensor affine but received " + map.shape().text());
+  require(map.dtype() == DType::f32 || map.dtype() == DType::f64, "DtypeMismatch", [&] {
+    return std::string("Expected f32 or f64 for tensor affine but received ") + nameOf(map.dtype());
+  });
+  require(map.shape() == Shape{12} || map.shape() == Shape{samples, 12}, "ShapeMismatch", [&] {
+    return "Expected shape [12] or [" + std::to_string(samples) +
+           ",12] for tensor affine but received " + map.shape().text();
+  });
 }
 
 // What every backend asks of an affine, wherever its numbers come from.
 inline void requireNumbers(const Affine& affine) {
   for (double v : affine)
-    require(std::fabs(v) <= 1e9, "InvalidArgument",
-            "Expected numbers from -1e9 to 1e9 in the affine but received " + std::to_string(v));
+    require(std::fabs(v) <= 1e9, "InvalidArgument", [&] {
+      return "Expected numbers from -1e9 to 1e9 in the affine but received " + std::to_string(v);
+    });
 }
 
 // y[n, o, c] = sum over input voxels i of weight(A o - i) * window(x[n, i, c]).
@@ -136,8 +140,9 @@ struct ArgmaxLabels {
     requireType(logits, DType::f32, "logits");
     requireRank(logits, 5, "logits");
     const Shape& s = logits.shape();
-    require(s[0] == 1 && s[4] >= 1 && s[4] <= 256, "ShapeMismatch",
-            "Expected logits [1,D,H,W,C] with 1 to 256 classes but received " + s.text());
+    require(s[0] == 1 && s[4] >= 1 && s[4] <= 256, "ShapeMismatch", [&] {
+      return "Expected logits [1,D,H,W,C] with 1 to 256 classes but received " + s.text();
+    });
     requireMap(map, 1);
     if (components) {
       const std::array<int64_t, 5> c = volumeAxes(components, "components");
@@ -187,9 +192,10 @@ struct ResampleArgmaxInto {
   void infer() {
     labelling.check(logits);
     const std::array<int64_t, 5> s = volumeAxes(into.shape(), "into");
-    require(into.dtype() == DType::u8 && s[0] == 1 && s[4] == 1, "ShapeMismatch",
-            "Expected a u8 label map [1,D,H,W] for tensor into but received " +
-                std::string(nameOf(into.dtype())) + " " + into.shape().text());
+    require(into.dtype() == DType::u8 && s[0] == 1 && s[4] == 1, "ShapeMismatch", [&] {
+      return "Expected a u8 label map [1,D,H,W] for tensor into but received " +
+             std::string(nameOf(into.dtype())) + " " + into.shape().text();
+    });
   }
 };
 

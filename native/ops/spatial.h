@@ -170,8 +170,9 @@ struct MaskOutside {
     requireType(x, DType::f32, "x");
     requireType(mask, DType::u8, "mask");
     const std::array<int64_t, 5> s = volumeAxes(x, "x"), m = volumeAxes(mask, "mask");
-    require(std::equal(s.begin(), s.end() - 1, m.begin()) && m[4] == 1, "ShapeMismatch",
-            "The mask " + mask.shape().text() + " does not fit " + x.shape().text());
+    require(std::equal(s.begin(), s.end() - 1, m.begin()) && m[4] == 1, "ShapeMismatch", [&] {
+      return "The mask " + mask.shape().text() + " does not fit " + x.shape().text();
+    });
     y.like(x);
   }
 };

@@ -16,6 +16,8 @@ struct TilePass {
   int64_t startStride;
   float* sum;  // where they go, sumStride floats from voxel to voxel
   int64_t sumStride;
+  bool
+      stream;  // past the caches, where these are whole lines of one; finishStreams() comes before anyone reads them
 };
 using TileFunction = void (*)(const TilePass&);
 
@@ -28,7 +30,7 @@ RVX_ISA_DECLARE(
     // nullptr where there is none.
     TileFunction findTile(TileKind kind); TileFunction findTileWide(TileKind kind);
     TileFunction findTilePaired(TileKind kind); TileFunction findTileThin(TileKind kind);
-    int vectorLanes();
+    int vectorLanes(); void finishStreams();
     // Ascending, ends with 0.
     const int* tileSizes(int NV, bool thin);)
 

@@ -37,6 +37,15 @@ void tile(const TilePass& pass) {
     } while (x != end);
   }
   float* out = pass.sum;
+  if (pass.stream) {
+#pragma GCC unroll 32
+    for (int s = 0; s < S; ++s) {
+#pragma GCC unroll 2
+      for (int n = 0; n < NV; ++n) stream(out + n * kLanes, sum[s][n]);
+      out += pass.sumStride;
+    }
+    return;
+  }
 #pragma GCC unroll 32
   for (int s = 0; s < S; ++s) {
 #pragma GCC unroll 2

@@ -23,6 +23,8 @@ TileFunction findTile(TileKind k) {
 
 int vectorLanes() { return kLanes; }
 
+void finishStreams() { fence(); }
+
 const int* tileSizes(int NV, bool thin) {
   static const int one[] = {RVX_SIZES_1, 0}, two[] = {RVX_SIZES_2, 0}, few[] = {RVX_SIZES_THIN, 0};
   return thin ? few : NV == 1 ? one : two;

@@ -31,6 +31,8 @@ struct WinogradStore {
   float* rows[4];         // nullptr: not there
   int64_t stride, width;  // of a row: floats from one voxel to the next, voxels
   int64_t channels;
+  bool
+      stream;  // past the caches, where rows are aligned to vectors and these are whole lines of one
   const float* bias;  // up to a whole vector
   // Up to a whole vector: mean and sum of squared deviations of what was stored; or nullptr.
   float *mean, *m2;

@@ -7,7 +7,7 @@
 namespace rvx::RVX_ISA {
 namespace {
 
-template <bool Whole>
+template <bool Whole, bool Stream = false>
 void storeChannels(const WinogradStore& j, int64_t from) {
   const int64_t lanes = Whole ? kLanes : j.channels - from;
   const Vec bias = load(j.bias + from);
@@ -36,7 +36,8 @@ void storeChannels(const WinogradStore& j, int64_t from) {
       float* to = j.rows[h] + column * j.stride + from;
       if (Whole && n == kWinogradTile) {
 #pragma GCC unroll 4
-        for (int w = 0; w < 4; ++w) store(to + w * j.stride, y[w]);
+        for (int w = 0; w < 4; ++w)
+          Stream ? stream(to + w * j.stride, y[w]) : store(to + w * j.stride, y[w]);
         if (j.mean) sums.add(y, kWinogradTile);
       } else {
         for (int64_t w = 0; w < n; ++w)
@@ -52,10 +53,11 @@ void storeChannels(const WinogradStore& j, int64_t from) {
 
 void winogradStore(const WinogradStore& j) {
   for (int64_t from = 0; from < j.channels; from += kLanes)
-    if (j.channels - from >= kLanes)
-      storeChannels<true>(j, from);
-    else
+    if (j.channels - from < kLanes)
       storeChannels<false>(j, from);
+    else
+      j.stream ? storeChannels<true, true>(j, from) : storeChannels<true>(j, from);
+  if (j.stream) fence();
 }
 
 void winogradDepthStore(const float* points, int64_t stride, int64_t floats, float* first,
