@@ -1,6 +1,6 @@
 // `npm run bench:results [-- NAME ... OPTIONS]`: runs `npm run --silent bench -- NAME ... OPTIONS --json`, all benches without a NAME, and keeps the rows in
-// bench/results/NAME-DATE.json (all-DATE.json; of a second processor on that day NAME-DATE-PROCESSOR.json) and, as tables, .md, with machine, load, date, commit and the seconds that the command took. RENVOX_ISA,
-// RENVOX_THREADS and RENVOX_PYTHON are passed on and named. Where a bench fails, what the others measured is kept, and the exit code is 1.
+// bench/results/NAME-DATE.json (all-DATE.json; of a second processor on that day NAME-DATE-PROCESSOR.json) and, as tables, .md, with machine, load,
+// date, commit and the seconds that the command took. RENVOX_ISA, RENVOX_THREADS and RENVOX_PYTHON are passed on and named. Where a bench fails, what the others measured is kept, and the exit code is 1.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
