@@ -22,7 +22,8 @@ export interface TensorOptions {
   /** By default the type that fits the array: Float32Array f32, Uint8Array u8, Int16Array i16, Int32Array i32, Float64Array f64. */
   dtype?: DType;
   /**
-   * Do not copy the array: while the tensor lives it must neither change nor its buffer be transferred to another thread. On the CPU the tensor
+   * Do not copy the array: while the tensor lives it must neither change nor its buffer be transferred to another thread, whose collector may end it
+   * under a running operation, and the process with it. On the CPU the tensor
    * is the array's own memory (an operation that would change the tensor in place copies it first) and keeps it until it is disposed: a WeakMap from
    * the array to its tensor would keep both for good. A GPU's thread reads it later, so that the event loop is spared the copy of a large volume. An
    * array on a resizable buffer is copied all the same.

@@ -1,9 +1,11 @@
 /** `renvox analyze`: a CT in, label map, report and preview out. */
 import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { checkWritable } from '../atomic-write.js';
-import { invalidArgument } from '../errors.js';
+import { invalidArgument, unfitArgument } from '../errors.js';
 import type { GradCamMethod } from '../nn/index.js';
+import { refuseInputs } from '../not-an-input.js';
 import type { PhaseName } from '../pipeline/index.js';
 import { EXIT, interruptSignal } from './exit.js';
 
@@ -75,6 +77,8 @@ async function run(input: string, options: Options, command: Command): Promise<v
     if (!options.quiet) console.error(line);
   };
   const pipeline = await import('../pipeline/index.js');
+  const { out } = options;
+  if (out !== undefined) await checkOut(out, input, options);
   if (options.dryRun) {
     const plan = await pipeline.planAnalysis(input, {
       phase: options.phase?.path,
@@ -83,12 +87,10 @@ async function run(input: string, options: Options, command: Command): Promise<v
     console.log(options.json ? JSON.stringify(plan, null, 2) : planText(plan));
     return;
   }
-  if (options.out === undefined)
-    command.error("error: required option '--out <dir>' not specified", { exitCode: EXIT.usage });
-  const out = options.out as string;
-  if ((await stat(out).catch(() => undefined))?.isDirectory() === false)
-    throw invalidArgument('--out', 'a folder, there or not', `${out}, which is a file`);
-  await checkWritable(out);
+  if (out === undefined)
+    return command.error("error: required option '--out <dir>' not specified", {
+      exitCode: EXIT.usage,
+    });
   const { device } = await import('../device.js');
   const { readVolume } = await import('../volume/index.js');
   const { softwareVersion } = await import('./version.js');
@@ -124,6 +126,17 @@ async function run(input: string, options: Options, command: Command): Promise<v
   }
 }
 
+/** Before anything is read: whether the folder can be written to, and holds nothing that is read under a name that is written. */
+async function checkOut(out: string, input: string, { phase }: Options): Promise<void> {
+  const { GRAD_CAM_FILE, OUTPUT_FILES } = await import('../pipeline/output.js');
+  if (out === '') throw invalidArgument('--out', 'the path of a folder', out);
+  if ((await stat(out).catch(() => undefined))?.isDirectory() === false)
+    throw unfitArgument('--out', 'a folder, there or not', `${out}, which is a file`);
+  const written = [...OUTPUT_FILES, GRAD_CAM_FILE].map((name) => join(out, name));
+  await refuseInputs('--out', out, written, [input, phase?.path]);
+  await checkWritable(out);
+}
+
 const phases: readonly PhaseName[] = ['unenhanced', 'cmp', 'np', 'excretory'];
 
 function phaseOf(text: string, before: Options['phase']): NonNullable<Options['phase']> {
@@ -150,7 +163,7 @@ function planText(
   return [
     `input: ${input.shape.join(' x ')} voxels of ${input.spacing_mm.map((mm) => mm.toFixed(2)).join(' x ')} mm`,
     ...stages.map((s, i) => `${i + 1}. ${s}`),
-    `memory: about ${memory.total} MB (CT ${memory.ct}, labels ${memory.labels}, networks ${memory.networks})`,
+    `memory: about ${memory.total} MB (CT ${memory.ct}, label maps ${memory.labels}, networks ${memory.networks}, Node ${memory.node})`,
     `would write: ${outputs.join(', ')}`,
   ].join('\n');
 }

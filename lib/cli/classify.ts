@@ -1,8 +1,9 @@
 /** `renvox classify`: CTs and contours of masses in, label maps of what each mass is called out: what `evaluate --on-truth` reads. */
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
-import { makeFolder } from '../atomic-write.js';
+import { checkWritable, makeFolder } from '../atomic-write.js';
 import { isRenvoxError, RenvoxError } from '../errors.js';
+import { refuseInputs } from '../not-an-input.js';
 import { EXIT, interruptSignal } from './exit.js';
 
 interface Options {
@@ -56,6 +57,11 @@ async function run(options: Options): Promise<void> {
   const { secondImages } = options;
   const seconds = secondImages === undefined ? undefined : await findImages(secondImages);
   const cases = await findCases(options.contours);
+  const written = [...cases.keys()].map((id) => join(options.out, `${id}.nii.gz`));
+  const files = [images, seconds ?? [], cases].flatMap((of) => [...of].map(([, path]) => path));
+  const folders = [options.images, secondImages, options.contours];
+  await refuseInputs('--out', options.out, [options.out, ...written], [...folders, ...files]);
+  await checkWritable(options.out);
   const signal = interruptSignal();
   const on = device(options.device);
   try {
@@ -66,7 +72,7 @@ async function run(options: Options): Promise<void> {
     const { classifier } = forPhases(weights, twoPhases);
     const sees = classifier.phases === 2 ? 'the CT and its second phase' : 'the CT alone';
     console.error(`named by ${classifier.name}.safetensors, which sees ${sees}`);
-    const all: { case: string; masses: object[] }[] = [];
+    const all: ({ case: string; masses: object[] } | { case: string; failed: string })[] = [];
     let failed = 0;
     for (const [id, path] of cases) {
       try {
@@ -95,6 +101,7 @@ async function run(options: Options): Promise<void> {
       } catch (error) {
         if (!isRenvoxError(error) || ['AbortError', 'DeviceLost'].includes(error.code)) throw error;
         failed++;
+        all.push({ case: id, failed: error.message });
         console.error(`${id}: failed: ${error.message}`);
       }
     }

@@ -1,7 +1,8 @@
 /** The folder that an evaluation writes into: none of what it reads, and of no other kind of run. */
-import { readdir, readFile, realpath } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { invalidArgument, unfitArgument } from '../errors.js';
+import { refuseInputs } from '../not-an-input.js';
 
 /** What a summary says of itself, `settings.source`. */
 export type OutputKind = 'label maps' | 'lesions' | 'comparison';
@@ -25,16 +26,7 @@ export async function checkOutput(
 ): Promise<void> {
   if (typeof out !== 'string' || out === '')
     throw invalidArgument('out', 'the path of a folder', out);
-  const written = new Set(
-    await Promise.all([out, ...WRITTEN.map((name) => join(out, name))].map(real)),
-  );
-  for (const input of inputs)
-    if (input !== undefined && written.has(await real(input)))
-      throw invalidArgument(
-        'out',
-        `another folder than that of the input ${input}, which would be written over`,
-        out,
-      );
+  await refuseInputs('out', out, [out, ...WRITTEN.map((name) => join(out, name))], inputs);
   const before = await kindOf(out);
   if (before !== undefined && before !== kind)
     throw unfitArgument(
@@ -42,11 +34,6 @@ export async function checkOutput(
       `a folder without results of another kind (these would be of ${kind})`,
       `${out} with results of ${before}`,
     );
-}
-
-/** The path without links, or as it is where nothing is there yet. */
-async function real(path: string): Promise<string> {
-  return realpath(path).catch(() => resolve(path));
 }
 
 /** What a run before this one left here; undefined where none did. */

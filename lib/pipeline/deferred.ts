@@ -12,7 +12,7 @@ import type { AnalyzeOptions, Finding } from './index.js';
  * Research software, not a medical device: not for clinical use.
  *
  * @param ct - in HU after its slope and intercept, any orientation and spacing. Its voxels are not copied on the CPU: until the promise settles they
- * must neither change nor be transferred to another thread; so those of a second phase
+ * must neither change nor be transferred to another thread (what is read then may be gone, and the process with it); so those of a second phase
  * @throws RenvoxError AbortError with the signal's reason as cause; OutOfMemory; InvalidWeights, FileNotFound for the weights
  */
 export async function analyze(ct: Volume, options: AnalyzeOptions = {}): Promise<Finding> {

@@ -6,7 +6,7 @@ import { CAPACITY } from './stages.js';
 export interface AnalysisPlan {
   input: { shape: number[]; spacing_mm: number[]; voxels: number };
   stages: string[];
-  memory_mb: { ct: number; labels: number; networks: number; total: number };
+  memory_mb: { ct: number; labels: number; networks: number; node: number; total: number };
   outputs: string[];
 }
 
@@ -34,8 +34,8 @@ export async function planAnalysis(
   const { phase, gradCam = false } = options;
   const second = phase === undefined ? undefined : await readHeader(phase);
   const ct = mb(held(header) + (second ? held(second) : 0));
-  // Most of it is never written, and then takes less.
-  const labels = mb((gradCam ? 5 : 1) * voxels);
+  // The label map and the map of Grad-CAM, four bytes a voxel, of which most is never written and takes nothing.
+  const labels = mb((gradCam ? 2 : 1) * voxels);
   return {
     input: { shape: fileShape, spacing_mm: fileSpacing, voxels },
     stages: [
@@ -46,7 +46,10 @@ export async function planAnalysis(
       ...(second ? ['bring the second phase to that grid, measure enhancement'] : []),
       ...(gradCam ? ['explain the class of each mass by Grad-CAM'] : []),
     ],
-    memory_mb: { ct, labels, networks: NETWORKS_MB, total: ct + labels + NETWORKS_MB + NODE_MB },
+    memory_mb: {
+      ...{ ct, labels, networks: NETWORKS_MB, node: NODE_MB },
+      total: ct + labels + NETWORKS_MB + NODE_MB,
+    },
     outputs: [...OUTPUT_FILES, ...(gradCam ? [GRAD_CAM_FILE] : [])],
   };
 }

@@ -16,7 +16,7 @@ export function checkCt(parameter: string, ct: Volume): void {
     );
 }
 
-/** HU from the least to the greatest value, what is no number aside; looks no further once it is what a CT spans. */
+/** HU from the least to the greatest value, what is no number aside (0 where there is no other); looks no further once it is what a CT spans. */
 export function ctSpan({ data, slope }: Volume): number {
   const scale = Math.abs(slope);
   let low = Number.POSITIVE_INFINITY;
@@ -27,5 +27,5 @@ export function ctSpan({ data, slope }: Volume): number {
     if (value > high) high = value;
     if (scale * (high - low) >= LEAST_CT_SPAN) break;
   }
-  return scale * (high - low);
+  return high < low ? 0 : scale * (high - low);
 }

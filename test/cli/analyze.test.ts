@@ -124,6 +124,8 @@ t.test('analyze: exit codes 2, 3 and 4, and no output folder', async (t) => {
   const sound = join(folder, 'air.nii');
   const affine = [-2, 0, 0, 0, 0, -2, 0, 0, 0, 0, 4, 0];
   await new Volume({ data: new Int16Array(8), shape: [2, 2, 2], affine }).write(sound);
+  const named = join(folder, 'labels.nii.gz');
+  writeFileSync(named, 'would be written over');
   const empty = join(folder, 'weights');
   mkdirSync(empty);
   const cases: [number, string[], NodeJS.ProcessEnv?][] = [
@@ -137,6 +139,11 @@ t.test('analyze: exit codes 2, 3 and 4, and no output folder', async (t) => {
     [3, ['analyze', sound, '--out', out, '--phase', `np=${broken}`]],
     [3, ['analyze', join(folder, 'missing.nii.gz'), '--out', out]],
     [3, ['analyze', broken, '--out', out, '--json']],
+    [2, ['analyze', sound, '--out', '']],
+    [2, ['analyze', sound, '--out', sound]],
+    [2, ['analyze', sound, '--out', sound, '--dry-run']],
+    [2, ['analyze', named, '--out', folder]],
+    [2, ['analyze', sound, '--phase', `np=${named}`, '--out', folder]],
     // Known before the input is read.
     [1, ['analyze', broken, '--out', join(sound, 'deep', 'out')]],
     [3, ['analyze', broken, '--dry-run']],
@@ -149,6 +156,6 @@ t.test('analyze: exit codes 2, 3 and 4, and no output folder', async (t) => {
     t.equal(stdout, '', 'nothing on stdout');
     t.match(stderr, /\S/);
   }
-  const left = ['air.nii', 'broken.nii.gz', 'weights'];
+  const left = ['air.nii', 'broken.nii.gz', 'labels.nii.gz', 'weights'];
   t.same(readdirSync(folder).sort(), left, 'nothing was written');
 });

@@ -213,7 +213,13 @@ t.test('renvox classify writes what evaluate --on-truth reads', async (t) => {
       ...m,
       centroid_lps_mm: centroidLpsMm,
     }));
-    t.strictSame(called, [{ case: 'case_1', masses }], 'JSON of the cases that went well');
+    t.match(called[1], { case: 'case_2', failed: /no CT of it/ });
+    t.strictSame(called, [{ case: 'case_1', masses }, called[1]], 'JSON of all cases');
+    for (const folder of ['images', 'truth']) {
+      const over = renvox(['classify', ...folders, '--out', join(root, folder)]);
+      t.equal(over.status, 2, over.stderr);
+      t.match(over.stderr, /which would be written over/);
+    }
     const right = found.filter((m) => LABELS[m.class] === m.label).length;
     t.equal(figures['on_truth.overall.accuracy'].n, found.length);
     t.ok(Math.abs(figures['on_truth.overall.accuracy'].value - right / found.length) < 1e-12);
