@@ -19,6 +19,7 @@
 #include "cpu/isa/gather_rows.h"
 #include "cpu/kept_weights.h"
 #include "cpu/moments.h"
+#include "cpu/pointwise.h"
 
 namespace rvx::cpu {
 namespace {
@@ -317,6 +318,7 @@ GatherAxis gradientAxis(int64_t size, int64_t kernel, int64_t stride, int64_t pa
 void runGather(const Gather& g, Context& cx) {
   if (g.samples * g.axes[0].outputs * g.axes[1].outputs * g.axes[2].outputs * g.cout == 0) return;
   if (g.cin() == 0) return writeBiases(g);
+  if (pointwiseFits(g)) return runPointwise(g, cx);
   const GatherPlan plan(g);
   const bool keeps = g.weightBuffer && plan.weightFloats * int64_t(sizeof(float)) <= kMostBytes;
   Workspace memory(cx, size_t((keeps ? 0 : plan.weightFloats) + plan.biasFloats) * sizeof(float));
