@@ -1,13 +1,10 @@
-import { existsSync, readdirSync, statSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { analyze, type Device, device, isRenvoxError, liveBytes, readVolume, Volume } from 'renvox';
 import { phantom } from 'renvox/phantom';
-import { type CascadeNetworks, loadCascade, makeReport, writeFinding } from 'renvox/pipeline';
+import { type CascadeNetworks, loadCascade } from 'renvox/pipeline';
 import { fixedGrid, gridOf, gridToVolume, reorient, reorientLike } from 'renvox/volume';
 import t from 'tap';
-import { checkWritable } from '#lib/atomic-write.js';
 import { dataFolder } from '../data-folder.js';
 
 let cpu: Device;
@@ -152,46 +149,6 @@ t.test('nothing to find: kidneys of 0 voxels, no masses', async (t) => {
     t.strictSame(finding.kidneys[side], { voxels: 0, volumeMl: 0, centroidLpsMm: null });
   t.strictSame(finding.masses, []);
   t.ok(finding.labels.data.every((v) => v === 0));
-
-  const folder = await mkdtemp(join(tmpdir(), 'renvox-'));
-  const report = makeReport(air, finding, { version: '0', commit: null });
-  await writeFinding(join(folder, 'new'), air, finding, report);
-  t.strictSame((await readdir(folder)).sort(), ['new'], 'nothing else is left');
-  t.strictSame((await readdir(join(folder, 'new'))).sort(), [
-    'labels.nii.gz',
-    'preview.png',
-    'report.json',
-  ]);
-  await writeFinding(join(folder, 'new'), air, finding, report);
-  t.same(
-    JSON.parse(await readFile(join(folder, 'new', 'report.json'), 'utf8')),
-    JSON.parse(JSON.stringify(report)),
-    'written again in place',
-  );
-  const written = await readVolume(join(folder, 'new', 'labels.nii.gz'));
-  t.strictSame(written.affine, air.affine);
-  await t.rejects(writeFinding(join(folder, 'new', 'report.json', 'below'), air, finding, report), {
-    code: 'WriteFailed',
-  });
-  await t.rejects(writeFinding('/proc/renvox/below', air, finding, report), {
-    code: 'WriteFailed',
-  });
-
-  // A folder of another file system than the one it is named in, as a mount point.
-  const memory = '/dev/shm';
-  if (!existsSync(memory) || statSync(memory).dev === statSync(folder).dev)
-    t.comment(`${memory} is no other file system here: no folder of one was written to`);
-  else {
-    const elsewhere = await mkdtemp(join(memory, 'renvox-'));
-    const link = join(folder, 'link');
-    await symlink(elsewhere, link);
-    await checkWritable(link);
-    await writeFinding(link, air, finding, report);
-    t.equal((await readdir(elsewhere)).length, 3, 'and nothing else is left there');
-    await rm(elsewhere, { recursive: true });
-    await t.rejects(checkWritable(link), { code: 'WriteFailed', message: /a link to nothing/ });
-  }
-  await rm(folder, { recursive: true });
 });
 
 t.test('a chest, a pelvis, water: nothing is invented', async (t) => {

@@ -51,7 +51,7 @@ void displace(const DisplacementField& field, Vec* q) {
     f[k] = c - __builtin_convertvector(cells[k], Vec);
     std::memcpy(cell[k], &cells[k], sizeof cells[k]);
   }
-  uint32_t left = kLanes == 32 ? ~0u : (1u << kLanes) - 1;
+  uint32_t left = (1u << kLanes) - 1;
   Vec u[3] = {};
   while (left) {
     const int l = __builtin_ctz(left);
