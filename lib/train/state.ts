@@ -27,6 +27,8 @@ export class TrainingState {
   step = 0;
   /** The best validation score so far and the step it was reached at. */
   best: { score: number; step: number } | null = null;
+  /** Whether a validation of this step is due that was stopped: the run goes on with it. */
+  unjudged = false;
   /** Validations since there was a better one by more than the preset's `stop.least`. */
   stale = 0;
   /** Of the loss in fp16; how many steps lie behind since it last changed; how many of them, since the last look, did not fit. */
@@ -174,6 +176,7 @@ export class TrainingState {
       step: String(this.step),
       best: JSON.stringify(this.best),
       stale: String(this.stale),
+      ...(this.unjudged ? { unjudged: 'true' } : {}),
       scaling: JSON.stringify(this.scaling),
       preset: JSON.stringify(this.preset),
       ...(this.init === undefined ? {} : { init: JSON.stringify(this.init) }),
@@ -240,6 +243,7 @@ export class TrainingState {
       state.#saved = state.step;
       state.best = JSON.parse(file.metadata.best ?? 'null') as TrainingState['best'];
       state.stale = Number(file.metadata.stale ?? 0);
+      state.unjudged = file.metadata.unjudged === 'true';
       const { init } = file.metadata;
       state.init = init === undefined ? undefined : (JSON.parse(init) as string | null);
       // Checkpoints before 0.2 have none, and no fp16.

@@ -137,6 +137,33 @@ async function run(state: TrainingState, options: Run): Promise<TrainResult> {
     const first = state.step;
     let loss = Number.NaN;
     let validation: ValidationResult | undefined;
+    const judge = async (): Promise<ValidationResult | undefined> => {
+      const seen = await held.evaluate(state.averaged, signal);
+      state.unjudged = seen === undefined;
+      if (seen && state.judge(seen.score)) await save16(state, join(out, BEST), options, seen);
+      return seen;
+    };
+    const note = async (line: object): Promise<void> => {
+      const seconds = (performance.now() - begun) / 1000;
+      // The log goes first: what it says of steps after the checkpoint is cut when the run is resumed.
+      await appendFile(options.log, `${JSON.stringify({ step: state.step, ...line, seconds })}\n`);
+      if (validation) await drawCurves(preset, options);
+    };
+    const stop = async (): Promise<never> => {
+      // Whatever was logged or not: a run that is stopped keeps all it has done.
+      if (state.step > 0) await state.save(out);
+      throw new RenvoxError(
+        'AbortError',
+        `Training was stopped after step ${state.step} of ${preset.steps}; it can be resumed`,
+        { step: state.step },
+        { cause: signal?.reason },
+      );
+    };
+    if (state.unjudged) {
+      validation = await judge();
+      if (!validation) await stop();
+      await note({ ...validation });
+    }
     while (state.step < preset.steps && !state.exhausted) {
       const stopped = signal?.aborted ?? false;
       if (!stopped) {
@@ -158,19 +185,15 @@ async function run(state: TrainingState, options: Run): Promise<TrainResult> {
         release(pending.splice(0), alive);
         loss = seen.loss;
         state.adjustScale(seen.overflows);
-        validation = look ? await held.evaluate(state.averaged) : undefined;
-        if (validation && state.judge(validation.score))
-          await save16(state, join(out, BEST), options, validation);
-        const seconds = (performance.now() - begun) / 1000;
+        validation = look ? await judge() : undefined;
         const rate = rateOf(preset, state.step / preset.steps);
         const scale = preset.precision === 'fp16' ? { scale: state.scaling.scale } : {};
         const { norm } = seen;
-        const line = { step: state.step, loss, norm, rate, ...scale, ...validation, seconds };
-        // The log goes first: what it says of steps after the checkpoint is cut when the run is resumed.
-        await appendFile(options.log, `${JSON.stringify(line)}\n`);
-        if (validation) await drawCurves(preset, options);
+        await note({ loss, norm, rate, ...scale, ...validation });
+        // Stopped in the middle of a validation: the run goes on with it.
+        if (state.unjudged) await stop();
         if ((save || state.exhausted) && !stopped) await state.save(out);
-        const stepsPerSecond = (state.step - first) / seconds;
+        const stepsPerSecond = (1000 * (state.step - first)) / (performance.now() - begun);
         options.onProgress?.({
           stage: validation ? 'validate' : 'train',
           done: state.step,
@@ -182,18 +205,9 @@ async function run(state: TrainingState, options: Run): Promise<TrainResult> {
           secondsLeft: state.exhausted ? 0 : (preset.steps - state.step) / stepsPerSecond,
         });
       }
-      if (stopped) {
-        // Whatever was logged or not: a run that is stopped keeps all it has done.
-        if (state.step > 0) await state.save(out);
-        throw new RenvoxError(
-          'AbortError',
-          `Training was stopped after step ${state.step} of ${preset.steps}; it can be resumed`,
-          { step: state.step },
-          { cause: signal?.reason },
-        );
-      }
+      if (stopped) await stop();
     }
-    validation ??= await held.evaluate(state.averaged);
+    validation ??= (await held.evaluate(state.averaged, signal)) ?? (await stop());
     const weights = join(out, 'weights.safetensors');
     await save16(state, weights, options, validation);
     const stoppedEarly = state.step < preset.steps;

@@ -34,7 +34,8 @@ export class ValidationSet {
     readonly budget = BUDGET,
   ) {}
 
-  async evaluate(network: Network): Promise<ValidationResult> {
+  /** Undefined where the signal is aborted before all samples are seen. */
+  async evaluate(network: Network, signal?: AbortSignal): Promise<ValidationResult | undefined> {
     const { preset, sampler } = this;
     const size = Math.min(
       preset.validation.samples,
@@ -43,6 +44,7 @@ export class ValidationSet {
     const classes = preset.architecture.config.classes;
     const counts: number[][] = [];
     for (let i = 0; i < size; i++) {
+      if (signal?.aborted) return undefined;
       const table = scope(() => {
         const sample = this.#samples[i] ?? this.#make(i);
         const found = argmax(network.infer(sample.image));

@@ -2,7 +2,7 @@ import { appendFile, mkdir, readdir, readFile, truncate, writeFile } from 'node:
 import { join } from 'node:path';
 import { device, isRenvoxError, liveBytes, threads } from 'renvox';
 import { loadNetwork, parseSafetensors } from 'renvox/nn';
-import { type TrainOptions, type TrainProgress, train } from 'renvox/train';
+import { type Sampler, type TrainOptions, type TrainProgress, train } from 'renvox/train';
 import t from 'tap';
 import { toyClasses, toyPreset, toySampler } from './toy.js';
 
@@ -106,6 +106,48 @@ t.test('a stopped and resumed run ends with the same bits', async (tap) => {
           tap.fail(`${preset.name} ${file}: ${name} differs`);
     }
     tap.pass(`${preset.name}: same bits`);
+  }
+});
+
+t.test('a run that is stopped in the middle of a validation goes on with it', async (tap) => {
+  const folder = tap.testdir();
+  const [whole, parts] = [join(folder, 'whole'), join(folder, 'parts')];
+  const preset = { ...toyPreset, validation: { every: 4, samples: 3 } };
+  const sampler = toySampler(preset);
+  await train(preset, { device: d, sampler, out: whole });
+  const go = (on: Sampler, stop: AbortController, onProgress?: TrainOptions['onProgress']) =>
+    train(preset, {
+      ...{ device: d, sampler: on, out: parts, resume: true, signal: stop.signal },
+      ...(onProgress ? { onProgress } : {}),
+    });
+  const stoppedIn = async (step: number) => {
+    const stop = new AbortController();
+    const stopping: Sampler = {
+      ...sampler,
+      validation(device, index) {
+        if (index === 1) stop.abort();
+        return sampler.validation(device, index);
+      },
+    };
+    const message = new RegExp(`after step ${step} of 12`);
+    await tap.rejects(go(stopping, stop), { code: 'AbortError', message });
+  };
+  await stoppedIn(4);
+  await stoppedIn(4);
+  // Judges step 4, and is stopped when step 8 is judged.
+  const stop = new AbortController();
+  const next = go(sampler, stop, ({ validation }) => validation && stop.abort());
+  await tap.rejects(next, { code: 'AbortError', message: /after step 8 of 12/ });
+  await stoppedIn(12);
+  await train(preset, { device: d, sampler, out: parts, resume: true });
+  const judged = async (from: string) =>
+    (await logOf(from)).flatMap((l) => ('score' in l ? [[l.step, l.score]] : []));
+  tap.same(await judged(parts), await judged(whole), 'each validation once, with the same figures');
+  for (const file of ['weights.safetensors', 'best.safetensors']) {
+    const read = async (from: string) => parseSafetensors(await readFile(join(from, file)));
+    const [a, b] = [await read(whole), await read(parts)];
+    for (const [name, { bytes }] of a.tensors)
+      tap.ok(Buffer.from(bytes).equals(Buffer.from(b.tensors.get(name)?.bytes ?? [])), name);
   }
 });
 
