@@ -95,8 +95,10 @@ export async function folderSampler(
   const shown = seen.flatMap((item) =>
     preset.sampling
       ? coveringPatches(item, preset.grid.shape).map((start) => ({ item, start }))
-      : [{ item, start: middleOf(preset, item) }],
+      : boxesOf(preset, item).map((start) => ({ item, start })),
   );
+  // Every case's middle before any case's ends, so that few samples show many cases.
+  if (!preset.sampling) shown.sort((a, b) => fromMiddle(preset, a) - fromMiddle(preset, b));
   const split = held
     ? `${cases.training.length} to train, ${cases.validation.length} to validate, ${cases.test.length} to test`
     : 'validated on the cases trained on';
@@ -300,17 +302,34 @@ function middleOf(preset: Preset, item: Item): [number, number, number] {
   return roomOf(preset, item).map((free) => free / 2) as [number, number, number];
 }
 
+/** Whether the network's box is one of several along the body: kidneys may lie anywhere in it. */
+const goesAlong = ({ task }: Preset): boolean => task === 'kidney' || task === 'one-stage';
+
+/** Where the boxes begin that validation looks at: the middle; along a body that is longer by more than an eighth as few as cover it, evenly spread. */
+function boxesOf(preset: Preset, item: Item): View['start'][] {
+  const [free] = roomOf(preset, item);
+  const middle = middleOf(preset, item);
+  if (!goesAlong(preset) || free <= preset.grid.shape[0] / 8) return [middle];
+  const count = Math.ceil(free / preset.grid.shape[0]) + 1;
+  const along = Array.from({ length: count }, (_, k) => Math.round((k * free) / (count - 1)));
+  return along.map((d) => [d, middle[1], middle[2]] as const);
+}
+
+/** How far a box lies from its item's middle along the body, in voxels. */
+function fromMiddle(preset: Preset, { item, start }: { item: Item; start: View['start'] }): number {
+  return Math.abs(start[0] - middleOf(preset, item)[0]);
+}
+
 /**
  * Where the network's box begins in the item when it is trained on: in its middle, anywhere along a body that is longer. Patches lie anywhere, a
  * share of them round a labelled voxel.
  */
 function place(preset: Preset, item: Item, r: Random): View['start'] {
-  const { grid, task, sampling } = preset;
+  const { grid, sampling } = preset;
   const room = roomOf(preset, item);
   if (!sampling) {
     const middle = middleOf(preset, item);
-    const along = task === 'kidney' || task === 'one-stage';
-    return [along ? r.integer(0, room[0]) : middle[0], middle[1], middle[2]];
+    return [goesAlong(preset) ? r.integer(0, room[0]) : middle[0], middle[1], middle[2]];
   }
   if (!r.chance(sampling.foreground)) {
     // The rim is there to be turned in, not to be seen.

@@ -255,6 +255,31 @@ t.test('class: two phases, the mask as last channel, in training too', async (ta
   });
 });
 
+t.test('validation goes along a body that is longer than the box', async (tap) => {
+  const root = await folder(tap.testdir(), 2);
+  const seen = async (depth: number) => {
+    const grid = { ...kidneyGrid, shape: [depth, 32, 48] } as Preset['grid'];
+    const sampler = await folderSampler({ ...kidney, grid }, root, { device: d });
+    const list: number[] = [];
+    for (let k = 0; k < (sampler.validationCount as number); k++) {
+      const [, one = 0, two = 0] = await counts(sampler.validation(d, k).target);
+      list.push(one + two);
+    }
+    return list;
+  };
+  const whole = await seen(32);
+  tap.equal(whole.length, 2, 'one box where the body fits');
+  const parts = await seen(8);
+  tap.equal(parts.length, 8, 'four of 48 mm along 176 mm');
+  tap.ok(
+    parts.slice(0, 4).every((n) => n > 0),
+    `the middles of both come first: ${parts}`,
+  );
+  tap.same(parts.slice(4), [0, 0, 0, 0], 'and the ends last, without kidneys');
+  const [all, sum] = [whole, parts].map((list) => list.reduce((a, b) => a + b)) as [number, number];
+  tap.ok(Math.abs(sum - all) < 0.05 * all, `${sum} voxels of ${all} are seen`);
+});
+
 t.test('class: each mass alone, everything outside removed', async (tap) => {
   const root = await folder(tap.testdir(), 2);
   const preset = removing(presets.class as Preset);
