@@ -307,11 +307,13 @@ const goesAlong = ({ task }: Preset): boolean => task === 'kidney' || task === '
 
 /** Where the boxes begin that validation looks at: the middle; along a body that is longer by more than an eighth as few as cover it, evenly spread. */
 function boxesOf(preset: Preset, item: Item): View['start'][] {
-  const [free] = roomOf(preset, item);
   const middle = middleOf(preset, item);
+  // The rim is there to be turned in, not to be seen.
+  const [rim] = rimOf(preset);
+  const free = roomOf(preset, item)[0] - 2 * rim;
   if (!goesAlong(preset) || free <= preset.grid.shape[0] / 8) return [middle];
   const count = Math.ceil(free / preset.grid.shape[0]) + 1;
-  const along = Array.from({ length: count }, (_, k) => Math.round((k * free) / (count - 1)));
+  const along = Array.from({ length: count }, (_, k) => rim + Math.round((k * free) / (count - 1)));
   return along.map((d) => [d, middle[1], middle[2]] as const);
 }
 

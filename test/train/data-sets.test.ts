@@ -37,7 +37,7 @@ t.test('KiTS layout: sides by position, classes by label', async (tap) => {
   const data = await findDataSet(root);
   tap.match(data, { layout: 'kits', channels: ['CT'], cases: [{ name: 'case_00000' }, {}] });
   const sampler = await folderSampler(kidney, root, { device: d });
-  tap.equal(sampler.validationCount, 4, 'two boxes of 192 mm along each body');
+  tap.equal(sampler.validationCount, 2);
   // Mirrored, label 1 would become 2, which is no class of it.
   const swapping = { ...kidney, augmentation: augmentations.nnunet };
   await tap.rejects(folderSampler(swapping, root, { device: d }), {
@@ -104,8 +104,7 @@ t.test('nnU-Net layout: two phases are two channels', async (tap) => {
   const root = await nnunet(tap.testdir(), 2);
   const preset: Preset = { ...withChannels(kidney, 2, 4), task: 'one-stage' };
   const sampler = await folderSampler(preset, root, { device: d });
-  // The first box of the second case.
-  const { image, target } = sampler.validation(d, 2);
+  const { image, target } = sampler.validation(d, 1);
   tap.same(image.shape, [1, 16, 16, 24, 2]);
   const [values, truth] = [await image.data(), await target.data()];
   const seen = new Map<number, number>();
