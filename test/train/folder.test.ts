@@ -272,10 +272,13 @@ t.test('validation goes along a body that is longer than the box', async (tap) =
   const parts = await seen(8);
   tap.equal(parts.length, 8, 'four of 48 mm along 176 mm');
   tap.ok(
-    parts.slice(0, 4).every((n) => n > 0),
+    parts.slice(0, 4).every((n) => n > 20),
     `the middles of both come first: ${parts}`,
   );
-  tap.same(parts.slice(4), [0, 0, 0, 0], 'and the ends last, without kidneys');
+  tap.ok(
+    parts.slice(4).every((n) => n < 0.02 * (parts[0] as number)),
+    'and the ends last, without kidneys',
+  );
   const [all, sum] = [whole, parts].map((list) => list.reduce((a, b) => a + b)) as [number, number];
   tap.ok(Math.abs(sum - all) < 0.05 * all, `${sum} voxels of ${all} are seen`);
 });
