@@ -8,7 +8,9 @@ import { checkPrecision, defaultPrecision, type Precision } from './precision.js
 /** What a parameter starts from. */
 export type Initial =
   /** Normal with variance gain^2 / fanIn (He et al. 2015, doi 10.1109/ICCV.2015.123). */
-  { kind: 'he'; fanIn: number; gain: number } | { kind: 'constant'; value: number };
+  | { kind: 'he'; fanIn: number; gain: number }
+  | { kind: 'constant'; value: number }
+  | { kind: 'values'; values: Float32Array };
 
 interface Declared {
   shape: readonly number[];
@@ -38,6 +40,44 @@ export class Blueprint {
     // Every output voxel sees each input channel through one tap.
     this.#add(`${name}.weight`, [cin, cout, 2, 2, 2], { kind: 'he', fanIn: cin, gain: 1 });
     this.#add(`${name}.bias`, [cout], { kind: 'constant', value: 0 });
+    return this;
+  }
+
+  /**
+   * A 3x3x3 convolution with bias whose units begin as steps along the scale -1 to 1 of one image each, the last channel apart: half of them of a voxel,
+   * half of its neighbourhood, rising and falling.
+   */
+  steps(name: string, cin: number, cout: number): this {
+    const weight = new Float32Array(cout * cin * 27);
+    const bias = new Float32Array(cout);
+    const tent = [0.25, 0.5, 0.25] as const;
+    const images = Math.max(1, cin - 1);
+    for (let k = 0; k < cout; k++) {
+      const [image, smooth, falls] = [k % images, Math.floor(k / images) % 2, k % 3 === 2];
+      const sign = falls ? -2 : 2;
+      bias[k] = -sign * (-0.95 + (1.9 * (k + 0.5)) / cout);
+      for (let tap = 0; tap < 27; tap++) {
+        const at = [Math.floor(tap / 9), Math.floor(tap / 3) % 3, tap % 3] as const;
+        const near = at.reduce<number>((all, i) => all * (tent[i] as number), 1);
+        weight[(k * cin + image) * 27 + tap] = sign * (smooth ? near : Number(tap === 13));
+      }
+    }
+    this.#add(`${name}.weight`, [cout, cin, 3, 3, 3], { kind: 'values', values: weight });
+    this.#add(`${name}.bias`, [cout], { kind: 'values', values: bias });
+    return this;
+  }
+
+  /** A Gaussian of one voxel, [1, 1, 5, 5, 5], which is kept and does not learn. */
+  blur(name: string): this {
+    const line = [-2, -1, 0, 1, 2].map((i) => Math.exp(-(i ** 2) / 2));
+    const sum = line.reduce((a, b) => a + b);
+    const values = Float32Array.from({ length: 125 }, (_, tap) =>
+      [Math.floor(tap / 25), Math.floor(tap / 5) % 5, tap % 5].reduce(
+        (all, i) => (all * (line[i] as number)) / sum,
+        1,
+      ),
+    );
+    this.#add(`${name}.weight`, [1, 1, 5, 5, 5], { kind: 'values', values }, 'buffer');
     return this;
   }
 
@@ -245,6 +285,7 @@ function start(
   stream: number,
 ): Tensor {
   if (initial.kind === 'constant') return device.full(shape, initial.value);
+  if (initial.kind === 'values') return device.tensor(initial.values, { shape });
   const deviation = initial.gain / Math.sqrt(initial.fanIn);
   return randomNormal(device, { shape, seed, stream, deviation });
 }

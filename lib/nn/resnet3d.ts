@@ -4,6 +4,7 @@ import {
   batchNorm,
   type Conv3dOptions,
   cast,
+  concatChannels,
   conv3d,
   dropout,
   globalAveragePool,
@@ -13,6 +14,7 @@ import {
 } from '../ops/index.js';
 import { scope } from '../scope.js';
 import type { Tensor } from '../tensor.js';
+import { declareInside, insideFeatures, insideOf } from './inside.js';
 import {
   Blueprint,
   checkImage,
@@ -41,6 +43,11 @@ export interface ResNet3DConfig {
   hidden?: number;
   /** Probability of dropout between the two linear layers. The study: 0.1. */
   dropout?: number;
+  /**
+   * Channels of a branch that tells the inside of a mask, the input's last channel: features of 3x3x3 at the input's resolution, their means over the
+   * mask, its middle and what lies round it, joined to the pooled features (inside.ts). Default 0: no branch, as MedicalNet.
+   */
+  inside?: number;
 }
 
 type Complete = Required<ResNet3DConfig>;
@@ -77,7 +84,7 @@ export class ResNet3D extends Network<Complete> {
   }
 
   override forward(x: Tensor, options: ResNet3DForwardOptions = {}): Tensor {
-    return this.classify(this.features(x, options), options);
+    return this.classify(this.pooled(x, options), options);
   }
 
   /**
@@ -123,7 +130,7 @@ export class ResNet3D extends Network<Complete> {
         y = { tensor: relu(sum) };
         sum.dispose();
       }
-      return this.classify(y.tensor);
+      return this.classify(this.#joined(y.tensor, x, products));
     });
   }
 
@@ -154,9 +161,20 @@ export class ResNet3D extends Network<Complete> {
     return y;
   }
 
-  /** Logits [N, classes] of what {@link features} returned: pooling and the two linear layers. */
-  classify(features: Tensor, { training = false, seed = 0 }: ForwardOptions = {}): Tensor {
-    const pooled = globalAveragePool(features);
+  /** What the head reads of a batch [N, ...]: the last stage's means, behind them what the branch says where there is one; [N, widths[3] + 5 (inside + 1)]. */
+  pooled(x: Tensor, options: ForwardOptions = {}): Tensor {
+    const { precision, algorithm } = options;
+    return this.#joined(this.features(x, options), x, { precision, algorithm });
+  }
+
+  #joined(features: Tensor, x: Tensor, products: Products): Tensor {
+    const mean = globalAveragePool(features);
+    if (this.config.inside === 0) return mean;
+    return concatChannels([mean, insideOf(x, (name) => this.tensor(name), products)]);
+  }
+
+  /** Logits [N, classes] of what {@link pooled} returned: the two linear layers. */
+  classify(pooled: Tensor, { training = false, seed = 0 }: ForwardOptions = {}): Tensor {
     const hidden = relu(linear(pooled, this.tensor('head.0.weight'), this.tensor('head.0.bias')));
     const kept =
       training && this.config.dropout > 0 ? dropout(hidden, this.config.dropout, { seed }) : hidden;
@@ -256,11 +274,19 @@ function completed(config: ResNet3DConfig): Complete {
     geometry: 'dilated',
     hidden: 128,
     dropout: 0.1,
+    inside: 0,
     ...config,
   };
   checkInteger('inputChannels', complete.inputChannels, 1, 64);
   checkInteger('classes', complete.classes, 2, 1000);
   checkInteger('hidden', complete.hidden, 1, 4096);
+  checkInteger('inside', complete.inside, 0, 256);
+  if (complete.inside > 0 && complete.inputChannels < 2)
+    throw invalidArgument(
+      'inputChannels',
+      'at least 2 with a branch for the inside: an image and a mask',
+      complete.inputChannels,
+    );
   if (!Array.isArray(complete.widths) || complete.widths.length !== 4)
     throw invalidArgument('widths', 'four integers', complete.widths);
   for (const w of complete.widths) checkInteger('widths', w, 1, 2048);
@@ -271,7 +297,7 @@ function completed(config: ResNet3DConfig): Complete {
   return complete;
 }
 
-function blueprint({ inputChannels, classes, widths, hidden }: Complete): Blueprint {
+function blueprint({ inputChannels, classes, widths, hidden, inside }: Complete): Blueprint {
   const b = new Blueprint();
   const gain = Math.SQRT2;
   let cin = widths[0] as number;
@@ -288,5 +314,8 @@ function blueprint({ inputChannels, classes, widths, hidden }: Complete): Bluepr
       );
     cin = width;
   });
-  return b.linear('head.0', cin, hidden, gain).linear('head.2', hidden, classes, 1);
+  if (inside > 0) declareInside(b, inputChannels, inside);
+  return b
+    .linear('head.0', cin + insideFeatures(inside), hidden, gain)
+    .linear('head.2', hidden, classes, 1);
 }

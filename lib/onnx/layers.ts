@@ -1,6 +1,7 @@
 /** The networks as ONNX graphs, layer by layer as their `forward` has them. Values are [N, C, D, H, W]. */
 import { invalidArgument } from '../errors.js';
 import { ResNet3D, UNet3D } from '../nn/index.js';
+import { DEEP, MIDDLE, SHARE } from '../nn/inside.js';
 import { stageGeometry } from '../nn/resnet3d.js';
 import type { Attribute, Extents, Graph } from './graph.js';
 
@@ -93,6 +94,8 @@ function addResnet(graph: Graph, config: ResNet3D['config']): Ends {
   y = graph.node('Flatten', 'pooled', [graph.node('GlobalAveragePool', 'avgpool', [y])], {
     axis: 1,
   });
+  if (config.inside > 0)
+    y = graph.node('Concat', 'joined', [y, addInside(graph, config)], { axis: 1 });
   const linear = (name: string, output: string, x: string): string =>
     graph.node('Gemm', output, [x, `${name}.weight`, `${name}.bias`], { transB: 1 });
   y = graph.node('Relu', 'head.1', [linear('head.0', 'head.0', y)]);
@@ -101,4 +104,55 @@ function addResnet(graph: Graph, config: ResNet3D['config']): Ends {
     input: { name: INPUT, extents: ['N', config.inputChannels, 'D', 'H', 'W'] },
     output: { name: 'logits', extents: ['N', config.classes] },
   };
+}
+
+/** The branch for the inside of a mask, the input's last channel, as lib/nn/inside.ts has it. */
+function addInside(graph: Graph, { inputChannels }: ResNet3D['config']): string {
+  const inputs = [INPUT, 'inside.conv.weight', 'inside.conv.bias'];
+  const raw = graph.node('Conv', 'inside.conv', inputs, window(3, 1, 1));
+  const features = graph.node('Relu', 'inside.features', [raw]);
+  const last = graph.node('Constant', 'inside.last', [], { value_ints: [inputChannels - 1] });
+  const mask = graph.node('Gather', 'inside.mask', [INPUT, last], { axis: 1 });
+  const blur = (name: string, x: string, dilation: number): string =>
+    graph.node('Conv', name, [x, 'inside.blur.weight'], {
+      ...window(5, 1, 2 * dilation),
+      dilations: cube(dilation),
+    });
+  const close = blur('inside.close', mask, 1);
+  const wide = blur('inside.wide', close, 2);
+  const wider = blur('inside.wider', wide, 4);
+  const number = (name: string, value: number): string =>
+    graph.node('Constant', name, [], { value_float: { float: value } });
+  const above = (name: string, x: string, than: string): string =>
+    graph.node('Relu', name, [graph.node('Sub', `${name}.over`, [x, than])]);
+  const regions = [
+    mask,
+    above('inside.middle', close, number('inside.middle.least', MIDDLE)),
+    above('inside.deep', wide, number('inside.deep.least', DEEP)),
+    above('inside.near', wide, mask),
+    above('inside.far', wider, mask),
+  ];
+  const mean = (name: string, x: string): string =>
+    graph.node('Flatten', `${name}.flat`, [graph.node('GlobalAveragePool', `${name}.mean`, [x])], {
+      axis: 1,
+    });
+  // Of an empty region the mean is 0.
+  const least = number('inside.least', 1e-12);
+  const parts = regions.map((region, k) => {
+    const share = mean(`inside.share.${k}`, region);
+    const marked = graph.node('Mul', `inside.marked.${k}`, [features, region]);
+    const atLeast = graph.node('Max', `inside.divisor.${k}`, [share, least]);
+    return {
+      share,
+      means: graph.node('Div', `inside.means.${k}`, [mean(`inside.marked.${k}`, marked), atLeast]),
+    };
+  });
+  const joined = graph.node(
+    'Concat',
+    'inside.shares',
+    parts.map(({ share }) => share),
+    { axis: 1 },
+  );
+  const shares = graph.node('Mul', 'inside.scaled', [joined, number('inside.scale', SHARE)]);
+  return graph.node('Concat', 'inside', [...parts.map(({ means }) => means), shares], { axis: 1 });
 }

@@ -36,6 +36,7 @@ export * from './kidneySides.js';
 export * from './labelHistograms.js';
 export * from './leakyRelu.js';
 export * from './linear.js';
+export * from './maskedAveragePool.js';
 export * from './maskOutside.js';
 export * from './maxPool3d.js';
 export { type LabelMeasure, labelMeasures, measureLabels } from './measureLabels.js';

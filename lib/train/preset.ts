@@ -257,7 +257,7 @@ const KINDS: Readonly<Record<string, Readonly<Record<string, Readonly<Record<str
     } satisfies Names<UNet3DConfig>,
     resnet3d: {
       ...{ inputChannels: true, classes: true, widths: true, geometry: true },
-      ...{ hidden: true, dropout: true },
+      ...{ hidden: true, dropout: true, inside: true },
     } satisfies Names<ResNet3DConfig>,
   },
   optimiser: {
@@ -310,6 +310,14 @@ function checkOptional(preset: Preset): void {
   const { task, contour = 'cut' } = preset;
   const told = contour === 'cut' || (contour === 'channel' && task === 'class');
   check(told, 'contour', 'cut, or channel for the task class', contour);
+  const { kind, config } = preset.architecture;
+  const inside = kind === 'resnet3d' ? (config.inside ?? 0) : 0;
+  check(
+    inside === 0 || contour === 'channel',
+    'architecture.config.inside',
+    '0, or the contour channel',
+    inside,
+  );
   const { foundContours = 0, secondImage = 'image', kinds = 'usual' } = preset;
   const shown = secondImage === 'image' || (secondImage === 'change' && task === 'class');
   check(shown, 'secondImage', 'image, or change for the task class', secondImage);

@@ -114,6 +114,56 @@ struct GlobalAveragePoolGrad {
   }
 };
 
+// y[n,k,c] = sum over space of m x / sum of m, m channel k of `masks` [N, ..., K], K up to 8; 0 where that sum is 0. Where m is 0, x does not
+// count, NaN or not.
+struct MaskedAveragePool {
+  static constexpr const char* name = "maskedAveragePool";
+  static constexpr int64_t most = 8;
+  Input x, masks;
+  Output y;
+
+  template <class V>
+  void fields(V& v) {
+    v(x, "x"), v(masks, "masks"), v(y, "y");
+  }
+  void infer() {
+    requireType(x, DType::f32, "x");
+    require(x.shape().rank >= 2 && x.shape().size() > 0, "ShapeMismatch",
+            "Expected samples, space and channels for tensor x");
+    requireMasks(masks, x.shape());
+    y.is({x.shape()[0], masks.shape()[-1], x.shape()[-1]});
+  }
+  static void requireMasks(const Input& masks, Shape x) {
+    requireType(masks, DType::f32, "masks");
+    const Shape& m = masks.shape();
+    require(m.rank >= 2 && m[-1] >= 1 && m[-1] <= most, "ShapeMismatch",
+            [&] { return "Expected 1 to 8 channels for tensor masks but received " + m.text(); });
+    x[-1] = m[-1];
+    requireShape(m, x, "masks");
+  }
+};
+
+// dx[n,v,c] = sum over k of dy[n,k,c] m / sum of m. The masks are constants: they have no gradient.
+struct MaskedAveragePoolGrad {
+  static constexpr const char* name = "maskedAveragePoolGrad";
+  Input dy, masks;
+  Output dx;
+
+  template <class V>
+  void fields(V& v) {
+    v(dy, "dy"), v(masks, "masks"), v(dx, "dx");
+  }
+  void infer() {
+    requireType(dy, DType::f32, "dy");
+    requireRank(dy, 3, "dy");
+    Shape s = masks.shape();
+    MaskedAveragePool::requireMasks(masks, s);
+    requireShape(dy.shape(), {s[0], s[-1], dy.shape()[2]}, "dy");
+    s[-1] = dy.shape()[2];
+    dx.is(s);
+  }
+};
+
 // y [N, Out] = x [N, In] weight [Out, In]^T + bias [Out].
 struct Linear {
   static constexpr const char* name = "linear";
@@ -175,7 +225,8 @@ struct GradCamPlusPlus {
   }
 };
 
-using PoolingOperations = OperationList<MaxPool3d, MaxPool3dGrad, GlobalAveragePool,
-                                        GlobalAveragePoolGrad, Linear, LinearGrad, GradCamPlusPlus>;
+using PoolingOperations =
+    OperationList<MaxPool3d, MaxPool3dGrad, GlobalAveragePool, GlobalAveragePoolGrad,
+                  MaskedAveragePool, MaskedAveragePoolGrad, Linear, LinearGrad, GradCamPlusPlus>;
 
 }  // namespace rvx

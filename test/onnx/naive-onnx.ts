@@ -115,7 +115,29 @@ function compute({ operator, attributes }: Node, inputs: Values[]): Values {
     case 'InstanceNormalization':
       return instanceNorm(x, w, b, number('epsilon'));
     case 'Concat':
-      return concat(x, w);
+      return inputs.slice(1).reduce(concat, x);
+    case 'Constant': {
+      const [[, value]] = [...attributes] as [[string, number | number[]]];
+      const data = Float64Array.from(typeof value === 'number' ? [value] : value);
+      return { shape: typeof value === 'number' ? [] : [data.length], data };
+    }
+    case 'Gather':
+      return channel(x, at(w, 0), number('axis'));
+    case 'Mul': {
+      if (w.data.length === 1) return map((v) => v * at(w, 0));
+      // One channel against all.
+      const [space, channels] = [spaceOf(x), x.shape[1] as number];
+      const of = (i: number) => Math.floor(i / space / channels) * space + (i % space);
+      return { shape: x.shape, data: x.data.map((v, i) => v * at(w, of(i))) };
+    }
+    case 'Sub':
+      return { shape: x.shape, data: x.data.map((v, i) => v - at(w, i % w.data.length)) };
+    case 'Max':
+      return { shape: x.shape, data: x.data.map((v) => Math.max(v, at(w, 0))) };
+    case 'Div': {
+      const row = x.data.length / w.data.length;
+      return { shape: x.shape, data: x.data.map((v, i) => v / at(w, Math.floor(i / row))) };
+    }
     case 'GlobalAveragePool': {
       const space = spaceOf(x);
       const data = Float64Array.from({ length: x.data.length / space }, (_, i) => {
@@ -174,6 +196,15 @@ function instanceNorm(x: Values, scale: Values, bias: Values, eps: number): Valu
     });
   }
   return { shape: x.shape, data };
+}
+
+function channel(x: Values, index: number, axis: number): Values {
+  if (axis !== 1) throw new Error(`Gather along axis ${axis}`);
+  const space = spaceOf(x);
+  const [n = 1, c = 1, ...rest] = x.shape;
+  const from = (i: number) => (Math.floor(i / space) * c + index) * space + (i % space);
+  const data = Float64Array.from({ length: n * space }, (_, i) => x.data[from(i)] as number);
+  return { shape: [n, 1, ...rest], data };
 }
 
 function concat(a: Values, b: Values): Values {

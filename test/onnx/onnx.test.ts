@@ -73,6 +73,14 @@ function networks(
       network: new ResNet3D({ ...resnet, geometry: 'strided', inputChannels: 2 }, { device: d }),
       ...{ size: [33, 18, 20], n: 1 },
     },
+    {
+      name: 'ResNet-10 that looks at the inside of a mask',
+      network: new ResNet3D(
+        { ...resnet, geometry: 'strided', inputChannels: 3, inside: 4 },
+        { device: d },
+      ),
+      ...{ size: [10, 12, 9], n: 2 },
+    },
   ];
   for (const { network } of list) stirred(network, d);
   return list;
@@ -83,6 +91,10 @@ async function forward(network: UNet3D | ResNet3D, n: number, size: readonly num
   const channels = network.config.inputChannels;
   const shape = [n, ...size, channels];
   const data = randomArray(product(shape), 11);
+  // A mask, which is empty in the last sample.
+  if (network instanceof ResNet3D && network.config.inside > 0)
+    for (let i = channels - 1; i < data.length; i += channels)
+      data[i] = Number((data[i] as number) > 0 && i < (data.length / n) * (n - 1));
   using x = network.device.tensor(data, { shape });
   using logits = scope(() => network.forward(x));
   const own = await logits.data();

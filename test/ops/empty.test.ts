@@ -253,6 +253,7 @@ onEveryDevice(t, 'empty images', async (t, d) => {
       await check(`batchNorm, training ${training}`, () => [batch()], REFUSED);
     }
     await check('globalAveragePool', () => [ops.globalAveragePool(x)], REFUSED);
+    await check('maskedAveragePool', () => [ops.maskedAveragePool(x, other)], REFUSED);
     await check('gradCamPlusPlus', () => [ops.gradCamPlusPlus(x, other)], REFUSED);
     await check('softmax', () => [ops.softmax(x)], REFUSED);
     await check('argmax', () => [ops.argmax(x)], REFUSED);

@@ -54,6 +54,10 @@ export function layers({ add, d, size, random, image, labels, copy, both }: Work
     const x = image(24, 1);
     return both([x], () => ops.globalAveragePool(x));
   });
+  add('maskedAveragePool', () => {
+    const [x, masks] = [image(24, 1), ops.relu(image(5, 2))];
+    return both([x], () => ops.maskedAveragePool(x, masks));
+  });
   add('gradCamPlusPlus', () => {
     const [activations, gradient] = [image(24, 1), image(24, 2)];
     return () => [ops.gradCamPlusPlus(activations, gradient)];
